@@ -1,0 +1,71 @@
+"""What a check is: a name, a subject, settings, a coroutine, and what it may emit.
+
+Fact and judgement are apart: a check says what it saw, policy says what that is worth. The default
+weights stand here beside the facts because whoever writes a check knows the field best, but only
+`policy` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from gatepost.mail.client import Attempt, Mail
+from gatepost.mail.finding import Evidence, Finding, Mode
+from gatepost.mail.verdict import Action
+from gatepost.tools import Tools
+
+
+class OnFailure(StrEnum):
+    """What a check's failure means for the message."""
+
+    IGNORE = "ignore"
+    """Go on without the fact."""
+    DEFER = "defer"
+    """Ask the sender to come back, if the missing fact could have changed the action."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emits:
+    """A fact a check may report, with its default worth."""
+
+    name: str
+    """``check.fact``."""
+    about: str
+    """One line for the analyst."""
+    weight: float = 0.0
+    """Default log-odds that mail with this fact is unwanted; negative speaks for the mail."""
+    group: str = ""
+    """Facts that say the same thing twice share a group, whose sum has a ceiling."""
+    action: Action | None = None
+    """A decisive action, taken whatever the score."""
+    missing: tuple[str, ...] = ()
+    """For a fact that says something could not be asked: the facts it may hide (`dmarc.temperror` hides `dmarc.reject`)."""
+    at_door: bool = False
+    """It may refuse at RCPT TO (protocol, relay, recipient and rate rules, enforced lists)."""
+
+    def found(self, text: str, evidence: Evidence | None = None, source: str = "") -> Finding:
+        """The finding itself."""
+        return Finding(self.name, text, evidence or {}, source)
+
+
+Run = Callable[[Any, Tools, Any], Awaitable[Sequence[Finding]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check; see `docs/contributing` "add a check in one file"."""
+
+    name: str
+    subject: type[Attempt] | type[Mail]
+    settings: type[Any]
+    """A frozen dataclass with a `mode: Mode` field, every field with a default and a docstring."""
+    run: Run
+    """``async (subject, tools, settings) -> findings``; may raise Unavailable."""
+    emits: tuple[Emits, ...]
+    on_failure: OnFailure = OnFailure.IGNORE
+    timeout_s: float = 5.0
+    weights_of: Callable[[Any], Mapping[str, tuple[float, Mode]]] | None = None
+    """For checks with several sources: settings -> {``name:source``: (weight, mode)}."""

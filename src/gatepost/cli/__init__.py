@@ -1,0 +1,1 @@
+"""The commands, one short file a group, without logic of their own."""

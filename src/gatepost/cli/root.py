@@ -1,0 +1,16 @@
+"""The `gatepost` command and its groups."""
+
+from __future__ import annotations
+
+import click
+
+from gatepost import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gatepost")
+def gatepost() -> None:
+    """A secure mail gateway whose every verdict explains itself.
+
+    Example: gatepost scan message.eml
+    """

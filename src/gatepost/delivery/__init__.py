@@ -1,0 +1,1 @@
+"""Getting mail out: routes, schedule, delivery reports and the runner that carries them out."""

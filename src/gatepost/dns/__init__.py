@@ -1,0 +1,1 @@
+"""Names and answers, without sockets."""

@@ -1,0 +1,1 @@
+"""Screen and receive: the story of a message in one file."""

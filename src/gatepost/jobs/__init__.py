@@ -1,0 +1,1 @@
+"""Things the clock starts: retention, watermarks, list health, alerts."""

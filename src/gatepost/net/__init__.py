@@ -1,0 +1,1 @@
+"""Sockets: the drivers of the pure protocol machines."""

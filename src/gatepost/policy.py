@@ -1,0 +1,1 @@
+"""decide(findings, policy) -> Verdict: one pure fold over facts."""

@@ -1,0 +1,1 @@
+"""The mail transfer protocol as state machines: bytes in, events out, no sockets and no clock."""

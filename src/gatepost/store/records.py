@@ -1,0 +1,121 @@
+"""What goes into the store and comes out of it, as plain records shared by its tables.
+
+msgspec reads and writes these dataclasses as JSON, so history is self-describing and survives growth:
+a new field needs a default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gatepost.mail.authresults import AuthResults
+from gatepost.mail.client import Client, Envelope, Recipient
+from gatepost.mail.finding import Finding
+from gatepost.mail.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One recipient with the verdict on it."""
+
+    recipient: Recipient
+    verdict: Verdict
+    deliver_to: tuple[str, ...] = ()
+    """Final addresses after aliases and forwards; empty means the recipient itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """Everything known about one message or one refused attempt: what explain, plan and the console read."""
+
+    ref: str
+    at: float
+    """Unix seconds when it was decided."""
+    kind: str
+    """``message``, ``attempt`` (refused at RCPT TO) or ``session`` (refused before that)."""
+    client: Client
+    envelope: Envelope
+    judged: tuple[Judged, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    auth: AuthResults = field(default_factory=AuthResults)
+    reply: str = ""
+    """The reply we gave, as sent."""
+    author: str = ""
+    """The From field as a reader sees it, printable."""
+    subject: str = ""
+    message_id: str = ""
+    size: int = 0
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    mode: str = "enforce"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """One recipient's copy to be queued or held, in the same commit as the message."""
+
+    recipient: Recipient
+    """Whom it was sent to (DSN parameters included)."""
+    to: str
+    """Whom it is delivered to, after aliases and forwards."""
+    junk: bool = False
+    held: bool = False
+    """True: quarantine instead of queue."""
+    reason: str = ""
+    """Why held, one sentence."""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """All that one accepted message makes durable, in one commit, before its 250."""
+
+    entry: HistoryEntry
+    octets: bytes
+    """The message as received, unchanged: what history, quarantine and release mean by it."""
+    added_header: bytes = b""
+    """Our Return-Path-less trace and Authentication-Results fields, put in front at delivery; CRLF ended."""
+    removed_fields: tuple[tuple[int, int], ...] = ()
+    """Spans of foreign Authentication-Results under our name, left out at delivery."""
+    deliveries: tuple[NewDelivery, ...] = ()
+    may_bounce: bool = False
+    """The sender was proved by SPF or an aligned signature, so a DSN may go to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueItem:
+    """One recipient's copy, claimed for delivery under a lease."""
+
+    id: int
+    ref: str
+    sender: str
+    """Empty for the null sender."""
+    recipient: Recipient
+    to: str
+    junk: bool
+    attempts: int
+    created_at: float
+    envelope: Envelope
+    may_bounce: bool
+    lease_until: float
+    delay_told: bool = False
+    """A delay DSN has been sent."""
+    history: tuple[DeliveryAttempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryAttempt:
+    """What happened at one try, as `explain` tells it."""
+
+    at: float
+    to: str
+    host: str
+    address: str
+    status: str
+    """``delivered``, ``deferred`` or ``failed``."""
+    reply: str
+    """The other side's words, or our sentence when there was no other side."""
+    tls_version: str | None = None
+    tls_policy: str = "none"
+    """dane, mta-sts, required, opportunistic or none."""
+    tls_verified: bool = False
+    reason: str = ""

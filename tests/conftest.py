@@ -1,0 +1,34 @@
+"""Shared pieces of the tests: where outside test data is, and which real programs are here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+os.environ["PATH"] += os.pathsep + "/usr/sbin" + os.pathsep + "/sbin"
+ROOT = Path(__file__).resolve().parent.parent
+TESTDATA = Path(os.environ.get("GATEPOST_TESTDATA", ROOT / "../shared/testdata"))
+if not TESTDATA.is_absolute():
+    TESTDATA = (ROOT / TESTDATA).resolve()
+
+
+def outside_data(name: str) -> Path:
+    """The folder of other people's test data called `name`; skips the test where it is absent."""
+    folder = TESTDATA / name
+    if not folder.is_dir():
+        pytest.skip(f"no outside test data {name!r} (set GATEPOST_TESTDATA)", allow_module_level=True)
+    return folder
+
+
+def real_program(name: str, package: str | None = None) -> str:
+    """The path of a real program; skips where it is missing, and fails under ./check --all."""
+    path = shutil.which(name)
+    if path is None:
+        message = f"{name} is not here (apt-get install {package or name})"
+        if os.environ.get("GATEPOST_NO_SKIP"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path

@@ -1,0 +1,93 @@
+# Sourced by ./check, ./demo and ./bench: a virtual environment with pinned, hashed packages, and Debian's peers.
+# Nothing here asks a question.
+
+find_python() {
+  for name in ${GATEPOST_PYTHON:-} python3.13 python3.12 python3.11 python3; do
+    if command -v "$name" >/dev/null 2>&1 &&
+      "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then
+      echo "$name"
+      return 0
+    fi
+  done
+  echo "Gatepost needs Python 3.11, 3.12 or 3.13, and found none (try: apt-get install python3)." >&2
+  return 1
+}
+
+# make_venv [dev]: .venv with requirements/runtime.txt, and requirements/dev.txt for the tests.
+make_venv() {
+  local want="${1:-runtime}" python stamp
+  python="$(find_python)"
+  if ! "$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+      echo "Debian's python3-venv is missing: installing it." >&2
+      apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >&2
+    else
+      echo "Debian's python3-venv is missing. Install it (as root): apt-get install python3-venv" >&2
+      return 1
+    fi
+  fi
+  stamp="$("$python" -c 'import sys; print(sys.version)' | cat - requirements/runtime.txt pyproject.toml | sha256sum | cut -c1-16)"
+  if [ ! -f ".venv/runtime-$stamp" ]; then
+    echo "Setting up .venv (once) …" >&2
+    rm -rf .venv
+    "$python" -m venv .venv
+    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/runtime.txt
+    # Our own package, in place and without asking a registry for a build backend.
+    .venv/bin/python - <<'PY'
+import pathlib, sysconfig
+site = pathlib.Path(sysconfig.get_paths()["purelib"])
+(site / "gatepost-in-place.pth").write_text(str(pathlib.Path("src").resolve()) + "\n")
+command = pathlib.Path(".venv/bin/gatepost")
+command.write_text(f"#!{pathlib.Path('.venv/bin/python').absolute()}\nfrom gatepost.__main__ import main\nmain()\n")
+command.chmod(0o755)
+PY
+    touch ".venv/runtime-$stamp"
+  fi
+  if [ "$want" = dev ]; then
+    stamp="$(sha256sum <requirements/dev.txt | cut -c1-16)"
+    if [ ! -f ".venv/dev-$stamp" ]; then
+      echo "Adding the test tools to .venv (once) …" >&2
+      .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+      touch ".venv/dev-$stamp"
+    fi
+  fi
+}
+
+# The real programs the tests start, and the Debian package of each.
+PEERS="unbound:unbound knotd:knot postfix:postfix dovecot:dovecot-core,dovecot-lmtpd swaks:swaks curl:curl openssl:openssl"
+PATH="$PATH:/usr/sbin:/sbin"
+
+missing_packages() {
+  local pair
+  for pair in $PEERS; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || echo "${pair#*:}" | tr ',' '\n'
+  done
+}
+
+missing_peers() {
+  local wanted
+  wanted="$(missing_packages | tr '\n' ' ')"
+  if [ -n "${wanted// /}" ]; then
+    printf '\nSkipped: tests against real programs that are not here. To run them: ./check --all as root, or\n  apt-get install %s\n' "$wanted"
+  fi
+}
+
+install_peers() {
+  local wanted
+  wanted="$(missing_packages | tr '\n' ' ')"
+  [ -n "${wanted// /}" ] || return 0
+  if [ "$(id -u)" != 0 ]; then
+    echo "./check --all wants to install $wanted: run it as root, or install them yourself." >&2
+    return 1
+  fi
+  echo "Installing from Debian: $wanted" >&2
+  # No package may start a service of its own here: the tests start what they need, on loopback ports.
+  local policy=/usr/sbin/policy-rc.d made=no
+  if [ ! -e "$policy" ]; then printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy" && made=yes; fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+  # shellcheck disable=SC2086
+  apt-get install -y -qq --no-install-recommends $wanted >/dev/null
+  if [ "$made" = yes ]; then rm -f "$policy"; fi
+}
