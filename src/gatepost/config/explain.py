@@ -1,0 +1,154 @@
+"""The configuration told back: every effective value, its meaning and where it came from.
+
+The manual page is generated from the same dataclasses, so that it cannot disagree with the program.
+A field's meaning is the string literal written under it.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+import inspect
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatepost.config.load import joined, required, type_hints, written_name
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as the operator sees it."""
+
+    key: str
+    """Dotted path as written in the file."""
+    kind: str
+    """What it takes, in words."""
+    default: str
+    about: str
+    value: str = ""
+    """The effective value, when explained for a file."""
+    given: bool = False
+    """It stands in the file."""
+
+
+def field_docs(kind: type[Any]) -> dict[str, str]:
+    """Field name -> the docstring under it."""
+    source = textwrap.dedent(inspect.getsource(kind))
+    body = typing.cast("ast.ClassDef", ast.parse(source).body[0]).body
+    docs: dict[str, str] = {}
+    for node, following in zip(body, [*body[1:], None], strict=True):
+        if (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+            and isinstance(following.value.value, str)
+        ):
+            docs[node.target.id] = " ".join(following.value.value.split())
+    return docs
+
+
+def describe(
+    kind: type[Any], *, at: str = "", instance: object | None = None, given: Mapping[str, Any] | None = None
+) -> Iterator[Setting]:
+    """Every setting below the dataclass `kind`, depth first, in the order of the code.
+
+    With an `instance` the effective values are told; `given` is the table of the file, to say what came from it.
+    """
+    docs = field_docs(kind)
+    hints = type_hints(kind)
+    for field in dataclasses.fields(kind):
+        name = written_name(field.name)
+        key = joined(at, name)
+        hint = hints[field.name]
+        inner = dataclass_in(hint)
+        value = getattr(instance, field.name) if instance is not None else None
+        written = given.get(name) if isinstance(given, Mapping) else None
+        if inner is not None and inner is hint:
+            yield from describe(inner, at=key, instance=value, given=written)
+            continue
+        yield Setting(
+            key, words_for(hint, field.name), default_of(field), docs.get(field.name, ""),
+            toml_text(value) if instance is not None else "", written is not None,
+        )  # fmt: skip
+        if inner is not None and instance is None:
+            yield from describe(inner, at=f"{key}[]")
+        elif inner is not None and isinstance(value, tuple):
+            for index, one in enumerate(value):
+                table = written[index] if isinstance(written, list) and index < len(written) else None
+                if dataclasses.is_dataclass(one):
+                    yield from describe(type(one), at=f"{key}[{index}]", instance=one, given=table)
+
+
+def dataclass_in(hint: Any) -> type[Any] | None:
+    """The settings dataclass that `hint` is, or is a tuple of."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return hint
+    for argument in typing.get_args(hint):
+        if isinstance(argument, type) and dataclasses.is_dataclass(argument):
+            return argument
+        if typing.get_origin(argument) is tuple and (inner := dataclass_in(argument)):
+            return inner
+    return None
+
+
+def words_for(hint: Any, name: str) -> str:
+    """What a field takes, for the manual."""
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return " or ".join(words_for(one, name) for one in typing.get_args(hint) if one is not type(None))
+    if typing.get_origin(hint) is tuple:
+        return f"list of {words_for(typing.get_args(hint)[0], name)}"
+    if typing.get_origin(hint) in (dict, Mapping):
+        return f"table of {words_for(typing.get_args(hint)[1], name)}"
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return " | ".join(str(one.value) for one in hint)
+    if dataclasses.is_dataclass(hint):
+        return "table"
+    if name.endswith("_s") and hint in (int, float):
+        return "time"
+    if name.endswith("_octets"):
+        return "size"
+    return {str: "text", int: "whole number", float: "number", bool: "true | false"}.get(hint, "value")
+
+
+def default_of(field: dataclasses.Field[Any]) -> str:
+    """The default as it would be written, or "required"."""
+    if required(field):
+        return "required"
+    if field.default is not dataclasses.MISSING:
+        return toml_text(field.default, field.name)
+    if field.default_factory is not dataclasses.MISSING:
+        return toml_text(field.default_factory(), field.name)
+    return ""
+
+
+def toml_text(value: Any, name: str = "") -> str:
+    """A value as it would stand in the file."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, enum.Enum):
+        return f'"{value.value}"'
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, float):
+        return f'"{value:g}s"' if name.endswith("_s") else f"{value:g}"
+    if isinstance(value, tuple | list):
+        if any(dataclasses.is_dataclass(one) for one in value):
+            return f"{len(value)} below"
+        return "[" + ", ".join(toml_text(one) for one in value) + "]"
+    if isinstance(value, Mapping):
+        return (
+            "{ " + ", ".join(f"{key} = {toml_text(one)}" for key, one in value.items()) + " }"
+            if value
+            else "{}"
+        )
+    if dataclasses.is_dataclass(value):
+        return "its own defaults"
+    return str(value)
