@@ -276,13 +276,18 @@ class _Reader:
         except (dns.exception.DNSException, ValueError):
             raise ValueError(f"{word!r} is not a record type") from None
         name = dns.rdatatype.to_text(kind)
-        if kind in (dns.rdatatype.TXT, dns.rdatatype.SPF):
-            record = self._text()
-        elif kind is dns.rdatatype.TLSA:
-            record = self._tlsa()
-        else:
-            record = record_text(dns.rdata.from_text("IN", kind, self.tokens, self.origin, relativize=False))
+        try:
+            record = self._data(kind)
+        except (dns.exception.DNSException, ValueError) as error:
+            raise ValueError(f"{name} record of {owner}: {error}") from None
         self.zone.add(_host(owner), name, record, ttl)
+
+    def _data(self, kind: dns.rdatatype.RdataType) -> str:
+        if kind in (dns.rdatatype.TXT, dns.rdatatype.SPF):
+            return self._text()
+        if kind is dns.rdatatype.TLSA:
+            return self._tlsa()
+        return record_text(dns.rdata.from_text("IN", kind, self.tokens, self.origin, relativize=False))
 
     def _text(self) -> str:
         """Joined character-strings; one longer than 255 octets is taken, as if it had been split."""
@@ -291,7 +296,7 @@ class _Reader:
             value = token.value
             parts.append(value if isinstance(value, bytes) else value.encode())
         if not parts:
-            raise ValueError("TXT without a string")
+            raise ValueError("no string")
         return b"".join(parts).decode("latin-1")
 
     def _tlsa(self) -> str:
