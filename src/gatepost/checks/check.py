@@ -45,6 +45,14 @@ class Emits:
     """For a fact that says something could not be asked: the facts it may hide (`dmarc.temperror` hides `dmarc.reject`)."""
     at_door: bool = False
     """It may refuse at RCPT TO (protocol, relay, recipient and rate rules, enforced lists)."""
+    binding: bool = False
+    """It holds while the gate observes too: protocol, relay, recipient and rate rules."""
+    excused_by: tuple[str, ...] = ()
+    """Facts that explain this one away."""
+    softened_by: tuple[str, ...] = ()
+    """Facts beside which a decisive action becomes one step milder, unless reputation or content agrees with it."""
+    reply: str = ""
+    """Code and enhanced code that say it in SMTP, such as ``550 5.1.1``; empty takes the action's own."""
 
     def found(self, text: str, evidence: Evidence | None = None, source: str = "") -> Finding:
         """The finding itself."""
@@ -67,5 +75,11 @@ class Check:
     emits: tuple[Emits, ...]
     on_failure: OnFailure = OnFailure.IGNORE
     timeout_s: float = 5.0
+    asks: bool = True
+    """False for a check that only reads its subject: it must not suspend, and costs no task."""
+    idle: Callable[[Any], bool] | None = None
+    """settings -> True when they leave it nothing to do, such as no lists."""
+    emits_under: Callable[[Any], tuple[Emits, ...]] | None = None
+    """settings -> declarations, where settings change what a fact means; the names stay those of `emits`."""
     weights_of: Callable[[Any], Mapping[str, tuple[float, Mode]]] | None = None
     """For checks with several sources: settings -> {``name:source``: (weight, mode)}."""

@@ -1,0 +1,71 @@
+"""Do we take mail for this recipient? RFC 5321 §3.6, §4.5.1; RFC 3463 §3.2.
+
+Who the recipients are (lists, files, aliases, callouts) is asked of `tools.recipients`. These rules hold
+whatever the mode of the gate: without them it would be an open relay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gatepost.checks.check import Check, Emits, OnFailure
+from gatepost.mail.client import Attempt
+from gatepost.mail.finding import Finding
+from gatepost.mail.verdict import Action
+from gatepost.tools import Standing, Tools
+
+NOT_OURS = Emits(
+    name="recipients.not_ours",
+    about="The recipient is somebody else's, and the client may not relay.",
+    action=Action.REFUSE,
+    at_door=True,
+    binding=True,
+    reply="550 5.7.1",
+)
+UNKNOWN = Emits(
+    name="recipients.unknown",
+    about="The domain is ours, the mailbox does not exist.",
+    action=Action.REFUSE,
+    at_door=True,
+    binding=True,
+    reply="550 5.1.1",
+)
+UNSURE = Emits(
+    name="recipients.unsure",
+    about="Whether the mailbox exists could not be asked.",
+    action=Action.DEFER,
+    at_door=True,
+    binding=True,
+    reply="450 4.1.1",
+)
+
+_BY_STANDING = {Standing.NOT_OURS: NOT_OURS, Standing.UNKNOWN: UNKNOWN, Standing.UNSURE: UNSURE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientsSettings:
+    """Nothing to set here: the recipients stand with their domains."""
+
+
+async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings) -> Sequence[Finding]:  # noqa: ARG001
+    """Ours and known, or why not."""
+    address = attempt.recipient.address
+    answer = await tools.recipients.find(address)
+    emits = _BY_STANDING.get(answer.standing)
+    if emits is None:
+        return ()
+    if emits is NOT_OURS and attempt.client.user is not None:
+        return ()  # who signed in may send anywhere
+    return (emits.found(answer.text, {"recipient": f"{address.local}@{address.domain}"}),)
+
+
+RECIPIENTS = Check(
+    name="recipients",
+    subject=Attempt,
+    settings=RecipientsSettings,
+    run=recipient,
+    emits=(NOT_OURS, UNKNOWN, UNSURE),
+    on_failure=OnFailure.DEFER,
+    timeout_s=20.0,
+)

@@ -1,1 +1,0 @@
-"""decide(findings, policy) -> Verdict: one pure fold over facts."""

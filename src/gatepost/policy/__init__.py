@@ -1,0 +1,16 @@
+"""What facts are worth, and what to do with a message: the only place that judges. Pure."""
+
+from gatepost.policy.assemble import PolicyBook, assemble
+from gatepost.policy.decide import FactRule, Policy, decide, decide_at_door
+from gatepost.policy.settings import PolicyOverride, PolicySettings
+
+__all__ = [
+    "FactRule",
+    "Policy",
+    "PolicyBook",
+    "PolicyOverride",
+    "PolicySettings",
+    "assemble",
+    "decide",
+    "decide_at_door",
+]
