@@ -1,17 +1,27 @@
 """A message as it was received: octets, header fields as spans, where the body starts (RFC 5322 §2).
 
 The octets are never rewritten. Fields are found once, by offsets, so that DKIM has the exact
-bytes and release from quarantine is byte for byte.
+bytes and release from quarantine is byte for byte. Only CRLF ends a line here; a bare CR or LF is
+a defect and part of the line it stands in. Parts, encodings and addresses are left to others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+MAX_FIELDS = 2000
+"""Header fields looked at; real mail stays below 300."""
+
+# One header field, or one line that is none, with its continuation lines (RFC 5322 §2.2, §4.5: blanks
+# before the colon are obsolete, not wrong). Every CR is judged once by looking ahead: linear time.
+FIELD = re.compile(rb"(?:([!-9;-~]++)([ \t]*+):)?+([^\r]*+(?:\r(?!\n(?![ \t]))[^\r]*+)*+(?:\r\n)?+)")
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderField:
-    """One header field: offsets into the message's octets."""
+class HeaderField(NamedTuple):
+    """One header field: offsets into the message's octets. A tuple, because each message makes dozens."""
 
     name: bytes
     """Lower case, without blanks before the colon."""
@@ -33,4 +43,105 @@ class Message:
     body_start: int
     """Offset of the first body octet; len(octets) when there is no body."""
     defects: tuple[str, ...] = ()
-    """Names of what is wrong with the header, such as ``blank-before-colon``, ``leading-continuation``, ``not-a-field``, ``bare-cr``, ``nul``, ``too-many-fields``."""
+    """Names of what is wrong with the header, each once: ``blank-before-colon``, ``leading-continuation``, ``not-a-field``
+    (an mbox ``From`` line, garbage), ``too-many-fields``, ``bare-cr``, ``bare-lf``; and ``nul`` anywhere."""
+    _by_name: dict[bytes, list[HeaderField]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @classmethod
+    def parse(cls, octets: bytes, *, max_fields: int = MAX_FIELDS) -> Message:
+        """Find the header fields of any octets; never raises.
+
+        The header ends at the first empty line; without one, all of it is header. Lines that are no
+        field are passed over and noted. Fields beyond `max_fields` are not listed, and that is noted:
+        such a message must not be judged by its listed fields alone.
+        """
+        header_end, body_start = _split(octets)
+        fields: list[tuple[bytes, int, int, int]] = []
+        defects = _stray_octets(octets, header_end)
+        end = 0
+        for match in FIELD.finditer(octets, 0, header_end):
+            name, blanks, rest = match.groups()
+            start = end
+            if not name:
+                if not rest:
+                    break
+                end += len(rest)
+                leading = start == 0 and octets[0] in b" \t"
+                defects.append("leading-continuation" if leading else "not-a-field")
+                continue
+            if len(fields) == max_fields:
+                defects.append("too-many-fields")
+                break
+            if blanks:
+                defects.append("blank-before-colon")
+            colon = start + len(name) + len(blanks)
+            end = colon + 1 + len(rest)
+            fields.append((name.lower(), start, colon, end))
+        found = tuple(map(HeaderField._make, fields))
+        return cls(octets, found, body_start, tuple(dict.fromkeys(defects)))
+
+    @property
+    def body(self) -> memoryview:
+        """The body's octets, not copied."""
+        return memoryview(self.octets)[self.body_start :]
+
+    def named(self, name: bytes) -> Sequence[HeaderField]:
+        """The fields called `name` (lower case), the topmost first."""
+        if not self._by_name:
+            for each in self.fields:
+                self._by_name.setdefault(each.name, []).append(each)
+        return self._by_name.get(name, ())
+
+    def count(self, name: bytes) -> int:
+        """How many fields are called `name` (lower case)."""
+        return len(self.named(name))
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of the topmost field called `name` (lower case), None when there is none."""
+        found = self.named(name)
+        return self.value(found[0]) if found else None
+
+    def values(self, name: bytes) -> list[bytes]:
+        """The values of all fields called `name` (lower case), the topmost first."""
+        return [self.value(each) for each in self.named(name)]
+
+    def value(self, header_field: HeaderField) -> bytes:
+        """What follows the colon, unfolded (RFC 5322 §2.2.3), without blanks around it."""
+        folded = self.octets[header_field.colon + 1 : header_field.end]
+        return folded.replace(b"\r\n", b"").strip(b" \t")
+
+    def raw(self, header_field: HeaderField) -> bytes:
+        """The field as received, name, folds and last CRLF included."""
+        return self.octets[header_field.start : header_field.end]
+
+
+def to_crlf(octets: bytes) -> bytes:
+    """The same text with every bare LF turned into CRLF, for files that were stored with LF."""
+    if octets.count(b"\n") == octets.count(b"\r\n"):
+        return octets
+    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def _split(octets: bytes) -> tuple[int, int]:
+    """Where the header ends, and where the body starts."""
+    if octets.startswith(b"\r\n"):
+        return 0, 2
+    empty_line = octets.find(b"\r\n\r\n")
+    if empty_line < 0:
+        return len(octets), len(octets)
+    return empty_line + 2, empty_line + 4
+
+
+def _stray_octets(octets: bytes, header_end: int) -> list[str]:
+    """Octets that SMTP forbids (RFC 5321 §2.3.8, RFC 5322 §4)."""
+    line_ends = octets.count(b"\r\n", 0, header_end)
+    defects = []
+    if octets.count(b"\r", 0, header_end) != line_ends:
+        defects.append("bare-cr")
+    if octets.count(b"\n", 0, header_end) != line_ends:
+        defects.append("bare-lf")
+    if b"\0" in octets:
+        defects.append("nul")
+    return defects
