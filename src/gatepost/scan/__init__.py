@@ -1,0 +1,1 @@
+"""Judge messages from files, without a server."""
