@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gatepost.mail.address import Address
 from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Client, Envelope, Recipient
 from gatepost.mail.finding import Finding
@@ -119,3 +120,85 @@ class DeliveryAttempt:
     """dane, mta-sts, required, opportunistic or none."""
     tls_verified: bool = False
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Delivered: the copy leaves the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Try again, not before `at` (Unix seconds)."""
+
+    at: float
+    delay_told: bool = False
+    """A delay DSN was sent now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Given up: the copy leaves the queue; the DSN, if one is due, goes into the same commit."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Stays in the queue, untouched until a person lets it go on."""
+
+    reason: str
+
+
+Outcome = Done | RetryAt | Failed | Hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A message of our own (a DSN, an alert) to be queued."""
+
+    ref: str
+    recipient: Address
+    octets: bytes
+    """A whole message, CRLF ended."""
+    sender: Address | None = None
+    """None, the null sender, for every DSN (RFC 3464 §2)."""
+    at: float
+    entry: HistoryEntry | None = None
+    """Its own line in history, if it is to have one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """One recipient's copy in the queue, as `gatepost queue` shows it."""
+
+    id: int
+    ref: str
+    sender: str
+    to: str
+    size: int
+    junk: bool
+    created_at: float
+    due_at: float
+    """When it is next tried, or when the lease of the try that runs now ends."""
+    worker: str | None
+    """Who is trying it now."""
+    attempts: int
+    held_because: str | None
+    last_reply: str = ""
+    """What the last try came to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One recipient's copy in quarantine."""
+
+    id: int
+    ref: str
+    sender: str
+    to: str
+    size: int
+    junk: bool
+    held_at: float
+    reason: str
+    rule: str

@@ -1,0 +1,247 @@
+"""SQLite, opened carefully, and group commit: one transaction and one sync for all who wait at that moment.
+
+Every process has one `Database` and so one writing connection. Writers of different processes take turns
+by a lock file, which the kernel hands on at once; SQLite's own busy handler would sleep and be unfair.
+One process alone checkpoints. Statements run in the event loop (they touch memory), only COMMIT, which
+waits for the disk, runs in a thread. After a failed COMMIT nothing of it is believed: all its callers
+fail, and the connection is opened afresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from pysqlite3 import dbapi2
+
+from gatepost.store.disk import Disk
+from gatepost.store.failures import StoreFailed, StoreFull, breaks_all, translated
+from gatepost.store.migrations import migrate
+
+__all__ = ["Connection", "Database", "DatabaseSettings", "StoreFailed", "StoreFull"]
+
+Connection: TypeAlias = dbapi2.Connection
+T = TypeVar("T")
+OLDEST_SQLITE = (3, 51, 3)
+"""Older ones can corrupt a write-ahead log that two connections checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """How the database file is used."""
+
+    checkpointer: bool = True
+    """This process moves the write-ahead log into the database; exactly one should."""
+    checkpoint_octets: int = 8 * 1024**2
+    """How large the write-ahead log may grow before it is moved."""
+    restart_octets: int = 64 * 1024**2
+    """How large it may grow before writers are made to wait for that."""
+    cache_octets: int = 16 * 1024**2
+    """Memory for pages of the database, for each connection."""
+    batch: int = 256
+    """At most so many works share one transaction."""
+    wait_s: float = 30.0
+    """How long to wait for a lock that something other than Gatepost holds."""
+
+
+class Database:
+    """One writing connection, one reading connection, and those who wait for a commit."""
+
+    def __init__(self, path: Path, settings: DatabaseSettings, disk: Disk) -> None:
+        self.path = path
+        self.settings = settings
+        self.disk = disk
+        self._waiting: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-commit")
+        self._lock = os.open(f"{path}-writers", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._connection: Connection | None = None
+        self._reader: Connection | None = None
+        self._checkpointing: Connection | None = None
+
+    @classmethod
+    def open(cls, path: Path, settings: DatabaseSettings | None = None, disk: Disk | None = None) -> Database:
+        """Open or create the database and bring its tables up to date.
+
+        Raises StoreFailed (one sentence) when it cannot be opened or is newer than this program.
+        """
+        if dbapi2.sqlite_version_info < OLDEST_SQLITE:
+            raise StoreFailed(f"SQLite {dbapi2.sqlite_version} is too old: 3.51.3 is the oldest that is safe")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = cls(path, settings or DatabaseSettings(), disk or Disk())
+        try:
+            with database._turn():
+                migrate(database._writing())
+        except BaseException:
+            database._close_now()
+            raise
+        return database
+
+    async def commit(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction shared with whoever else waits; when this returns, it is on the disk.
+
+        If `work` raises, it alone is undone and its exception comes out here. Raises StoreFull or StoreFailed
+        when the disk failed; nothing was kept then. `work` must be short and must not commit.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._waiting.append((work, done))
+        if self._writer is None:
+            self._writer = loop.create_task(self._write(), name="store-writer")
+        return await done
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a short query on the reading connection; it sees all that was committed before."""
+        with translated():
+            if self._reader is None:
+                self._reader = self._connect(read_only=True)
+            return work(self._reader)
+
+    async def read_apart(self, work: Callable[[Connection], T]) -> T:
+        """Run a long query in a thread, on a connection of its own."""
+
+        def run() -> T:
+            with translated(), contextlib.closing(self._connect(read_only=True)) as connection:
+                return work(connection)
+
+        return await asyncio.to_thread(run)
+
+    async def close(self) -> None:
+        """Finish what waits, then close."""
+        while self._writer is not None:
+            await self._writer
+        self._thread.shutdown()
+        self._close_now()
+
+    async def _write(self) -> None:
+        """Commit batch after batch until nobody waits."""
+        try:
+            while self._waiting:
+                batch = self._waiting[: self.settings.batch]
+                del self._waiting[: self.settings.batch]
+                await self._write_batch(batch)
+        finally:
+            self._writer = None
+
+    async def _write_batch(
+        self, batch: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]]
+    ) -> None:
+        answers: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
+        try:
+            with translated():
+                await self._take_turn()
+                try:
+                    await self._transaction(batch, answers)
+                finally:
+                    fcntl.flock(self._lock, fcntl.LOCK_UN)
+        except Exception as failure:  # noqa: BLE001  every caller must hear of it
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(failure)
+            return
+        for done, result, error in answers:
+            if done.done():
+                continue
+            if error is None:
+                done.set_result(result)
+            else:
+                done.set_exception(error)
+
+    async def _transaction(
+        self,
+        batch: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]],
+        answers: list[tuple[asyncio.Future[Any], Any, Exception | None]],
+    ) -> None:
+        connection = self._writing()
+        execute = connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            for work, done in batch:
+                if done.cancelled():
+                    continue
+                execute("SAVEPOINT work")
+                try:
+                    result, error = work(connection), None
+                except Exception as failure:
+                    if breaks_all(failure):
+                        raise
+                    execute("ROLLBACK TO work")
+                    result, error = None, failure
+                execute("RELEASE work")
+                answers.append((done, result, error))
+            await self._apart(execute, "COMMIT")
+        except BaseException:
+            self._reopen()
+            raise
+
+    async def _take_turn(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await self._apart(fcntl.flock, self._lock, fcntl.LOCK_EX)
+
+    async def _apart(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Run in the writer's thread; even when cancelled, not before the thread is done with it."""
+        running = asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self._thread.submit(int).result()
+            raise
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            with translated():
+                yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _writing(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._connect(read_only=False)
+        return self._connection
+
+    def _connect(self, *, read_only: bool) -> Connection:
+        if not read_only and not self.path.exists():
+            self.path.touch(0o600)
+        connection = self.disk.connect(self.path, read_only=read_only)
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {int(self.settings.wait_s * 1000)}")
+            connection.execute(f"PRAGMA cache_size = {-self.settings.cache_octets // 1024}")
+            if not read_only:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute(
+                    f"PRAGMA wal_autocheckpoint = {self.settings.checkpoint_octets // 4096 if self.settings.checkpointer else 0}"
+                )
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _reopen(self) -> None:
+        """Leave a connection that failed; the next batch opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(dbapi2.Error):
+                connection.rollback()
+            with contextlib.suppress(dbapi2.Error):
+                connection.close()
+
+    def _close_now(self) -> None:
+        for connection in (self._reader, self._connection):
+            if connection is not None:
+                with contextlib.suppress(dbapi2.Error):
+                    connection.close()
+        self._reader = self._connection = None
+        os.close(self._lock)

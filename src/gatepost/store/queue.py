@@ -1,0 +1,129 @@
+"""The queue's SQL: add, claim under a lease, settle; and what a person may do to it.
+
+Functions over a connection, to be run inside `Database.commit` or `Database.read`. Whom to deliver to, how
+often and how many at once is `delivery`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gatepost.mail.client import Recipient
+from gatepost.store import messages
+from gatepost.store.database import Connection
+from gatepost.store.json import encode
+from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Outcome, QueueItem, RetryAt
+
+RECIPIENT = msgspec.json.Decoder(Recipient)
+ATTEMPT = msgspec.json.Decoder(DeliveryAttempt)
+
+
+def add(
+    connection: Connection, message: int, recipient: Recipient, to: str, *, junk: bool, now: float
+) -> None:
+    """One recipient's copy, due at once."""
+    connection.execute(
+        "INSERT INTO queue (message, recipient, to_address, junk, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (message, encode(recipient), to, junk, now, now),
+    )
+
+
+def claim(connection: Connection, *, now: float, limit: int, lease_s: float, worker: str) -> list[QueueItem]:
+    """Take at most `limit` due copies, the longest due first; nobody else gets them until the lease ends."""
+    until = now + lease_s
+    rows = connection.execute(
+        "UPDATE queue SET due_at = ?1, worker = ?2 WHERE id IN ("
+        " SELECT id FROM queue WHERE held_because IS NULL AND due_at <= ?3 ORDER BY due_at LIMIT ?4)"
+        " RETURNING id, message, recipient, to_address, junk, attempts, created_at, delay_told",
+        (until, worker, now, limit),
+    ).fetchall()
+    return [item_from(connection, row, until) for row in sorted(rows)]
+
+
+def item_from(connection: Connection, row: Sequence[object], until: float) -> QueueItem:
+    """A claimed row with what its message and its earlier attempts say."""
+    number, message, recipient, to, junk, attempts, created_at, delay_told = row
+    ref, envelope, may_bounce = connection.execute(
+        "SELECT ref, envelope, may_bounce FROM messages WHERE id = ?", (message,)
+    ).fetchone()
+    known = messages.ENVELOPE.decode(envelope)
+    return QueueItem(
+        id=number,  # type: ignore[arg-type]
+        ref=ref,
+        sender=str(known.sender) if known.sender else "",
+        recipient=RECIPIENT.decode(recipient),  # type: ignore[arg-type]
+        to=to,  # type: ignore[arg-type]
+        junk=bool(junk),
+        attempts=attempts,  # type: ignore[arg-type]
+        created_at=created_at,  # type: ignore[arg-type]
+        envelope=known,
+        may_bounce=bool(may_bounce),
+        lease_until=until,
+        delay_told=bool(delay_told),
+        history=tuple(attempts_of(connection, ref, to)) if attempts else (),  # type: ignore[arg-type]
+    )
+
+
+def settle(
+    connection: Connection, item: QueueItem, attempt: DeliveryAttempt | None, outcome: Outcome
+) -> str | None:
+    """Write down what came of a claim. Returns the reference whose spool file is to be removed.
+
+    A copy delivered under a lease that has ended is still delivered, so that Done always counts; every other
+    outcome is ignored when somebody else holds the copy by now.
+    """
+    if attempt is not None:
+        record_attempt(connection, item.ref, attempt)
+    if isinstance(outcome, Done):
+        return remove(connection, item.id)
+    ours = connection.execute(
+        "SELECT 1 FROM queue WHERE id = ? AND due_at = ?", (item.id, item.lease_until)
+    ).fetchone()
+    if not ours:
+        return None
+    if isinstance(outcome, Failed):
+        return remove(connection, item.id)
+    tried = 0 if attempt is None else 1
+    if isinstance(outcome, Hold):
+        connection.execute(
+            "UPDATE queue SET worker = NULL, attempts = attempts + ?, held_because = ? WHERE id = ?",
+            (tried, outcome.reason, item.id),
+        )
+    elif isinstance(outcome, RetryAt):
+        connection.execute(
+            "UPDATE queue SET worker = NULL, attempts = attempts + ?, due_at = ?, delay_told = max(delay_told, ?)"
+            " WHERE id = ?",
+            (tried, outcome.at, outcome.delay_told, item.id),
+        )
+    return None
+
+
+def remove(connection: Connection, number: int) -> str | None:
+    """Take a copy out; returns the reference whose spool file is to be removed, if any."""
+    gone = connection.execute("DELETE FROM queue WHERE id = ? RETURNING message", (number,)).fetchone()
+    return messages.drop_if_unused(connection, gone[0]) if gone else None
+
+
+def record_attempt(connection: Connection, ref: str, attempt: DeliveryAttempt) -> None:
+    """Keep what happened at one try; it outlives the copy."""
+    connection.execute(
+        "INSERT INTO attempts (ref, at, facts) VALUES (?, ?, ?)", (ref, attempt.at, encode(attempt))
+    )
+
+
+def attempts_of(connection: Connection, ref: str, to: str | None = None) -> list[DeliveryAttempt]:
+    """Every try for a message, or for one of its final addresses, oldest first."""
+    rows = connection.execute("SELECT facts FROM attempts WHERE ref = ? ORDER BY id", (ref,)).fetchall()
+    found = [ATTEMPT.decode(facts) for (facts,) in rows]
+    return found if to is None else [attempt for attempt in found if attempt.to == to]
+
+
+def give_back(connection: Connection, worker: str, now: float) -> int:
+    """The copies this worker held fall due at once: it starts anew and knows nothing of them."""
+    return int(
+        connection.execute(
+            "UPDATE queue SET worker = NULL, due_at = ? WHERE worker = ?", (now, worker)
+        ).rowcount
+    )

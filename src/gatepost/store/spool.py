@@ -1,0 +1,69 @@
+"""Octets too large for a row, as files: written, synced, named, and the folder synced before the row commits.
+
+A file without a row is what a crash left behind and is swept when it is old; a row without its file can only
+mean damage, and is reported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from gatepost.store.disk import Disk
+from gatepost.store.failures import translated
+
+UNFINISHED = ".unfinished"
+
+
+class Spool:
+    """The folder of message files: ``spool/<last two characters of the reference>/<reference>``."""
+
+    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+        self.folder = folder
+        self.disk = disk or Disk()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write(self, ref: str, octets: bytes) -> None:
+        """Keep the octets under `ref`, durably. Raises StoreFull or StoreFailed, and then leaves nothing behind."""
+        path = self.path_of(ref)
+        unfinished = path.with_name(path.name + UNFINISHED)
+        with translated():
+            self._make_folder(path.parent)
+            try:
+                self.disk.write(unfinished, octets)
+                self.disk.rename(unfinished, path)
+                self.disk.sync_folder(path.parent)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    unfinished.unlink(missing_ok=True)
+                    path.unlink(missing_ok=True)
+                raise
+
+    def read(self, ref: str) -> bytes:
+        """The octets kept under `ref`; StoreFailed when the file is not there."""
+        with translated():
+            return self.disk.read(self.path_of(ref))
+
+    def remove(self, ref: str) -> None:
+        """Forget the octets. A file that stays because this fails is swept later."""
+        with contextlib.suppress(OSError):
+            self.disk.remove(self.path_of(ref))
+
+    def path_of(self, ref: str) -> Path:
+        """Where the file is or would be."""
+        return self.folder / ref[-2:] / ref
+
+    def files(self) -> Iterator[os.DirEntry[str]]:
+        """Every file in the spool, unfinished ones too."""
+        with os.scandir(self.folder) as folders:
+            for folder in folders:
+                if folder.is_dir(follow_symlinks=False):
+                    with os.scandir(folder.path) as files:
+                        yield from files
+
+    def _make_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self.disk.sync_folder(self.folder)

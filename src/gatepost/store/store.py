@@ -1,0 +1,260 @@
+"""The store as intake, delivery and the commands see it: one object, each method one promise.
+
+What returns from a method that is awaited is on the disk, but for `record_soon`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pysqlite3 import dbapi2
+
+from gatepost.mail.client import Envelope, Recipient
+from gatepost.store import history, messages, quarantine, queue
+from gatepost.store.database import Connection, Database, DatabaseSettings
+from gatepost.store.disk import Disk, Room, RoomSettings, room
+from gatepost.store.failures import StoreFailed, StoreFull
+from gatepost.store.records import (
+    Acceptance,
+    DeliveryAttempt,
+    HistoryEntry,
+    Notice,
+    Outcome,
+    QueueItem,
+)
+from gatepost.store.ref import well_formed
+from gatepost.store.spool import Spool
+
+__all__ = ["DuplicateRef", "Store", "StoreFailed", "StoreFull", "StoreSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """What is kept where."""
+
+    inline_octets: int = 32 * 1024
+    """Messages up to this size are kept in the database, larger ones as files."""
+    soon_entries: int = 10_000
+    """Entries of refusals that may wait for the disk; beyond, they are dropped and counted."""
+    soon_s: float = 0.5
+    """How long they may wait."""
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    room: RoomSettings = field(default_factory=RoomSettings)
+
+
+class DuplicateRef(StoreFailed):
+    """The reference is taken; the message was not stored."""
+
+
+class Store:
+    """One process's door to everything kept under the state folder."""
+
+    def __init__(self, folder: Path, database: Database, spool: Spool, settings: StoreSettings) -> None:
+        self.folder = folder
+        self.database = database
+        self.spool = spool
+        self.settings = settings
+        self.dropped_entries = 0
+        """Entries lost because the disk was too slow for them."""
+        self._soon: list[HistoryEntry] = []
+        self._recording: asyncio.Task[None] | None = None
+
+    @classmethod
+    def open(cls, folder: Path, settings: StoreSettings | None = None, disk: Disk | None = None) -> Store:
+        """Open or create the store in the state folder; raises StoreFailed with a sentence for the operator."""
+        settings = settings or StoreSettings()
+        disk = disk or Disk()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = Database.open(folder / "gatepost.db", settings.database, disk)
+        return cls(folder, database, Spool(folder / "spool", disk), settings)
+
+    async def close(self) -> None:
+        """Write what still waits, then close."""
+        while self._soon or self._recording is not None:
+            recording = self._recording
+            if recording is None:
+                await self._record_waiting()
+            else:
+                recording.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await recording
+        await self.database.close()
+
+    # Taking mail in
+
+    async def carry_out(self, acceptance: Acceptance) -> None:
+        """Make an accepted message durable: history, octets, queue and quarantine, in one commit.
+
+        Only when this returns may the 250 be given. Raises StoreFull (452 4.3.1), DuplicateRef or StoreFailed
+        (451 4.3.0); nothing was kept then.
+        """
+        ref = acceptance.entry.ref
+        if not well_formed(ref):
+            raise ValueError(f"not a reference: {ref!r}")
+        large = len(acceptance.octets) > self.settings.inline_octets
+        if large and acceptance.deliveries:
+            await asyncio.to_thread(self.spool.write, ref, acceptance.octets)
+        try:
+            await self.database.commit(lambda connection: accept(connection, acceptance, large=large))
+        except BaseException as failure:
+            if large and not isinstance(failure, asyncio.CancelledError):
+                self.spool.remove(ref)
+            if isinstance(failure, dbapi2.IntegrityError):
+                raise DuplicateRef(f"reference {ref} is taken") from failure
+            raise
+
+    async def record(self, entry: HistoryEntry) -> None:
+        """Keep an entry of something that was turned down."""
+        await self.database.commit(lambda connection: history.insert(connection, entry))
+
+    def record_soon(self, entry: HistoryEntry) -> None:
+        """The same without waiting: written within `soon_s`; a crash may lose it. Never blocks, never raises."""
+        if len(self._soon) >= self.settings.soon_entries:
+            self.dropped_entries += 1
+            return
+        self._soon.append(entry)
+        if self._recording is None:
+            self._recording = asyncio.get_running_loop().create_task(
+                self._record_later(), name="store-record"
+            )
+
+    # Getting it out
+
+    async def claim(self, now: float, limit: int, lease_s: float, worker: str) -> list[QueueItem]:
+        """At most `limit` copies that are due, under a lease of `lease_s`."""
+        return await self.database.commit(
+            lambda connection: queue.claim(connection, now=now, limit=limit, lease_s=lease_s, worker=worker)
+        )
+
+    async def settle(
+        self,
+        item: QueueItem,
+        attempt: DeliveryAttempt | None,
+        outcome: Outcome,
+        notices: Sequence[Notice] = (),
+    ) -> None:
+        """What came of a claimed copy, and the DSNs it gives rise to, in one commit."""
+
+        def work(connection: Connection) -> str | None:
+            gone = queue.settle(connection, item, attempt, outcome)
+            for notice in notices:
+                add_notice(connection, notice)
+            return gone
+
+        self._forget(await self.database.commit(work))
+
+    async def give_back(self, worker: str, now: float) -> int:
+        """At a worker's start: what it held when it died falls due at once. Returns how many copies."""
+        return await self.database.commit(lambda connection: queue.give_back(connection, worker, now))
+
+    async def enqueue_notice(self, notice: Notice) -> None:
+        """Queue a message of our own."""
+        await self.database.commit(lambda connection: add_notice(connection, notice))
+
+    def octets_of(self, ref: str) -> bytes:
+        """The message as received. Raises KeyError when its last copy is gone, StoreFailed when damaged."""
+        return self._octets(self._kept(ref))
+
+    def delivered_copy(self, ref: str) -> bytes:
+        """The message as it is delivered: our header fields in front, the removed fields left out."""
+        kept = self._kept(ref)
+        return messages.copy_for_delivery(self._octets(kept), kept.added_header, kept.removed_fields)
+
+    # Looking
+
+    def find(
+        self, search: history.Search, *, limit: int = 50, after: history.Cursor | None = None
+    ) -> history.Page:
+        """Entries of history, newest first."""
+        return self.database.read(
+            lambda connection: history.find(connection, search, limit=limit, after=after)
+        )
+
+    def attempts_of(self, ref: str) -> list[DeliveryAttempt]:
+        """Every delivery attempt of a message, oldest first."""
+        return self.database.read(lambda connection: queue.attempts_of(connection, ref))
+
+    def room(self) -> Room:
+        """The room left on the disk."""
+        return room(self.folder, self.settings.room)
+
+    def _kept(self, ref: str) -> messages.Kept:
+        kept = self.database.read(lambda connection: messages.find(connection, ref))
+        if kept is None:
+            raise KeyError(ref)
+        return kept
+
+    def _octets(self, kept: messages.Kept) -> bytes:
+        octets = self.spool.read(kept.ref) if kept.octets is None else kept.octets
+        if len(octets) != kept.size:
+            raise StoreFailed(f"message {kept.ref} has {len(octets)} octets on disk instead of {kept.size}")
+        return octets
+
+    def _forget(self, ref: str | None) -> None:
+        if ref is not None:
+            self.spool.remove(ref)
+
+    async def _record_later(self) -> None:
+        try:
+            await asyncio.sleep(self.settings.soon_s)
+            await self._record_waiting()
+        finally:
+            self._recording = None
+
+    async def _record_waiting(self) -> None:
+        entries, self._soon = self._soon, []
+
+        def work(connection: Connection) -> None:
+            for entry in entries:
+                with contextlib.suppress(dbapi2.IntegrityError):
+                    history.insert(connection, entry)
+
+        try:
+            await self.database.commit(work)
+        except StoreFailed:
+            self.dropped_entries += len(entries)
+
+
+def accept(connection: Connection, acceptance: Acceptance, *, large: bool) -> None:
+    """All rows of one accepted message."""
+    entry = acceptance.entry
+    history.insert(connection, entry)
+    if not acceptance.deliveries:
+        return
+    message = messages.insert(
+        connection,
+        ref=entry.ref,
+        at=entry.at,
+        envelope=entry.envelope,
+        size=len(acceptance.octets),
+        octets=None if large else acceptance.octets,
+        added_header=acceptance.added_header,
+        removed_fields=acceptance.removed_fields,
+        may_bounce=acceptance.may_bounce,
+    )
+    for copy in acceptance.deliveries:
+        if copy.held:
+            quarantine.hold(connection, message, copy, now=entry.at)
+        else:
+            queue.add(connection, message, copy.recipient, copy.to, junk=copy.junk, now=entry.at)
+
+
+def add_notice(connection: Connection, notice: Notice) -> None:
+    """The rows of a message of our own."""
+    recipient = Recipient(address=notice.recipient)
+    envelope = Envelope(sender=notice.sender, recipients=(recipient,))
+    message = messages.insert(
+        connection,
+        ref=notice.ref,
+        at=notice.at,
+        envelope=envelope,
+        size=len(notice.octets),
+        octets=notice.octets,
+    )
+    queue.add(connection, message, recipient, str(notice.recipient), junk=False, now=notice.at)
+    if notice.entry is not None:
+        history.insert(connection, notice.entry)
