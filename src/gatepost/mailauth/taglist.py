@@ -5,6 +5,8 @@ Syntax only: what a tag means, and which ones must be there, is the caller's bus
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from dataclasses import dataclass
 
@@ -53,3 +55,14 @@ def parse_tags(text: str, *, lenient: bool = False) -> dict[str, str] | TagError
             continue
         tags[name] = value.strip(" \t")
     return tags
+
+
+def read_base64(text: str) -> bytes | None:
+    """Decode strictly but for blanks and folds inside and missing padding (RFC 6376 §2.10); None when it is none."""
+    compact = "".join(text.split())
+    if not compact.isascii():
+        return None
+    try:
+        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except binascii.Error:
+        return None

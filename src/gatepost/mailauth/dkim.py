@@ -1,0 +1,266 @@
+"""DKIM: verify the signatures of a message, and sign one (RFC 6376, RFC 8301, RFC 8463, RFC 8616).
+
+Results, in RFC 8601's words: ``neutral`` when the signature field itself cannot be used (syntax,
+unknown algorithm), ``permerror`` when no key or no permitted use of it can be found or the signature
+leaves out what it must cover, ``fail`` when body or header fields are not what was signed, or the
+signature expired, ``policy`` when it is valid but weaker than RFC 8301 allows or dated in the future,
+``temperror`` when the key could not be looked up. Stricter than RFC 6376 in one thing: each From field
+must be signed (§8.15). Left out: DomainKeys, ADSP, reporting (RFC 6651).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from gatepost.dns.answer import Resolver
+from gatepost.mail.authresults import DkimResult
+from gatepost.mail.message import HeaderField, Message
+from gatepost.mailauth.canonical import Canonical
+from gatepost.mailauth.keys import Outcome, check_signer
+from gatepost.mailauth.signature import CANONICAL, Signature, read_domain, read_signature
+from gatepost.mailauth.taglist import TagError, parse_tags
+
+FIELD = b"dkim-signature"
+SIGNED = (
+    b"from reply-to subject date to cc message-id in-reply-to references mime-version content-type"
+    b" content-transfer-encoding list-id list-help list-unsubscribe list-unsubscribe-post list-subscribe"
+    b" list-post list-owner list-archive sender resent-date resent-from resent-to resent-cc resent-message-id"
+).decode()
+"""RFC 6376 §5.4.1, with what RFC 8058 §4 adds."""
+OVERSIGNED = frozenset(
+    {"from", "reply-to", "subject", "date", "to", "cc", "message-id", "mime-version", "content-type"}
+)
+"""Named once more than they are there, so that none can be added (RFC 6376 §8.15)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DkimLimits:
+    """How much of a message's DKIM is looked at."""
+
+    max_signatures: int = 10
+    """Signatures verified, from the top; the rest is counted."""
+    clock_skew_s: float = 3600.0
+    """How far in the future a signature may be dated before it does not count."""
+
+
+async def verify_signatures(
+    message: Message,
+    resolver: Resolver,
+    now: float,
+    limits: DkimLimits | None = None,
+    *,
+    canonical: Canonical | None = None,
+) -> tuple[tuple[DkimResult, ...], int]:
+    """Each DKIM-Signature's result, the topmost first, and how many more there were.
+
+    Pass one `canonical` to this and to `arc.validate_chain`, so that the body is hashed once.
+    """
+    limits = limits or DkimLimits()
+    canonical = canonical or Canonical(message)
+    found = message.named(FIELD)
+    looked_at = found[: limits.max_signatures]
+    results = [await _verify(canonical, each, resolver, now, limits) for each in looked_at]
+    return tuple(results), len(found) - len(looked_at)
+
+
+async def _verify(
+    canonical: Canonical, header_field: HeaderField, resolver: Resolver, now: float, limits: DkimLimits
+) -> DkimResult:
+    """RFC 6376 §6.1."""
+    tags = parse_tags(canonical.message.value(header_field).decode("utf-8", "surrogateescape"))
+    if isinstance(tags, TagError):
+        return DkimResult(result="neutral", reason=f"the signature is ill-formed: {tags.reason}")
+    if tags.get("v") != "1":
+        return _unusable(tags, "neutral", "the signature has no v=1")
+    signature = read_signature(tags)
+    if isinstance(signature, str):
+        return _unusable(tags, "neutral", f"the signature is ill-formed: {signature}")
+    identity = _read_identity(tags.get("i", ""), signature.signer.domain)
+    if identity is None:
+        return _unusable(tags, "permerror", "i= is not an address in d=")
+    outcome = _check_claims(canonical, signature, now)
+    if outcome is None:
+        digest = signed_digest(canonical, header_field, signature)
+        outcome = await check_signer(signature.signer, digest, resolver, identity_domain=identity[1])
+        if outcome.key is not None and outcome.result != "permerror":
+            outcome = _check_body(canonical, signature, outcome)
+    result, reason, key, security = outcome
+    if result == "pass" and signature.timestamp and signature.timestamp > now + limits.clock_skew_s:
+        result, reason = "policy", "the signature is valid but dated in the future"
+    return DkimResult(
+        result=result,
+        domain=signature.signer.domain,
+        selector=signature.signer.selector,
+        identity=identity[0],
+        algorithm=signature.signer.algorithm,
+        reason=reason,
+        bits=key.bits if key else None,
+        testing=key.testing if key else False,
+        covers_all=_covers_all(canonical, signature),
+        signature=_shown(tags),
+        security=security,
+    )
+
+
+def _unusable(tags: dict[str, str], result: str, reason: str) -> DkimResult:
+    domain, selector = (read_domain(tags.get(name, "")) or "" for name in ("d", "s"))
+    return DkimResult(result=result, domain=domain, selector=selector, signature=_shown(tags), reason=reason)
+
+
+def _shown(tags: dict[str, str]) -> str:
+    """What RFC 6008 wants of b=: its first eight characters."""
+    return "".join(tags.get("b", "")[:100].split())[:8]
+
+
+def _check_claims(canonical: Canonical, signature: Signature, now: float) -> Outcome | None:
+    """What forbids a pass without asking for a hash or a key."""
+    message = canonical.message
+    if "too-many-fields" in message.defects:
+        return Outcome("permerror", "the header has more fields than are looked at")
+    covered = signature.names.count(b"from")
+    if not covered:
+        return Outcome("permerror", "From is not signed")
+    if covered < message.count(b"from"):
+        return Outcome("permerror", "there are more From fields than were signed")
+    if signature.expires is not None and signature.expires < now:
+        return Outcome("fail", "the signature has expired")
+    return None
+
+
+def _check_body(canonical: Canonical, signature: Signature, outcome: Outcome) -> Outcome:
+    """After the key, as RFC 6376 §6.1.3 has it: without a key there is nothing to say of the body."""
+    hashed, total = body_hash(canonical, signature)
+    if signature.length is not None and signature.length > total:
+        return outcome._replace(result="permerror", reason="l= is larger than the body")
+    if hashed != signature.body_hash:
+        return outcome._replace(result="fail", reason="the body is not what was signed")
+    return outcome
+
+
+def _covers_all(canonical: Canonical, signature: Signature) -> bool:
+    return signature.length is None or signature.length >= body_hash(canonical, signature)[1]
+
+
+def body_hash(canonical: Canonical, signature: Signature) -> tuple[bytes, int]:
+    """The body's digest as a signature wants it, and the body's canonical length."""
+    return canonical.body_hash(
+        relaxed=signature.relaxed_body, algorithm=signature.signer.hash_name, length=signature.length
+    )
+
+
+def signed_digest(canonical: Canonical, header_field: HeaderField, signature: Signature) -> bytes:
+    """The hash of the header fields a signature names, and of its own (RFC 6376 §3.7)."""
+    relaxed = signature.relaxed_header
+    signed = canonical.signed_fields(signature.names, header_field, relaxed=relaxed)
+    signed.append(canonical.unsigned_field(header_field, relaxed=relaxed))
+    return hashlib.new(signature.signer.hash_name, b"".join(signed), usedforsecurity=False).digest()
+
+
+def _read_identity(text: str, domain: str) -> tuple[str, str] | None:
+    """i= and its domain, which is d= or below it; None when it is not (RFC 6376 §3.5)."""
+    if not text:
+        return f"@{domain}", domain
+    local, at, after = "".join(text.split()).rpartition("@")
+    identity_domain = read_domain(after)
+    if not at or identity_domain is None:
+        return None
+    if identity_domain != domain and not identity_domain.endswith("." + domain):
+        return None
+    local = local.encode("utf-8", "replace").decode()
+    return f"{local}@{identity_domain}", identity_domain
+
+
+def sign(
+    message: Message,
+    *,
+    domain: str,
+    selector: str,
+    key: RSAPrivateKey | Ed25519PrivateKey,
+    now: float,
+    headers: Sequence[str] | None = None,
+    expires_s: float | None = None,
+    body_length: int | None = None,
+    canonicalization: str = "relaxed/relaxed",
+) -> bytes:
+    """A DKIM-Signature field with its last CRLF, to be put in front of the message.
+
+    `headers` names the fields to sign, each as often as it shall be named; the default is all instances
+    of those in `SIGNED`, and one more of each in `OVERSIGNED`. `expires_s` is counted from `now`.
+    """
+    header_mode, body_mode = canonicalization.split("/")
+    canonical = Canonical(message)
+    hashed, _ = canonical.body_hash(relaxed=CANONICAL[body_mode], algorithm="sha256", length=body_length)
+    names = [name.lower() for name in headers] if headers is not None else default_names(message)
+    tags = [
+        ("v", "1"),
+        ("a", algorithm_of(key)),
+        ("c", canonicalization),
+        ("d", domain),
+        ("s", selector),
+        ("t", str(int(now))),
+    ]
+    if expires_s is not None:
+        tags.append(("x", str(int(now + expires_s))))
+    if body_length is not None:
+        tags.append(("l", str(body_length)))
+    tags += [("h", ":".join(names)), ("bh", base64.b64encode(hashed).decode())]
+    unsigned = Message.parse(fold("DKIM-Signature", tags) + b"\r\n\r\n")
+    relaxed = CANONICAL[header_mode]
+    own = unsigned.fields[0]
+    signed = canonical.signed_fields([name.encode() for name in names], own, relaxed=relaxed)
+    signed.append(Canonical(unsigned).unsigned_field(own, relaxed=relaxed))
+    return unsigned.raw(own)[:-2] + fold_base64(sign_octets(key, b"".join(signed))) + b"\r\n"
+
+
+def default_names(message: Message) -> list[str]:
+    """The fields that are there and worth signing, the most important once more."""
+    names = []
+    for name in SIGNED.split():
+        names += [name] * (message.count(name.encode()) + (name in OVERSIGNED))
+    return names
+
+
+def algorithm_of(key: RSAPrivateKey | Ed25519PrivateKey) -> str:
+    """a= for a key."""
+    return "rsa-sha256" if isinstance(key, RSAPrivateKey) else "ed25519-sha256"
+
+
+def sign_octets(key: RSAPrivateKey | Ed25519PrivateKey, octets: bytes) -> bytes:
+    """The signature over canonical octets (RFC 6376 §3.3, RFC 8463 §3)."""
+    if isinstance(key, RSAPrivateKey):
+        return key.sign(octets, padding.PKCS1v15(), hashes.SHA256())
+    return key.sign(hashlib.sha256(octets).digest())
+
+
+def fold(name: str, tags: Sequence[tuple[str, str]]) -> bytes:
+    """``Name: tag=value; …; b=`` in lines of at most 78 octets where the values allow it, without the last CRLF."""
+    text = f"{name}:"
+    room = 78 - len(text)
+    for tag, value in [*tags, ("b", "")]:
+        # h= may be folded behind its colons (RFC 6376 §3.5); nothing else here is long.
+        for number, part in enumerate(value.split(":") if tag == "h" else [value]):
+            word = f" {tag}={part}" if number == 0 else f":{part}"
+            if len(word) + 1 > room:
+                text += ":\r\n\t" if number else "\r\n\t"
+                word = word.lstrip(" :")
+                room = 77
+            text += word
+            room -= len(word)
+        if tag != "b":
+            text += ";"
+            room -= 1
+    return text.encode()
+
+
+def fold_base64(octets: bytes) -> bytes:
+    """Base64 in lines of 72, the first one on its own line too."""
+    encoded = base64.b64encode(octets)
+    return b"".join(b"\r\n\t" + encoded[at : at + 72] for at in range(0, len(encoded), 72))
