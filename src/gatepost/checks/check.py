@@ -69,7 +69,7 @@ class Check:
     name: str
     subject: type[Attempt] | type[Mail]
     settings: type[Any]
-    """A frozen dataclass with a `mode: Mode` field, every field with a default and a docstring."""
+    """A frozen dataclass, every field with a default and a docstring; without a `mode: Mode` field the check always holds."""
     run: Run
     """``async (subject, tools, settings) -> findings``; may raise Unavailable."""
     emits: tuple[Emits, ...]
@@ -77,6 +77,8 @@ class Check:
     timeout_s: float = 5.0
     asks: bool = True
     """False for a check that only reads its subject: it must not suspend, and costs no task."""
+    needs_dns: bool = False
+    """Left out where nothing may be asked of the DNS (`scan --no-dns`)."""
     idle: Callable[[Any], bool] | None = None
     """settings -> True when they leave it nothing to do, such as no lists."""
     emits_under: Callable[[Any], tuple[Emits, ...]] | None = None

@@ -5,24 +5,67 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gatepost.checks.check import Check
+from gatepost.checks.connection.dnsbl import DNSBL
+from gatepost.checks.connection.greylist import GREYLIST
+from gatepost.checks.connection.hello import HELLO
+from gatepost.checks.connection.rates import RATES, VOLUME
+from gatepost.checks.connection.rdns import RDNS
 from gatepost.checks.connection.recipients import RECIPIENTS
+from gatepost.checks.connection.tlsrequired import TLS_REQUIRED
 from gatepost.checks.run import Configured
+from gatepost.checks.sender.authentication import ARC, DKIM, DMARC, FORWARDER, SPF
+from gatepost.checks.sender.correspondents import CORRESPONDENTS
+from gatepost.checks.sender.headers import HEADERS
+from gatepost.checks.sender.senders import SENDERS
 from gatepost.mail.client import Attempt, Mail
+from gatepost.mail.finding import Mode
 
-ALL_CHECKS: tuple[Check, ...] = (RECIPIENTS,)
+ALL_CHECKS: tuple[Check, ...] = (
+    RECIPIENTS,
+    TLS_REQUIRED,
+    RATES,
+    GREYLIST,
+    DNSBL,
+    RDNS,
+    HELLO,
+    SPF,
+    DKIM,
+    ARC,
+    FORWARDER,
+    DMARC,
+    HEADERS,
+    SENDERS,
+    CORRESPONDENTS,
+    VOLUME,
+)
 
 
-def configure(settings: Mapping[str, object], checks: Iterable[Check] = ALL_CHECKS) -> tuple[Configured, ...]:
-    """Every check with its settings by name, with the defaults where there are none. Off ones are among
-    them, so that policy knows their facts; `at_door` and `on_mail` pick what runs."""
-    return tuple(Configured(check, settings.get(check.name, check.settings())) for check in checks)
+def configure(
+    settings: Mapping[str, object],
+    modes: Mapping[str, Mode] | None = None,
+    checks: Iterable[Check] = ALL_CHECKS,
+) -> tuple[Configured, ...]:
+    """Every check with its settings by name, the defaults where there are none.
+
+    `modes` is `[policy.modes]`. Checks that are off are among them, so that policy knows their facts;
+    `at_door` and `on_mail` pick what runs.
+    """
+    modes = modes or {}
+    return tuple(
+        Configured(check, settings.get(check.name) or check.settings(), modes.get(check.name))
+        for check in checks
+    )
 
 
-def at_door(configured: Iterable[Configured]) -> tuple[Configured, ...]:
-    """Those to run at RCPT TO."""
-    return tuple(one for one in configured if one.check.subject is Attempt and one.wanted)
+def at_door(configured: Iterable[Configured], *, dns: bool = True) -> tuple[Configured, ...]:
+    """Those to run at RCPT TO; without those that need the DNS where it may not be asked."""
+    return tuple(one for one in configured if one.check.subject is Attempt and _runs(one, dns))
 
 
-def on_mail(configured: Iterable[Configured]) -> tuple[Configured, ...]:
-    """Those to run on a whole message."""
-    return tuple(one for one in configured if one.check.subject is Mail and one.wanted)
+def on_mail(configured: Iterable[Configured], *, dns: bool = True) -> tuple[Configured, ...]:
+    """Those to run on a whole message; without those that need the DNS where it may not be asked."""
+    return tuple(one for one in configured if one.check.subject is Mail and _runs(one, dns))
+
+
+def _runs(one: Configured, dns: bool) -> bool:
+    return one.wanted and (dns or not one.check.needs_dns)

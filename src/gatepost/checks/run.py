@@ -25,6 +25,8 @@ class Configured:
 
     check: Check
     settings: Any
+    policy_mode: Mode | None = None
+    """What `[policy.modes]` says of the whole check, over its own settings."""
 
     @property
     def name(self) -> str:
@@ -33,8 +35,15 @@ class Configured:
 
     @property
     def mode(self) -> Mode:
-        """The check's own; its facts and sources may differ."""
-        return cast("Mode", getattr(self.settings, "mode", Mode.ENFORCE))
+        """Of the check as a whole; its facts and sources may differ."""
+        if not self.switchable:
+            return Mode.ENFORCE
+        return self.policy_mode or cast("Mode", getattr(self.settings, "mode", Mode.ENFORCE))
+
+    @property
+    def switchable(self) -> bool:
+        """False for what always holds: its settings know no mode."""
+        return hasattr(self.settings, "mode")
 
     @property
     def emits(self) -> tuple[Emits, ...]:
@@ -66,13 +75,14 @@ async def run(
     tools: Tools,
     *,
     deadline_s: float,
-    on_bug: OnBug,
+    on_bug: OnBug | None = None,
 ) -> list[Finding]:
     """What all of `checks` see, in their order. `deadline_s` is what remains of the message's budget in seconds.
 
     Each check has the smaller of its own timeout and that. Unavailable, running out of time, or a bug (which
-    also goes to `on_bug`) is a ``<name>.unavailable`` finding.
+    also goes to `on_bug`, or else to the event loop's exception handler) is a ``<name>.unavailable`` finding.
     """
+    on_bug = on_bug or _tell_the_loop
     results: list[Sequence[Finding]] = []
     waiting: dict[int, asyncio.Task[Sequence[Finding]]] = {}
     for place, one in enumerate(checks):
@@ -139,6 +149,10 @@ def _outcome(name: str, task: asyncio.Task[Sequence[Finding]], on_bug: OnBug) ->
         return (_unavailable(name, str(problem)),)
     on_bug(name, problem)
     return (_unavailable(name, "the check failed"),)
+
+
+def _tell_the_loop(name: str, bug: BaseException) -> None:
+    asyncio.get_running_loop().call_exception_handler({"message": f"bug in check {name}", "exception": bug})
 
 
 def _unavailable(name: str, why: str) -> Finding:

@@ -1,6 +1,6 @@
 """What facts are worth, and what to do with a message: the only place that judges. Pure."""
 
-from gatepost.policy.assemble import PolicyBook, assemble
+from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
 from gatepost.policy.decide import FactRule, Policy, decide, decide_at_door
 from gatepost.policy.settings import PolicyOverride, PolicySettings
 
@@ -9,6 +9,7 @@ __all__ = [
     "Policy",
     "PolicyBook",
     "PolicyOverride",
+    "PolicyProblem",
     "PolicySettings",
     "assemble",
     "decide",

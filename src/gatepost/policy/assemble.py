@@ -54,6 +54,11 @@ class CheckDeclared(Protocol):
     @property
     def mode(self) -> Mode: ...
     @property
+    def switchable(self) -> bool:
+        """False for what always holds: no mode, weight or action of its facts may be set."""
+        ...
+
+    @property
     def emits(self) -> Sequence[FactDeclared]: ...
     @property
     def on_failure(self) -> str:
@@ -66,14 +71,14 @@ class CheckDeclared(Protocol):
         ...
 
 
-class UnknownName(ValueError):
-    """A weight, mode, action or excuse names something no check declares; `str()` names the nearest."""
+class PolicyProblem(ValueError):
+    """A setting names something no check declares, or touches what always holds; `str()` is one sentence."""
 
 
 def assemble(
     settings: PolicySettings, declared: Iterable[CheckDeclared], *, mode: Mode = Mode.ENFORCE
 ) -> PolicyBook:
-    """All policies of an installation. `mode` is the whole gate's. Raises UnknownName."""
+    """All policies of an installation. `mode` is the whole gate's. Raises PolicyProblem."""
     checks = tuple(declared)
     base = _policy(settings, checks, mode)
     for override in settings.overrides:
@@ -226,18 +231,19 @@ def _refuse_unknown(
 ) -> None:
     names = {check.name for check in checks}
     for key in settings.modes:
-        if key not in names and key not in rules and key.partition(":")[0] not in rules:
+        if key not in names and key.partition(":")[0] not in rules:
             raise _unknown(key, [*rules, *names])
-        binding = rules[key].binding if key in rules else False
-        if binding and settings.modes[key] is not Mode.ENFORCE:
-            raise UnknownName(f"{key} always holds; it is set where its check is configured")
     for key, excusing in settings.excuses.items():
         for name in (key, *excusing):
             if name not in rules:
                 raise _unknown(name, rules)
+    fixed = {check.name for check in checks if not check.switchable}
+    for key in (*settings.modes, *settings.weights, *settings.actions, *settings.excuses):
+        if key.partition(".")[0] in fixed:
+            raise PolicyProblem(f"{key} always holds and cannot be set")
 
 
-def _unknown(key: str, known: Iterable[str]) -> UnknownName:
+def _unknown(key: str, known: Iterable[str]) -> PolicyProblem:
     near = get_close_matches(key, list(known), n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return UnknownName(f"no check reports {key}{hint}")
+    return PolicyProblem(f"no check reports {key}{hint}")

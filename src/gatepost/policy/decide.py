@@ -131,12 +131,10 @@ def _may_be_allowed(rule: FactRule, policy: Policy) -> bool:
 
 def _verdict(shown: list[_Judged], counted: list[_Judged], policy: Policy, *, at_door: bool) -> Verdict:
     live = [one for one in counted if one[0].mode is Mode.ENFORCE and one[0].excused_by is None]
-    outcome = _outcome(live, policy, at_door=at_door)
-    if any(rule.missing for _, rule in live):
-        outcome = _deferred(live, outcome, policy, at_door=at_door)
+    outcome = _settle(live, policy, at_door=at_door)
     action = outcome.action
     if policy.mode is not Mode.ENFORCE and action is not Action.DELIVER:
-        action = _outcome([one for one in live if one[1].binding], policy, at_door=at_door).action
+        action = _settle([one for one in live if one[1].binding], policy, at_door=at_door).action
     rule, reason = _explain(live, shown, outcome, policy)
     return Verdict(
         action=action,
@@ -146,6 +144,13 @@ def _verdict(shown: list[_Judged], counted: list[_Judged], policy: Policy, *, at
         score=outcome.score,
         weighed=tuple([weighed for weighed, _ in shown]),
     )
+
+
+def _settle(live: list[_Judged], policy: Policy, *, at_door: bool) -> _Outcome:
+    outcome = _outcome(live, policy, at_door=at_door)
+    if any(rule.missing for _, rule in live):
+        outcome = _deferred(live, outcome, policy, at_door=at_door)
+    return outcome
 
 
 def _outcome(live: Sequence[_Judged], policy: Policy, *, at_door: bool = False) -> _Outcome:
@@ -266,8 +271,8 @@ def _changes(one: _Outcome, other: _Outcome) -> bool:
     return _severity(one) > _severity(other)
 
 
-def _severity(outcome: _Outcome) -> int:
-    return SEVERITY.get(outcome.action, -1)
+def _severity(outcome: _Outcome) -> float:
+    return SEVERITY.get(outcome.action, 2.5)  # waiting outranks all but a refusal
 
 
 def _explain(live: list[_Judged], shown: list[_Judged], outcome: _Outcome, policy: Policy) -> tuple[str, str]:

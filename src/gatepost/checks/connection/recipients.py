@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatepost.checks.check import Check, Emits, OnFailure
+from gatepost.checks.connection.network import UNKNOWN_WINDOW_S, counted_as, unknown_key
 from gatepost.mail.client import Attempt
 from gatepost.mail.finding import Finding
 from gatepost.mail.verdict import Action
@@ -57,6 +58,9 @@ async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings
         return ()
     if emits is NOT_OURS and attempt.client.user is not None:
         return ()  # who signed in may send anywhere
+    who = counted_as(attempt.client)
+    if emits is UNKNOWN and who is not None:
+        await tools.memory.add(unknown_key(who), ttl_s=UNKNOWN_WINDOW_S)
     return (emits.found(answer.text, {"recipient": f"{address.local}@{address.domain}"}),)
 
 

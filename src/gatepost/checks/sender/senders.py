@@ -1,0 +1,137 @@
+"""Senders that the operator allows or blocks.
+
+An allow entry counts only for a proved identity, has an owner, a reason and an expiry, and never overrides
+malware. A block entry needs no proof: whoever claims a blocked name gets what is meant for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from gatepost.checks.check import Check, Emits
+from gatepost.checks.sender.identity import proved_domain
+from gatepost.mail.address import Address
+from gatepost.mail.author import authors
+from gatepost.mail.client import Mail
+from gatepost.mail.finding import Finding, Mode
+from gatepost.mail.verdict import Action
+from gatepost.tools import Tools
+
+ALLOWED = Emits(
+    name="senders.allowed",
+    about="The operator lets this proved sender in; only malware is held against it.",
+)
+EXPIRED = Emits(name="senders.expired", about="An allow entry would have matched, had it not run out.")
+BLOCKED = Emits(
+    name="senders.blocked",
+    about="The operator does not want this sender's mail.",
+    weight=4.0,
+    action=Action.QUARANTINE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderEntry:
+    """One sender that is allowed or blocked."""
+
+    sender: str
+    """An address (``ana@example.org``) or a domain, which includes all below it."""
+    owner: str = ""
+    """Who asked for it; an allow entry must say."""
+    reason: str = ""
+    """Why; an allow entry must say."""
+    expires: str = ""
+    """The last day it holds, ``2027-01-31`` (UTC); an allow entry must say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendersSettings:
+    """Senders that are let in or kept out by name."""
+
+    mode: Mode = Mode.ENFORCE
+    """off, observe or enforce."""
+    allow: tuple[SenderEntry, ...] = ()
+    """Proved senders to let in."""
+    block: tuple[SenderEntry, ...] = ()
+    """Senders to hold, proved or not."""
+
+
+def problems(settings: SendersSettings) -> list[str]:
+    """What is wrong with the entries, one sentence each; for the configuration to refuse."""
+    said = []
+    for entry in settings.allow:
+        lacking = [word for word in ("owner", "reason", "expires") if not getattr(entry, word)]
+        if lacking:
+            said.append(f"the allow entry for {entry.sender} lacks {', '.join(lacking)}")
+    said += [
+        f"the entry for {entry.sender} expires on {entry.expires!r}, which is no date"
+        for entry in (*settings.allow, *settings.block)
+        if entry.expires and _end(entry) is None
+    ]
+    return said
+
+
+async def senders(mail: Mail, tools: Tools, settings: SendersSettings) -> Sequence[Finding]:
+    """The entries that match."""
+    shown = authors(mail.message).addresses
+    claimed = (*shown, *((mail.envelope.sender,) if mail.envelope.sender else ()))
+    found = []
+    for entry in settings.block:
+        if _holds(entry, tools.now) and any(_matches(entry, address) for address in claimed):
+            found.append(BLOCKED.found(f"{entry.sender} is blocked{_because(entry)}", _evidence(entry)))
+            break
+    domain = proved_domain(mail)
+    if domain is None or not shown or any(address.domain != domain for address in shown):
+        return found
+    for entry in settings.allow:
+        if all(_matches(entry, address) for address in shown):
+            if entry.expires and _holds(entry, tools.now):
+                return [
+                    *found,
+                    ALLOWED.found(f"{entry.sender} is proved and allowed{_because(entry)}", _evidence(entry)),
+                ]
+            found.append(EXPIRED.found(f"the allowance of {entry.sender} has run out", _evidence(entry)))
+    return found
+
+
+def _matches(entry: SenderEntry, address: Address) -> bool:
+    wanted = entry.sender.lower()
+    if "@" in wanted:
+        return address.key == wanted
+    return address.domain == wanted or address.domain.endswith(f".{wanted}")
+
+
+def _holds(entry: SenderEntry, now: float) -> bool:
+    end = _end(entry)
+    return not entry.expires if end is None else now < end
+
+
+def _end(entry: SenderEntry) -> float | None:
+    """Unix seconds of the midnight that ends it; None without a readable day."""
+    try:
+        day = datetime.strptime(entry.expires, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return (day + timedelta(days=1)).timestamp()
+
+
+def _because(entry: SenderEntry) -> str:
+    by = f" by {entry.owner}" if entry.owner else ""
+    return f"{by}: {entry.reason}" if entry.reason else by
+
+
+def _evidence(entry: SenderEntry) -> dict[str, str | int | float | bool | list[str] | None]:
+    return {"entry": entry.sender, "owner": entry.owner, "reason": entry.reason, "expires": entry.expires}
+
+
+SENDERS = Check(
+    name="senders",
+    subject=Mail,
+    settings=SendersSettings,
+    run=senders,
+    emits=(ALLOWED, EXPIRED, BLOCKED),
+    asks=False,
+    idle=lambda settings: not settings.allow and not settings.block,
+)
