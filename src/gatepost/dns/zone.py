@@ -36,9 +36,11 @@ class ZoneError(ValueError):
 class Zone:
     """The whole DNS, as far as anyone who asks this object can tell. Implements `Resolver`."""
 
-    __slots__ = ("_failing", "_memo", "_negative_ttl", "_nodes", "_trust")
+    __slots__ = ("_failing", "_memo", "_negative_ttl", "_nodes", "_trust", "changes")
 
     def __init__(self) -> None:
+        self.changes = 0
+        """Grows with every change, for those who remember what they made of a zone."""
         self._nodes: dict[str, dict[str, _Set]] = {}
         """Every name that exists, empty non-terminals too, with its record sets by type."""
         self._failing: dict[tuple[str, str], str] = {}
@@ -152,17 +154,21 @@ class Zone:
             found.records.append(record)
         if kind == "SOA":
             self._negative_ttl[name] = min(ttl_s, int(record.rpartition(" ")[2]))
-        self._memo.clear()
+        self._changed()
 
     def trouble(self, name: str, kind: str, problem: str) -> None:
         """Let questions for `name` and `kind` ("*" for all) fail with ``servfail`` or ``timeout``."""
         self._exist(name)
         self._failing[name, kind] = problem
-        self._memo.clear()
+        self._changed()
 
     def trust(self, name: str, security: Security) -> None:
         """Let `name` and everything below it be SECURE, INSECURE or BOGUS."""
         self._trust[name] = security
+        self._changed()
+
+    def _changed(self) -> None:
+        self.changes += 1
         self._memo.clear()
 
     def _exist(self, name: str) -> None:
