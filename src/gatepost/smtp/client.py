@@ -1,0 +1,531 @@
+"""The client side of SMTP and LMTP as one sans-IO machine (RFC 5321, RFC 2033): bytes in, events out.
+
+    client = SmtpClient(hello="mx.example.net")
+    client.receive(octets); client.next_event(); client.outgoing(); client.patience_s
+
+It pipelines where that is offered (RFC 2920), uses SIZE, 8BITMIME, SMTPUTF8, DSN and REQUIRETLS only as
+offered, and forgets everything learnt before TLS (RFC 3207 §4.2). The driver owns the socket and the alarm:
+it calls `fail` when the alarm rings or the connection ends. It leaves out AUTH, TURN and BDAT.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+
+from gatepost.mail.address import printable
+from gatepost.smtp.framing import as_data, fault_in
+from gatepost.smtp.reply import Malformed, Reply, ReplyParser
+from gatepost.smtp.sending import (
+    Fault,
+    Outcome,
+    Outgoing,
+    OutgoingRecipient,
+    Protocol,
+    Result,
+    TlsUse,
+    one_line,
+    outcome_of,
+)
+
+_BLOCK_OCTETS = 65536
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NOT_XTEXT = re.compile(rb"[^!-*,-<>-~]")
+_HEADER_END = b"\r\n\r\n"
+_ALARM = {"starttls": "tls", "handshake": "tls", "helo": "hello"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long the other side may take, in seconds (RFC 5321 §4.5.3.2)."""
+
+    connect_s: float = 30.0
+    """Opening the connection, each address of a host."""
+    greeting_s: float = 300.0
+    hello_s: float = 300.0
+    tls_s: float = 60.0
+    """STARTTLS and the handshake."""
+    mail_s: float = 300.0
+    rcpt_s: float = 300.0
+    data_s: float = 120.0
+    body_s: float = 180.0
+    """For each block of the message to be taken."""
+    final_s: float = 600.0
+    """After the final dot; giving up sooner makes duplicates."""
+    reset_s: float = 30.0
+    quit_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The session takes a message now."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsWanted:
+    """Do the handshake, then call `tls_started()`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A transaction is over: one outcome for each recipient, in their order."""
+
+    outcomes: tuple[Outcome, ...]
+    dsn_offered: bool
+    """The DSN parameters went along, so the other side now owes the notifications (RFC 3461 §5.2.1)."""
+    committed: bool
+    """The whole message was written: a missing reply may hide a delivery (RFC 5321 §4.2.5)."""
+
+
+class NeedReply:
+    """Nothing to report until more octets come."""
+
+
+NEED_REPLY = NeedReply()
+ClientEvent = Ready | TlsWanted | Finished | Fault | NeedReply
+
+
+@dataclass(slots=True)
+class _Transaction:
+    message: Outgoing
+    outcomes: list[Outcome | None]
+    accepted: list[int] = field(default_factory=list)
+    begun: bool = False
+    """MAIL FROM was said."""
+    refused_sender: Outcome | None = None
+    next_rcpt: int = 0
+    finals: int = 0
+    """Replies after the final dot seen so far (LMTP has several)."""
+    committed: bool = False
+
+
+class SmtpClient:
+    """One session; messages one after the other on it."""
+
+    def __init__(
+        self,
+        *,
+        hello: str,
+        protocol: Protocol = Protocol.SMTP,
+        tls: TlsUse = TlsUse.OPPORTUNISTIC,
+        patience: Patience | None = None,
+        eight_bit_anyway: bool = False,
+    ) -> None:
+        self.keywords: dict[str, str] = {}
+        """What the other side offers now, upper case, with arguments."""
+        self.in_tls = False
+        self.tls_verified = False
+        self.steps = 0
+        """Grows with every reply taken: the driver starts its alarm anew when it changes."""
+        self._hello = hello
+        self._lmtp = protocol is Protocol.LMTP
+        self._tls = tls
+        self._patience = patience or Patience()
+        self._eight_bit_anyway = eight_bit_anyway
+        self._replies = ReplyParser()
+        self._awaited: deque[str] = deque(["greeting"])
+        self._events: deque[ClientEvent] = deque()
+        self._out: list[bytes] = []
+        self._body = b""
+        self._body_at = 0
+        self._doing: _Transaction | None = None
+        self._fault: Fault | None = None
+        self._quitting = False
+
+    def receive(self, octets: bytes) -> None:
+        """Take octets from the other side; never raises."""
+        if self._fault or self._quitting or not octets:
+            return
+        if self._awaited and self._awaited[0] == "handshake":
+            self.fail("the other side sent text between STARTTLS and the TLS handshake")
+            return
+        self._replies.feed(octets)
+        while self._fault is None:
+            reply = self._replies.next_reply()
+            if reply is None:
+                return
+            if isinstance(reply, Malformed):
+                self.fail(f"the other side sent what is no reply ({reply.what}): {printable(reply.line, 80)}")
+            else:
+                self._take(reply)
+
+    def next_event(self) -> ClientEvent:
+        """What happened; `NEED_REPLY` when nothing more did."""
+        return self._events.popleft() if self._events else NEED_REPLY
+
+    def outgoing(self) -> bytes:
+        """Octets to be written now; long messages come in blocks: call again until it returns nothing."""
+        if self._out:
+            octets = b"".join(self._out)
+            self._out.clear()
+            return octets
+        if self._body_at < len(self._body):
+            block = self._body[self._body_at : self._body_at + _BLOCK_OCTETS]
+            self._body_at += len(block)
+            if self._body_at >= len(self._body):
+                self._body, self._body_at = b"", 0
+                if self._doing:
+                    self._doing.committed = True
+            return block
+        return b""
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long the awaited reply (or the taking of a block) may last from the last step; None when idle."""
+        if self._body:
+            return self._patience.body_s
+        if not self._awaited:
+            return None
+        verb = _ALARM.get(self._awaited[0], self._awaited[0])
+        return float(getattr(self._patience, f"{verb}_s"))
+
+    @property
+    def idle(self) -> bool:
+        """Greeted, and nothing under way: `send` may be called."""
+        return not (self._awaited or self._doing or self.ended)
+
+    @property
+    def ended(self) -> bool:
+        """No message can be sent on this session any more."""
+        return self._fault is not None or self._quitting
+
+    def send(self, message: Outgoing) -> None:
+        """Begin a transaction; only after `Ready`. Ends with `Finished`."""
+        assert self.idle
+        self._doing = doing = _Transaction(message, [None] * len(message.recipients))
+        parameters = self._mail_parameters(message)
+        unfit = parameters if isinstance(parameters, Outcome) else None
+        for index, recipient in enumerate(message.recipients):
+            if unfit or _CONTROL.search(recipient.address):
+                doing.outcomes[index] = unfit or _failed(
+                    "5.1.3", "The recipient's address cannot be written in SMTP."
+                )
+        if not isinstance(parameters, str) or all(doing.outcomes):
+            self._finish()
+            return
+        doing.begun = True
+        self._say(f"MAIL FROM:<{message.sender}>{parameters}", "mail")
+        if "PIPELINING" in self.keywords:
+            while self._say_next_rcpt():
+                pass
+            if message.octets is not None:
+                self._say("DATA", "data")
+
+    def tls_started(self, *, verified: bool) -> None:
+        """The handshake is done: everything learnt before is forgotten (RFC 3207 §4.2)."""
+        self.in_tls, self.tls_verified = True, verified
+        self.keywords = {}
+        self._awaited.clear()
+        self._say_hello()
+
+    def fail(self, words: str) -> None:
+        """The session ends here: the alarm rang, the connection ended, or the other side broke a rule."""
+        self._break(Fault(words=words, stage=self.stage))
+
+    def quit(self) -> None:
+        """Take leave; the reply is not waited for."""
+        if not self.ended:
+            self._out.append(b"QUIT\r\n")
+            self._quitting = True
+
+    @property
+    def stage(self) -> str:
+        """What is awaited, for words."""
+        if self._body:
+            return "body"
+        return self._awaited[0] if self._awaited else "idle"
+
+    # Replies, each in the order of its command.
+
+    def _take(self, reply: Reply) -> None:
+        self.steps += 1
+        if not self._awaited:
+            self._break(Fault(words=f"unasked reply: {one_line(reply)}", stage="idle", reply=reply))
+            return
+        verb = self._awaited.popleft()
+        if reply.code == 421:  # RFC 5321 §3.8: the other side closes now
+            self._awaited.appendleft(verb)
+            self._break(Fault(words=one_line(reply), stage=verb, reply=reply))
+            return
+        getattr(self, f"_on_{verb}")(reply)
+
+    def _on_greeting(self, reply: Reply) -> None:
+        if reply.code != 220:
+            self._awaited.appendleft("greeting")
+            # RFC 7504 §3: 521 is for good; other refusals (554) are often about the client's address today.
+            self._break(
+                Fault(words=one_line(reply), stage="greeting", reply=reply, permanent=reply.code == 521)
+            )
+            return
+        self._say_hello()
+
+    def _say_hello(self) -> None:
+        self._say(f"{'LHLO' if self._lmtp else 'EHLO'} {self._hello}", "hello")
+
+    def _on_hello(self, reply: Reply) -> None:
+        if reply.code != 250:
+            if reply.code // 100 == 5 and not self._lmtp:  # RFC 5321 §4.1.4
+                self._say(f"HELO {self._hello}", "helo")
+                return
+            self._awaited.appendleft("hello")
+            self._break(Fault(words=one_line(reply), stage="hello", reply=reply))
+            return
+        for line in reply.text.split("\n")[1:]:
+            keyword, _, argument = line.strip().partition(" ")
+            self.keywords[keyword.upper()] = argument
+        self._after_hello()
+
+    def _on_helo(self, reply: Reply) -> None:
+        if reply.code != 250:
+            self._awaited.appendleft("hello")
+            self._break(Fault(words=one_line(reply), stage="hello", reply=reply))
+            return
+        self._after_hello()
+
+    def _after_hello(self) -> None:
+        if self.in_tls or self._tls is TlsUse.NONE:
+            self._events.append(Ready())
+        elif "STARTTLS" in self.keywords:
+            self._say("STARTTLS", "starttls")
+        elif self._tls is TlsUse.REQUIRED:
+            self._break(
+                Fault(words="TLS is required and the other side does not offer STARTTLS", stage="tls")
+            )
+        else:
+            self._events.append(Ready())
+
+    def _on_starttls(self, reply: Reply) -> None:
+        if reply.code == 220:
+            self._awaited.append("handshake")
+            if self._replies.pending:
+                self.fail("the other side sent text between STARTTLS and the TLS handshake")
+            else:
+                self._events.append(TlsWanted())
+        elif self._tls is TlsUse.REQUIRED:
+            self._break(
+                Fault(words=f"TLS is required; to STARTTLS came {one_line(reply)}", stage="tls", reply=reply)
+            )
+        else:
+            self._events.append(Ready())
+
+    def _on_mail(self, reply: Reply) -> None:
+        doing = self._transaction()
+        if reply.code // 100 != 2:
+            doing.refused_sender = outcome_of(reply)
+            if "PIPELINING" not in self.keywords:
+                self._finish()
+        elif "PIPELINING" not in self.keywords:
+            self._say_next_rcpt()
+
+    def _say_next_rcpt(self) -> bool:
+        """Ask for the next recipient that has no outcome yet; False when there is none."""
+        doing = self._transaction()
+        while doing.next_rcpt < len(doing.outcomes):
+            index = doing.next_rcpt
+            doing.next_rcpt += 1
+            if doing.outcomes[index] is None:
+                recipient = doing.message.recipients[index]
+                self._say(f"RCPT TO:<{recipient.address}>{self._rcpt_parameters(recipient)}", "rcpt")
+                return True
+        return False
+
+    def _on_rcpt(self, reply: Reply) -> None:
+        doing = self._transaction()
+        index = next(
+            at for at, outcome in enumerate(doing.outcomes) if outcome is None and at not in doing.accepted
+        )
+        if doing.refused_sender:
+            doing.outcomes[index] = doing.refused_sender
+        elif reply.code // 100 == 2:
+            doing.accepted.append(index)
+        elif reply.code == 552 and doing.accepted and not reply.enhanced.startswith("5.2."):
+            # RFC 5321 §4.5.3.1.10: to RCPT, 552 says "too many recipients"; the rest go in another transaction.
+            doing.outcomes[index] = Outcome(
+                result=Result.DEFERRED, status="4.5.3", words=one_line(reply), reply=reply
+            )
+        else:
+            doing.outcomes[index] = outcome_of(reply)
+        if "PIPELINING" in self.keywords:
+            if not self._awaited:
+                self._finish()
+        elif not self._say_next_rcpt():
+            if doing.accepted and doing.message.octets is not None:
+                self._say("DATA", "data")
+            else:
+                self._finish()
+
+    def _on_data(self, reply: Reply) -> None:
+        doing = self._transaction()
+        octets = doing.message.octets or b""
+        if reply.code == 354 and doing.accepted:
+            self._body = as_data(octets)
+            self._awaited.extend(["final"] * (len(doing.accepted) if self._lmtp else 1))
+        elif (
+            reply.code == 354 and self._lmtp
+        ):  # RFC 2033 §4.2: it must have refused; nobody knows how to go on
+            self._awaited.append("data")
+            self._break(Fault(words=f"took DATA without a recipient: {one_line(reply)}", stage="data"))
+        elif reply.code == 354:
+            # RFC 2920 §3.1: DATA went through with no recipient; nothing may follow but the dot.
+            self._out.append(b".\r\n")
+            self._awaited.append("final")
+        else:
+            outcome = outcome_of(reply) if reply.code >= 400 else _strange(reply, "DATA")
+            self._settle_accepted(outcome)
+            self._finish()
+
+    def _on_final(self, reply: Reply) -> None:
+        doing = self._transaction()
+        if self._body and reply.positive:
+            self._awaited.appendleft("final")
+            self._break(Fault(words=f"answered {one_line(reply)} before the message was sent", stage="body"))
+            return
+        if self._lmtp and doing.accepted:  # RFC 2033 §4.2: one reply for each recipient, in their order
+            doing.outcomes[doing.accepted[doing.finals]] = outcome_of(reply)
+            doing.finals += 1
+        else:
+            self._settle_accepted(
+                outcome_of(reply) if reply.code // 100 != 3 else _strange(reply, "the message")
+            )
+        if self._body:  # refused half way: the rest would be read as commands
+            self._break(Fault(words=one_line(reply), stage="body", reply=reply))
+        elif not self._awaited:
+            self._finish()
+
+    def _on_reset(self, reply: Reply) -> None:
+        if reply.code == 250:
+            self._events.append(Ready())
+        else:
+            self._break(Fault(words=f"to RSET came {one_line(reply)}", stage="reset", reply=reply))
+
+    # The end of a transaction and of a session.
+
+    def _settle_accepted(self, outcome: Outcome) -> None:
+        doing = self._transaction()
+        for index in doing.accepted:
+            if doing.outcomes[index] is None:
+                doing.outcomes[index] = outcome
+
+    def _finish(self) -> None:
+        """Report; then be ready again, after RSET when a transaction is open over there."""
+        doing = self._transaction()
+        asked = doing.message.octets is None
+        if asked:
+            self._settle_accepted(
+                Outcome(result=Result.DELIVERED, status="2.1.5", words="The recipient is accepted.")
+            )
+        elif doing.refused_sender:
+            doing.outcomes = [outcome or doing.refused_sender for outcome in doing.outcomes]
+        self._report(
+            doing, Outcome(result=Result.DEFERRED, status="4.5.0", words="No reply for this recipient.")
+        )
+        if doing.begun and not doing.committed:
+            self._say("RSET", "reset")
+        else:
+            self._events.append(Ready())
+
+    def _break(self, fault: Fault) -> None:
+        if self._fault is not None:
+            return
+        self._fault = fault
+        if self._doing:
+            committed = " after the whole message was sent" if self._doing.committed else ""
+            outcome = Outcome(
+                result=Result.DEFERRED,
+                status=outcome_of(fault.reply).status
+                if fault.reply and fault.reply.code // 100 == 4
+                else "4.4.2",
+                words=fault.words + committed,
+                reply=fault.reply,
+            )
+            self._report(self._doing, self._doing.refused_sender or outcome)
+        self._events.append(fault)
+        self._out.clear()
+        self._body = b""
+
+    def _report(self, doing: _Transaction, otherwise: Outcome) -> None:
+        outcomes = tuple(outcome or otherwise for outcome in doing.outcomes)
+        self._events.append(
+            Finished(outcomes=outcomes, dsn_offered="DSN" in self.keywords, committed=doing.committed)
+        )
+        self._doing = None
+
+    # What is said, as far as the other side offered it.
+
+    def _say(self, command: str, verb: str) -> None:
+        self._out.append(command.encode("utf-8", "surrogateescape") + b"\r\n")
+        self._awaited.append(verb)
+
+    def _mail_parameters(self, message: Outgoing) -> str | Outcome:
+        """The parameters of MAIL FROM, or why this message cannot go to this host."""
+        offered = self.keywords
+        octets = message.octets or b""
+        said: list[str] = []
+        if _CONTROL.search(message.sender):
+            return _failed("5.1.7", "The sender's address cannot be written in SMTP.")
+        if _is_international(message, octets):
+            if "SMTPUTF8" not in offered:  # RFC 6531 §3.2, RFC 6533
+                return _failed("5.6.7", "The next host does not take internationalised mail (SMTPUTF8).")
+            said.append("SMTPUTF8")
+        if fault := fault_in(octets):
+            return _failed("5.6.0", f"The message cannot be sent on as it is ({fault.value}).")
+        if message.body == "BINARYMIME":
+            return _failed("5.6.1", "The message is BINARYMIME, which is not sent on.")
+        if not octets.isascii() or message.body == "8BITMIME":
+            if "8BITMIME" in offered:
+                said.append("BODY=8BITMIME")
+            elif not octets.isascii() and not self._eight_bit_anyway:  # RFC 6152 §3
+                return _failed("5.6.3", "The message has 8-bit content and the next host takes 7-bit only.")
+        if "SIZE" in offered and octets:
+            limit = offered["SIZE"].strip()
+            if limit.isdecimal() and len(limit) < 20 and 0 < int(limit) < len(octets):
+                return _failed("5.3.4", f"The message has {len(octets)} octets; the next host takes {limit}.")
+            said.append(f"SIZE={len(octets)}")
+        if message.require_tls:
+            if not (self.in_tls and self.tls_verified and "REQUIRETLS" in offered):  # RFC 8689 §4.2.1
+                return _failed("5.7.30", "REQUIRETLS is asked for and the next host does not support it.")
+            said.append("REQUIRETLS")
+        if "DSN" in offered:
+            if message.ret in ("FULL", "HDRS"):
+                said.append(f"RET={message.ret}")
+            if message.envid:
+                said.append(f"ENVID={xtext(message.envid)}")
+        return "".join(f" {one}" for one in said)
+
+    def _rcpt_parameters(self, recipient: OutgoingRecipient) -> str:
+        if "DSN" not in self.keywords:
+            return ""
+        said = ""
+        if recipient.notify:
+            said += f" NOTIFY={','.join(sorted(recipient.notify))}"
+        if recipient.orcpt and ";" in recipient.orcpt:
+            kind, _, address = recipient.orcpt.partition(";")
+            said += f" ORCPT={kind};{xtext(address)}"
+        return said
+
+    def _transaction(self) -> _Transaction:
+        assert self._doing is not None
+        return self._doing
+
+
+def xtext(text: str) -> str:
+    """RFC 3461 §4: everything but printable ASCII without "+" and "=" as "+XX"."""
+    octets = text.encode("utf-8", "surrogateescape")
+    return _NOT_XTEXT.sub(lambda found: b"+%02X" % found[0][0], octets).decode("ascii")
+
+
+def _is_international(message: Outgoing, octets: bytes) -> bool:
+    """Does it need SMTPUTF8: an address beyond ASCII, or a header that came as such (RFC 6531 §3.4)?"""
+    if not message.sender.isascii() or not all(one.address.isascii() for one in message.recipients):
+        return True
+    return message.smtputf8 and not octets[: octets.find(_HEADER_END) + 1 or None].isascii()
+
+
+def _failed(status: str, words: str) -> Outcome:
+    return Outcome(result=Result.FAILED, status=status, words=words)
+
+
+def _strange(reply: Reply, what: str) -> Outcome:
+    words = f"an answer that makes no sense to {what}: {one_line(reply)}"
+    return Outcome(result=Result.DEFERRED, status="4.5.0", words=words, reply=reply)

@@ -1,0 +1,164 @@
+"""A runner over a real store in a temporary folder, with a clock of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gatepost.delivery.notices import Notices
+from gatepost.delivery.routes import Routes
+from gatepost.delivery.runner import DeliveryRunner
+from gatepost.delivery.settings import DeliverySettings, DomainSettings
+from gatepost.dns.zone import Zone
+from gatepost.mail.address import Address, parse_address
+from gatepost.mail.client import Client, Envelope, Recipient
+from gatepost.net.outbound import Outbound, OutboundSettings
+from gatepost.store.records import Acceptance, HistoryEntry, NewDelivery
+from gatepost.store.store import Store
+
+NOW = 1_750_000_000.0
+MAIL = b"From: Sam <sam@example.org>\r\nTo: ana@example.net\r\nSubject: hello\r\n\r\n.dots\r\nand words\r\n"
+
+
+def parsed(text: str) -> Address:
+    address = parse_address(text, smtputf8=True)
+    assert address is not None
+    return address
+
+
+@dataclass
+class Bench:
+    store: Store
+    runner: DeliveryRunner
+    outbound: Outbound
+    now: float = NOW
+    refs: int = 0
+
+    def next_ref(self) -> str:
+        self.refs += 1
+        return f"NOTICE{self.refs}"
+
+    async def until_idle(self) -> None:
+        """Run until nothing is due and nothing in hand."""
+        task = asyncio.create_task(self.runner.run())
+        while True:
+            await asyncio.sleep(0.005)
+            if task.done():
+                task.result()
+            if not self.runner._in_hand and not self.due():
+                break
+        self.runner.stop()
+        await task
+        self.runner._stopping = False
+
+    def due(self) -> int:
+        return self.rows("SELECT count(*) FROM queue WHERE held_because IS NULL AND due_at <= ?", self.now)[
+            0
+        ][0]
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        return self.store.database.read(lambda connection: connection.execute(sql, values).fetchall())
+
+    def waiting(self) -> list[tuple[str, float, int]]:
+        """(to, due in seconds from now, attempts) of what is queued and not held."""
+        rows = self.rows(
+            "SELECT to_address, due_at, attempts FROM queue WHERE held_because IS NULL ORDER BY id"
+        )
+        return [(to, due - self.now, attempts) for to, due, attempts in rows]
+
+    def held(self) -> list[tuple[str, str]]:
+        return self.rows(
+            "SELECT to_address, held_because FROM queue WHERE held_because IS NOT NULL ORDER BY id"
+        )
+
+
+@contextlib.asynccontextmanager
+async def bench(
+    folder: Path,
+    *,
+    deliver: str = "maildir:mail",
+    settings: DeliverySettings | None = None,
+    zone: str = "",
+    smtp_port: int = 25,
+    domains: tuple[DomainSettings, ...] | None = None,
+    outbound_settings: OutboundSettings | None = None,
+    **domain: Any,
+) -> AsyncIterator[Bench]:
+    store = Store.open(folder / "state")
+    settings = settings or DeliverySettings()
+    routes = Routes(
+        domains or (DomainSettings(name="example.net", deliver=deliver, **domain),), folder=folder
+    )
+    outbound = Outbound(
+        "mx.example.net",
+        Zone.parse(zone) if zone else Zone.parse(""),
+        outbound_settings or OutboundSettings(),
+        smtp_port=smtp_port,
+    )
+    it: Bench
+    notices = Notices(
+        hostname="mx.example.net",
+        postmaster=parsed("postmaster@example.net"),
+        original=store.octets_of,
+        new_ref=lambda now: it.next_ref(),
+        settings=settings,
+    )
+    runner = DeliveryRunner(
+        store=store,
+        routes=routes,
+        sender=outbound,
+        hostname="mx.example.net",
+        clock=lambda: it.now,
+        jitter=lambda: 0.5,
+        notices=notices,
+        settings=settings,
+    )
+    it = Bench(store, runner, outbound)
+    try:
+        yield it
+    finally:
+        await outbound.close()
+        await store.close()
+
+
+async def queue_mail(
+    store: Store,
+    ref: str,
+    *,
+    to: tuple[str, ...] = ("ana@example.net",),
+    final: tuple[str, ...] = (),
+    sender: str = "sam@example.org",
+    octets: bytes = MAIL,
+    at: float = NOW,
+    junk: bool = False,
+    may_bounce: bool = True,
+    notify: frozenset[str] = frozenset(),
+    orcpt: str | None = None,
+    **envelope: Any,
+) -> None:
+    """One accepted message, a copy for each of `to`."""
+    recipients = tuple(Recipient(address=parsed(one), notify=notify, orcpt=orcpt) for one in to)
+    whole = Envelope(sender=parsed(sender) if sender else None, recipients=recipients, **envelope)
+    entry = HistoryEntry(
+        ref=ref, at=at, kind="message", client=Client(ip=None), envelope=whole, size=len(octets)
+    )
+    await store.carry_out(
+        Acceptance(
+            entry=entry,
+            octets=octets,
+            may_bounce=may_bounce,
+            deliveries=tuple(
+                NewDelivery(recipient=one, to=last, junk=junk)
+                for one, last in zip(recipients, final or to, strict=True)
+            ),
+        )
+    )
+
+
+def mailbox_files(folder: Path) -> list[Path]:
+    """What a reader sees as new mail."""
+    return sorted((folder / "new").iterdir()) if (folder / "new").is_dir() else []
