@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from gatepost.mail.address import Address
 from gatepost.mail.client import Recipient
 from gatepost.smtp.reply import Reply
+from gatepost.smtp.sasl import Credentials
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """EHLO, HELO or LHLO; asks. A positive reply's text is the greeting line; the machine adds the keywords."""
+    """EHLO, HELO or LHLO; asks. A positive reply's text is the greeting line; the machine adds the keywords.
+
+    A positive reply also forgets any transaction in progress (RFC 5321 §4.1.4).
+    """
 
     name: str
     extended: bool
@@ -32,7 +36,18 @@ class AuthRequest:
     """A finished SASL exchange to be verified; asks (235 or 535). Secrets never show in `repr`."""
 
     mechanism: str
-    credentials: object
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class KeysWanted:
+    """A SCRAM exchange needs this user's stored keys; asks, and is answered by `machine.keys(ScramKeys(...))`.
+
+    For a user who does not exist answer with keys that look alike, so that nobody learns who does.
+    """
+
+    mechanism: str
+    user: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +86,7 @@ class BodyEnd:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """RSET, or a new EHLO: the transaction is forgotten. The machine has answered; does not ask."""
+    """RSET: the transaction is forgotten. The machine has answered; does not ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +103,10 @@ class Quit:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """The peer broke a rule; the machine has queued the reply (and closed itself when `reply.close`); does not ask."""
+    """The peer broke a rule; the machine has queued the reply (and closed itself when `reply.close`); does not ask.
+
+    One that comes after BodyStart and instead of BodyEnd has ended the transaction.
+    """
 
     reply: Reply
     what: str
@@ -115,6 +133,7 @@ Event = (
     Hello
     | StartTls
     | AuthRequest
+    | KeysWanted
     | MailFrom
     | RcptTo
     | BodyStart

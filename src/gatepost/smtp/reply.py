@@ -47,7 +47,7 @@ class Reply:
             prefix = self.enhanced + " "
         text = self.text
         if len(text) <= LINE_MAX_OCTETS - 20 and text.isascii() and text.isprintable():
-            return f"{self.code} {prefix}{text}".rstrip(" ").encode("ascii") + b"\r\n"
+            return f"{self.code} {prefix}{text}\r\n".encode("ascii")
         room = LINE_MAX_OCTETS - len("250 \r\n") - len(prefix)
         lines = [part for line in text.split("\n") for part in _fold(_safe(line, smtputf8=smtputf8), room)]
         octets = [f"{self.code}-{prefix}".encode() + line + b"\r\n" for line in lines]
@@ -89,6 +89,7 @@ NUL_IN_COMMAND = Reply(500, "5.5.2", "A command holds no NUL", close=True)
 NOT_UTF8 = Reply(500, "5.5.2", "Commands are ASCII, or UTF-8 under SMTPUTF8")
 NOT_SMTP = Reply(554, "5.5.1", "This is a mail server", close=True)
 BAD_ARGUMENT = Reply(501, "5.5.4", "Syntax error in the argument")
+BAD_HELLO = Reply(501, "5.5.4", "Syntax: a host name or an address literal, and nothing else")
 NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
 NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
 HELLO_FIRST = Reply(503, "5.5.1", "Say EHLO first")
@@ -111,6 +112,7 @@ AUTH_MALFORMED = Reply(501, "5.5.2", "Cannot read the authentication data")
 AUTH_FAILED = Reply(535, "5.7.8", "Authentication credentials invalid")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients; send to the rest in another transaction")
 MESSAGE_TOO_BIG = Reply(552, "5.3.4", "Message exceeds the maximum size")
+MESSAGE_FAR_TOO_BIG = Reply(552, "5.3.4", "Message far exceeds the maximum size", close=True)
 HEADER_TOO_BIG = Reply(552, "5.3.4", "The header section is too big")
 TEXT_LINE_TOO_LONG = Reply(554, "5.6.0", "The message has a line that is too long")
 BARE_IN_DATA = Reply(554, "5.6.0", "The message has a CR or LF standing alone", close=True)
