@@ -1,1 +1,316 @@
-"""Screen and receive: the story of a message in one file."""
+"""Screen and receive: the story of a message, in one file.
+
+At RCPT TO we ask whether we want to talk about this recipient at all. At the end of the data we
+authenticate the sender, let every check say what it sees, decide once for each recipient, and carry the
+decision out before we answer. A 250 means stored and synced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Protocol
+
+from gatepost.checks.run import Configured, run
+from gatepost.mail.address import Address
+from gatepost.mail.author import displayed_author, message_id, subject_text
+from gatepost.mail.authresults import AuthResults
+from gatepost.mail.client import Attempt, Client, Envelope, Mail
+from gatepost.mail.finding import Finding
+from gatepost.mail.message import Message
+from gatepost.mail.trace import Networks, client_behind, within
+from gatepost.mail.verdict import Action, Verdict
+from gatepost.mailauth.authenticate import AuthSettings, authenticate
+from gatepost.mailauth.header import authentication_results, foreign_fields, received_field
+from gatepost.policy import PolicyBook, decide, decide_at_door
+from gatepost.smtp.handler import Screened
+from gatepost.smtp.reply import Reply
+from gatepost.store.records import Acceptance, HistoryEntry, Judged, NewDelivery
+from gatepost.tools import Tools
+
+MAX_RECEIVED = 100
+"""A message that has passed more hops than this is in a loop (RFC 5321 §6.3)."""
+
+TURNED_DOWN = (Action.REFUSE, Action.DEFER)
+
+
+class Keeper(Protocol):
+    """What intake needs of the store."""
+
+    async def carry_out(self, acceptance: Acceptance) -> None:
+        """Make everything durable in one commit; raises `tools.Unavailable` when it cannot."""
+        ...
+
+    def record_soon(self, entry: HistoryEntry) -> None:
+        """Remember something we turned down; need not be durable before the reply."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """One configuration's way of receiving mail; a reload makes another. Implements `smtp.handler.Handler`."""
+
+    hostname: str
+    policies: PolicyBook
+    door: tuple[Configured, ...]
+    """Checks asked at RCPT TO."""
+    content: tuple[Configured, ...]
+    """Checks asked at the end of the data."""
+    auth: AuthSettings
+    trusted_relays: Networks
+    store: Keeper
+    tools: Callable[[float], Tools]
+    """A message's tools, for its moment."""
+    expand: Callable[[Address], tuple[str, ...]]
+    """Final addresses after aliases and forwards."""
+    clock: Callable[[], float]
+    new_ref: Callable[[float], str]
+    announce: Callable[[HistoryEntry], None]
+    """Tell log and metrics."""
+    on_bug: Callable[[str, BaseException], None]
+    """Tell the log about a check that raised."""
+    prove: Callable[..., Awaitable[AuthResults]] = authenticate
+    """`mailauth.authenticate`, or what stands for it where no DNS may be asked."""
+    patience_s: float = 20.0
+    """The whole budget of one message's lookups and checks."""
+
+    async def screen(self, attempt: Attempt) -> Screened:
+        """Do we want to talk about this recipient at all?"""
+        now = self.clock()
+        if within(attempt.client.ip, self.trusted_relays):
+            attempt = replace(attempt, client=replace(attempt.client, ip=None, hello=""))
+        findings = await self._ask_at_door(attempt, now)
+        policy = self.policies.for_recipient(attempt.recipient.address)
+        verdict = decide_at_door(findings, policy)
+        if verdict.action is Action.DELIVER:
+            return Screened(Reply(250, "2.1.5", "Recipient ok"), tuple(findings))
+        ref = self.new_ref(now)
+        reply = refusal(verdict, policy.reply_codes(verdict), ref)
+        envelope = Envelope(sender=attempt.sender, recipients=(attempt.recipient,), size=attempt.size)
+        self._turned_down(
+            self._refusal_entry(
+                "attempt", ref=ref, now=now, client=attempt.client, envelope=envelope, reply=reply,
+                verdict=verdict, findings=tuple(findings),
+            )
+        )  # fmt: skip
+        return Screened(reply, tuple(findings))
+
+    async def receive(
+        self, client: Client, envelope: Envelope, octets: bytes, screened: Sequence[Screened]
+    ) -> Sequence[Reply]:
+        """Judge and carry out; the 250 comes last. One reply, or for LMTP one for each recipient."""
+        now = self.clock()
+        ref = self.new_ref(now)
+        message = Message.parse(octets)
+        if message.count(b"received") > MAX_RECEIVED:
+            return self._loop(client, envelope, now, ref)
+        if within(client.ip, self.trusted_relays):
+            client = client_behind(client, message, self.trusted_relays)
+            screened = await self.screen_again(client, envelope, now)
+        entry = await self.examine(client, envelope, message, screened, now=now, ref=ref)
+        return await self._carry_out(entry, message, per_recipient=client.role == "lmtp")
+
+    async def examine(
+        self,
+        client: Client,
+        envelope: Envelope,
+        message: Message,
+        screened: Sequence[Screened],
+        *,
+        now: float,
+        ref: str,
+    ) -> HistoryEntry:
+        """Authenticate, let every check say what it sees, and decide for each recipient. Changes nothing."""
+        started = perf_counter()
+        tools = self.tools(now)
+        auth = await self.prove(
+            client, envelope, message, tools.resolver, now, self.auth, receiver=self.hostname
+        )
+        proved = perf_counter()
+        mail = Mail(client=client, envelope=envelope, message=message, auth=auth)
+        remaining_s = max(1.0, self.patience_s - (proved - started))
+        seen = await run(self.content, mail, tools, deadline_s=remaining_s, on_bug=self.on_bug)
+        judged = self._judge(envelope, screened, seen)
+        return HistoryEntry(
+            ref=ref, at=now, kind="message", client=client, envelope=envelope, judged=judged,
+            findings=tuple(seen), auth=auth, author=displayed_author(message), subject=subject_text(message),
+            message_id=message_id(message), size=len(message.octets), mode=self.policies.mode.value,
+            milliseconds={"authentication": round((proved - started) * 1000, 3),
+                          "total": round((perf_counter() - started) * 1000, 3)},
+        )  # fmt: skip
+
+    async def screen_again(self, client: Client, envelope: Envelope, now: float) -> list[Screened]:
+        """The door's questions about a client learnt only from the message, as facts: the door has let it in."""
+        screened = []
+        for recipient in envelope.recipients:
+            attempt = Attempt(client=client, sender=envelope.sender, recipient=recipient, size=envelope.size)
+            findings = await self._ask_at_door(attempt, now)
+            screened.append(Screened(Reply(250, "2.1.5", "Recipient ok"), tuple(findings)))
+        return screened
+
+    async def _ask_at_door(self, attempt: Attempt, now: float) -> list[Finding]:
+        return await run(self.door, attempt, self.tools(now), deadline_s=self.patience_s, on_bug=self.on_bug)
+
+    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> None:
+        """The session turned something down by itself: a violation, a limit."""
+        finding = Finding(f"session.{what}", reply.text)
+        verdict = Verdict(
+            action=Action.REFUSE, would_action=Action.REFUSE, rule=finding.name, reason=reply.text, score=0.0
+        )
+        now = self.clock()
+        envelope = envelope or Envelope(sender=None)
+        self._turned_down(
+            self._refusal_entry(
+                "session", ref=self.new_ref(now), now=now, client=client, envelope=envelope, reply=reply,
+                verdict=verdict, findings=(finding,),
+            )
+        )  # fmt: skip
+
+    def _judge(
+        self, envelope: Envelope, screened: Sequence[Screened], seen: Sequence[Finding]
+    ) -> tuple[Judged, ...]:
+        """A verdict for each recipient: what the door saw of it, and what everybody sees of the message."""
+        judged = []
+        for recipient, at_door in zip(envelope.recipients, screened, strict=True):
+            verdict = decide((*at_door.findings, *seen), self.policies.for_recipient(recipient.address))
+            judged.append(
+                Judged(recipient=recipient, verdict=verdict, deliver_to=self.expand(recipient.address))
+            )
+        return tuple(judged)
+
+    async def _carry_out(
+        self, entry: HistoryEntry, message: Message, *, per_recipient: bool
+    ) -> Sequence[Reply]:
+        """Store what is accepted in one commit, and only then say so."""
+        actions = [one.verdict.action for one in entry.judged]
+        if not per_recipient:
+            actions = together(actions)
+        judged = tuple(
+            replace(one, verdict=replace(one.verdict, action=action))
+            for one, action in zip(entry.judged, actions, strict=True)
+        )
+        entry = replace(entry, judged=judged)
+        accepted = [(one, one.verdict.action) for one in judged if one.verdict.action not in TURNED_DOWN]
+        kept = Reply(250, "2.0.0", f"Kept for delivery [ref {entry.ref}]")
+        if accepted:
+            entry = replace(entry, reply=kept.text if per_recipient else f"250 2.0.0 {kept.text}")
+            await self.store.carry_out(
+                Acceptance(
+                    entry=entry,
+                    octets=message.octets,
+                    added_header=self._added_header(entry),
+                    removed_fields=foreign_fields(message, self.hostname),
+                    deliveries=tuple(copy for one, action in accepted for copy in copies(one, action)),
+                    may_bounce=sender_proved(entry.envelope.sender, entry.auth),
+                )
+            )
+        replies = [
+            kept if action not in TURNED_DOWN else refusal(one.verdict, self._codes(one), entry.ref)
+            for one, action in zip(entry.judged, actions, strict=True)
+        ]
+        if not per_recipient:
+            replies = [kept if accepted else strictest(replies)]
+        if not accepted:
+            entry = replace(entry, reply=str(replies[0]))
+            self.store.record_soon(entry)
+        self.announce(entry)
+        return replies
+
+    def _codes(self, judged: Judged) -> tuple[int, str]:
+        return self.policies.for_recipient(judged.recipient.address).reply_codes(judged.verdict)
+
+    def _added_header(self, entry: HistoryEntry) -> bytes:
+        """Our trace and Authentication-Results, and the verdict in one line for people and Sieve."""
+        verdict = max((one.verdict for one in entry.judged), key=lambda one: one.score)
+        told = f"X-Gatepost: ref={entry.ref}; score={verdict.score:.1f}; rule={verdict.rule}\r\n"
+        recipients = entry.envelope.recipients
+        return (
+            received_field(
+                entry.client, receiver=self.hostname, ref=entry.ref, now=entry.at,
+                recipient=recipients[0].address if len(recipients) == 1 else None,
+                smtputf8=entry.envelope.smtputf8,
+            )
+            + authentication_results(self.hostname, entry.auth)
+            + told.encode("ascii", "replace")
+        )  # fmt: skip
+
+    def _loop(self, client: Client, envelope: Envelope, now: float, ref: str) -> Sequence[Reply]:
+        reply = Reply(
+            554, "5.4.6", f"This message has passed more than {MAX_RECEIVED} hosts: a loop [ref {ref}]"
+        )
+        verdict = Verdict(
+            action=Action.REFUSE, would_action=Action.REFUSE, rule="loop.hops", reason=reply.text, score=0.0
+        )
+        finding = Finding("loop.hops", reply.text)
+        self._turned_down(
+            self._refusal_entry(
+                "message", ref=ref, now=now, client=client, envelope=envelope, reply=reply,
+                verdict=verdict, findings=(finding,),
+            )
+        )  # fmt: skip
+        return [reply] * (len(envelope.recipients) if client.role == "lmtp" else 1)
+
+    def _turned_down(self, entry: HistoryEntry) -> None:
+        """Every refusal has its row in history and its reference like any other message."""
+        self.store.record_soon(entry)
+        self.announce(entry)
+
+    def _refusal_entry(
+        self, kind: str, *, ref: str, now: float, client: Client, envelope: Envelope, reply: Reply,
+        verdict: Verdict, findings: tuple[Finding, ...],
+    ) -> HistoryEntry:  # fmt: skip
+        judged = tuple(Judged(recipient=one, verdict=verdict) for one in envelope.recipients)
+        return HistoryEntry(
+            ref=ref, at=now, kind=kind, client=client, envelope=envelope, judged=judged,
+            findings=findings, reply=str(reply), mode=self.policies.mode.value,
+        )  # fmt: skip
+
+
+def together(actions: Sequence[Action]) -> list[Action]:
+    """SMTP has one reply for all: if any must wait, all wait; it refuses only if all are refused, and
+    otherwise quarantines the refused ones, so that there is no backscatter."""
+    if Action.DEFER in actions:
+        return [Action.DEFER] * len(actions)
+    if all(action is Action.REFUSE for action in actions):
+        return list(actions)
+    return [Action.QUARANTINE if action is Action.REFUSE else action for action in actions]
+
+
+def copies(judged: Judged, action: Action) -> list[NewDelivery]:
+    """One recipient's copies, queued or held."""
+    return [
+        NewDelivery(
+            recipient=judged.recipient,
+            to=to,
+            junk=action is Action.JUNK,
+            held=action is Action.QUARANTINE,
+            reason=judged.verdict.reason,
+            rule=judged.verdict.rule,
+        )
+        for to in judged.deliver_to or (str(judged.recipient.address),)
+    ]
+
+
+def refusal(verdict: Verdict, codes: tuple[int, str], ref: str) -> Reply:
+    """The reply that says why, with the reference that `gatepost explain` takes."""
+    return Reply(codes[0], codes[1], f"{verdict.reason} [ref {ref}]")
+
+
+def strictest(replies: Sequence[Reply]) -> Reply:
+    """The one reply for all when nobody gets the mail: a wish to wait comes before a refusal."""
+    return next((reply for reply in replies if reply.code < 500), replies[0])
+
+
+def sender_proved(sender: Address | None, auth: AuthResults) -> bool:
+    """May a delivery report go to the envelope sender? Only when SPF or a signature of its own domain proved it."""
+    if sender is None:
+        return False
+    if auth.spf_mail_from.result == "pass":
+        return True
+    return any(
+        one.result == "pass"
+        and one.covers_all
+        and (sender.domain == one.domain or sender.domain.endswith("." + one.domain))
+        for one in auth.dkim
+    )

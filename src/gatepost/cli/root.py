@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gatepost import __version__
+from gatepost.cli.scan import scan
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,3 +15,6 @@ def gatepost() -> None:
 
     Example: gatepost scan message.eml
     """
+
+
+gatepost.add_command(scan)

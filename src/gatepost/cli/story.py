@@ -20,8 +20,13 @@ WORDS = {
 SECURE_WORDS = {0: "DNSSEC bogus", 1: "DNSSEC not checked", 2: "DNS not signed", 3: "DNSSEC secure"}
 
 
-def tell(entry: HistoryEntry, attempts: Sequence[DeliveryAttempt]) -> Iterator[str]:
-    """The story, line by line; no terminal codes, everything attacker-chosen already printable."""
+def tell(
+    entry: HistoryEntry, attempts: Sequence[DeliveryAttempt], *, only_looked_at: bool = False
+) -> Iterator[str]:
+    """The story, line by line; no terminal codes, everything attacker-chosen already printable.
+
+    `only_looked_at`: the message was judged from a file, so that nothing followed.
+    """
     yield f"Message {entry.ref} of {moment(entry.at)}"
     if entry.author:
         yield f"  From     {entry.author}"
@@ -49,7 +54,7 @@ def tell(entry: HistoryEntry, attempts: Sequence[DeliveryAttempt]) -> Iterator[s
     yield ""
     yield "What the checks saw"
     yield from seen(entry)
-    if entry.kind == "message":
+    if entry.kind == "message" and not only_looked_at:
         yield ""
         yield "What happened then"
         yield from followed(entry, attempts)

@@ -1,0 +1,86 @@
+"""Joins the rooms: a configuration and its instruments become an `Intake`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gatepost.checks.registry import at_door, on_mail
+from gatepost.config.schema import Loaded
+from gatepost.dns.answer import Resolver
+from gatepost.dns.budget import Budget
+from gatepost.intake import Intake, Keeper
+from gatepost.mail.address import Address
+from gatepost.mail.authresults import AuthResults
+from gatepost.mailauth.authenticate import authenticate
+from gatepost.store.records import HistoryEntry
+from gatepost.store.ref import new_ref
+from gatepost.tools import Correspondents, Memory, Recipients
+
+log = logging.getLogger("gatepost")
+
+LOOKUPS_PER_MESSAGE = 200
+"""More questions than any honest message needs: 20 of SPF, 10 signatures, a walk, some lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """One message's `tools.Tools`."""
+
+    resolver: Resolver
+    memory: Memory
+    recipients: Recipients
+    correspondents: Correspondents
+    now: float
+
+
+def build_intake(
+    loaded: Loaded,
+    *,
+    store: Keeper,
+    resolver: Resolver,
+    memory: Memory,
+    recipients: Recipients,
+    correspondents: Correspondents,
+    expand: Callable[[Address], tuple[str, ...]],
+    announce: Callable[[HistoryEntry], None],
+    clock: Callable[[], float] = time.time,
+    dns: bool = True,
+) -> Intake:
+    """The intake that `loaded` describes. Without `dns`, nothing that needs the DNS is asked."""
+
+    def tools(now: float) -> Instruments:
+        return Instruments(
+            Budget(resolver, lookups=LOOKUPS_PER_MESSAGE), memory, recipients, correspondents, now
+        )
+
+    return Intake(
+        hostname=loaded.config.hostname,
+        policies=loaded.policies,
+        door=at_door(loaded.checks, dns=dns),
+        content=on_mail(loaded.checks, dns=dns),
+        auth=loaded.config.authentication,
+        trusted_relays=loaded.trusted_relays,
+        store=store,
+        tools=tools,
+        expand=expand,
+        clock=clock,
+        new_ref=lambda now: new_ref(now, os.urandom(8)),
+        announce=announce,
+        on_bug=log_bug,
+        prove=authenticate if dns else prove_nothing,
+        patience_s=loaded.config.limits.message_s,
+    )
+
+
+async def prove_nothing(*_: object, **__: object) -> AuthResults:
+    """Stands for `authenticate` where no DNS may be asked: nothing is known, and nothing defers for it."""
+    return AuthResults()
+
+
+def log_bug(name: str, bug: BaseException) -> None:
+    """A check raised: our mistake, told once with its traceback."""
+    log.error("check %s failed", name, exc_info=bug)

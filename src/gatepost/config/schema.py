@@ -1,0 +1,185 @@
+"""The whole configuration, put together from each room's own settings; nothing below imports it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gatepost.checks.registry import ALL_CHECKS, configure
+from gatepost.checks.run import Configured
+from gatepost.checks.sender.senders import problems
+from gatepost.config.load import ConfigError, parse_toml, read_table
+from gatepost.delivery.routes import Routes
+from gatepost.delivery.settings import DeliverySettings, DomainSettings
+from gatepost.jobs.settings import AlertSettings, JobSettings, MetricsSettings
+from gatepost.mail.address import normal_domain
+from gatepost.mail.finding import Mode
+from gatepost.mail.trace import Networks
+from gatepost.mailauth.authenticate import AuthSettings
+from gatepost.net.limits import ConnectionLimits, Listener, SessionLimits
+from gatepost.net.outbound import OutboundSettings
+from gatepost.net.resolver import DnsSettings, servers_of
+from gatepost.net.tls import TlsSettings
+from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
+from gatepost.policy.settings import PolicySettings
+from gatepost.smtp.limits import SmtpLimits
+from gatepost.store.store import StoreSettings
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """One line a message on standard error."""
+
+    format: LogFormat = LogFormat.TEXT
+    """text for people, json for machines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """What clients may do and how long they may take."""
+
+    smtp: SmtpLimits = field(default_factory=SmtpLimits)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    sessions: SessionLimits = field(default_factory=SessionLimits)
+    message_s: float = 30.0
+    """The budget of one message's lookups and checks, from the end of its data to our answer."""
+
+
+if TYPE_CHECKING:
+    CheckTables = Any
+else:
+    CheckTables = dataclasses.make_dataclass(
+        "CheckTables",
+        [(check.name, check.settings, field(default_factory=check.settings)) for check in ALL_CHECKS],
+        frozen=True,
+        kw_only=True,
+        namespace={"__doc__": "One table for each check."},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArcSettings:
+    """ARC is verified; it counts only for those named here."""
+
+    trusted_sealers: tuple[str, ...] = ()
+    """Domains whose newest ARC seal we believe when it says that DMARC passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything an operator can say."""
+
+    hostname: str
+    """Our name in greetings, trace fields and Authentication-Results: the name of the MX."""
+    mode: Mode = Mode.ENFORCE
+    """enforce, or observe: deliver what protocol, relay and recipient rules let in, and record what would have happened."""
+    state: str = "var"
+    """Folder of everything Gatepost keeps; relative paths start at this file's folder."""
+    workers: int = 2
+    """Processes that receive mail; 0 does everything in one process."""
+    user: str = ""
+    """The account to become after the ports are bound, when started as root."""
+    trusted_relays: tuple[str, ...] = ()
+    """Our own MXs in front of this one (addresses or networks): client and SPF are looked up behind their Received."""
+    listeners: tuple[Listener, ...] = ()
+    """Where we listen."""
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    dns: DnsSettings = field(default_factory=DnsSettings)
+    domains: tuple[DomainSettings, ...] = ()
+    """The domains we take mail for."""
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    arc: ArcSettings = field(default_factory=ArcSettings)
+    checks: CheckTables = field(default_factory=CheckTables)
+    authentication: AuthSettings = field(default_factory=AuthSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    outbound: OutboundSettings = field(default_factory=OutboundSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    jobs: JobSettings = field(default_factory=JobSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A configuration that has passed, with what was worked out from it."""
+
+    path: Path | None
+    """None for the built-in defaults of `scan`."""
+    folder: Path
+    """Where relative paths start."""
+    config: Config
+    table: dict[str, Any]
+    """As written, to say what came from the file."""
+    checks: tuple[Configured, ...]
+    policies: PolicyBook
+    routes: Routes
+    trusted_relays: Networks
+
+    @property
+    def state(self) -> Path:
+        """The folder of everything we keep."""
+        return self.folder / self.config.state
+
+
+def load(path: Path) -> Loaded:
+    """Read and prove a configuration; ConfigError says what, where and what to do."""
+    return settle(parse_toml(path), file=str(path), path=path, folder=path.absolute().parent)
+
+
+def defaults(hostname: str = "localhost") -> Loaded:
+    """Every setting on its default: what `scan` judges by without a file."""
+    return settle({"hostname": hostname}, file="(defaults)", path=None, folder=Path())
+
+
+def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path) -> Loaded:
+    """Read the table, and work out everything that can be wrong with it."""
+    config = read_table(table, Config, file=file)
+    if normal_domain(config.hostname) is None:
+        raise ConfigError(file, "hostname", f'is "{config.hostname}", which is no host name.')
+    if config.workers < 0:
+        raise ConfigError(file, "workers", "cannot be less than 0.")
+    settings = {check.name: getattr(config.checks, check.name) for check in ALL_CHECKS}
+    forwarder = settings["forwarder"]
+    settings["forwarder"] = dataclasses.replace(
+        forwarder, trusted_sealers=(*forwarder.trusted_sealers, *config.arc.trusted_sealers)
+    )
+    for problem in problems(settings["senders"]):
+        raise ConfigError(file, "checks.senders", f"{problem}.")
+    try:
+        checks = configure(settings, config.policy.modes)
+        policies = assemble(config.policy, checks, mode=config.mode)
+    except PolicyProblem as fault:
+        raise ConfigError(file, "policy", str(fault)) from None
+    try:
+        routes = Routes(config.domains, folder=folder)
+    except ValueError as fault:
+        raise ConfigError(file, "domains", str(fault)) from None
+    try:
+        servers_of(config.dns)
+    except ValueError as fault:
+        raise ConfigError(file, "dns.servers", str(fault)) from None
+    networks = []
+    for one in config.trusted_relays:
+        try:
+            networks.append(ip_network(one, strict=False))
+        except ValueError:
+            raise ConfigError(
+                file, "trusted_relays", f'"{one}" is neither an address nor a network.'
+            ) from None
+    return Loaded(
+        path=path, folder=folder, config=config, table=table, checks=checks, policies=policies,
+        routes=routes, trusted_relays=tuple(networks),
+    )  # fmt: skip

@@ -1,0 +1,53 @@
+"""Instruments for judging without an installation: nothing remembered, everybody known, no DNS."""
+
+from __future__ import annotations
+
+from gatepost.dns.answer import Answer, Status
+from gatepost.mail.address import Address
+from gatepost.store.records import Acceptance, HistoryEntry
+from gatepost.tools import Acquaintance, RecipientAnswer, Standing
+
+
+class Forgetful:
+    """A memory that keeps nothing. Implements `tools.Memory` and `tools.Correspondents`."""
+
+    async def get(self, key: str) -> str | None:  # noqa: ARG002 - the seam's signature
+        """Nothing."""
+        return None
+
+    async def put(self, key: str, value: str, *, ttl_s: float) -> None:
+        """Forgotten at once."""
+
+    async def add(self, key: str, amount: int = 1, *, ttl_s: float) -> int:  # noqa: ARG002
+        """Every count is the first."""
+        return amount
+
+    async def know(self, identity: str, recipient_domain: str) -> Acquaintance | None:  # noqa: ARG002
+        """A stranger."""
+        return None
+
+
+class EverybodyKnown:
+    """Implements `tools.Recipients`: who the mail is for was settled long ago."""
+
+    async def find(self, address: Address) -> RecipientAnswer:
+        """Known."""
+        return RecipientAnswer(Standing.KNOWN, f"{address} was accepted before")
+
+
+class NoDns:
+    """A resolver that must not ask; whatever would need it is not run, so this is never decisive."""
+
+    async def lookup(self, name: str, kind: str) -> Answer:  # noqa: ARG002
+        """Not asked."""
+        return Answer(Status.FAILED, problem="not asked")
+
+
+class KeepsNothing:
+    """Implements `intake.Keeper` for scans, which store nothing."""
+
+    async def carry_out(self, acceptance: Acceptance) -> None:
+        """Nothing is carried out."""
+
+    def record_soon(self, entry: HistoryEntry) -> None:
+        """Nothing is recorded."""
