@@ -20,13 +20,13 @@ NO_FROM = Emits(name="headers.no_from", about="There is no From field.", weight=
 SEVERAL_FROM = Emits(
     name="headers.several_from",
     about="There are several From fields: programs differ in which they show.",
-    weight=4.0,
+    weight=5.0,
     group="header",
 )
 BAD_FROM = Emits(
     name="headers.bad_from",
     about="From cannot be read in one way only: it may show another author than the one judged.",
-    weight=2.0,
+    weight=2.5,
     group="header",
 )
 NO_DATE = Emits(name="headers.no_date", about="There is no Date field.", weight=1.0, group="header")
