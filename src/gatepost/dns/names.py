@@ -6,6 +6,7 @@ a final dot and upper case, and give lower case without the dot. Left out: IDNA 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -16,6 +17,8 @@ MAX_LABEL = 63
 TREE_WALK_LABELS = 7
 """RFC 9989 §4.10: a longer name is cut to this many labels after the first query, which makes eight in all."""
 
+_LABELS = re.compile(r"(?:[^.]{1,63}\.)*[^.]{1,63}")
+
 
 def normal(name: str) -> str:
     """Lower case, without the final dot."""
@@ -25,9 +28,7 @@ def normal(name: str) -> str:
 def valid_query_name(name: str) -> bool:
     """Can this be asked of the DNS? ASCII, labels of 1 to 63, 253 in all (RFC 1035 §2.3.4); the root can."""
     name = name.removesuffix(".")
-    if len(name) > MAX_NAME or not name.isascii():
-        return False
-    return not name or all(0 < len(label) <= MAX_LABEL for label in name.split("."))
+    return len(name) <= MAX_NAME and name.isascii() and (not name or _LABELS.fullmatch(name) is not None)
 
 
 def parent(domain: str) -> str:

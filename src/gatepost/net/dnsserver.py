@@ -14,8 +14,8 @@ import socket
 
 from gatepost.net import dnswire
 
-SOCKETS = 8
-"""Open at a time to one server; each question takes a random one."""
+SOCKET_BITS = 3
+"""Eight sockets are open at a time to one server; each question takes a random one."""
 USES_LOOPBACK = 5000
 USES_REMOTE = 40
 """Questions until a socket gives its port away; nobody spoofs loopback from outside."""
@@ -88,7 +88,7 @@ class Server:
         self._channels.clear()
 
     def _channel(self, loop: asyncio.AbstractEventLoop) -> _Channel:
-        place = secrets.randbelow(SOCKETS)
+        place = secrets.randbits(SOCKET_BITS)
         if place >= len(self._channels):
             self._channels.append(_Channel(self, loop, self._uses))
             return self._channels[-1]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatepost.dns.answer import Answer, Status
-from gatepost.dns.names import normal, valid_query_name
+from gatepost.dns.names import normal
 from gatepost.net import dnswire
 from gatepost.net.dnscache import AnswerCache, Key
 from gatepost.net.dnsserver import Exchange, Server
@@ -81,13 +81,12 @@ class CachingResolver:
             return answer
         flight = self._flights.get(key)
         if flight is None:
-            if not valid_query_name(key[0]):
-                return dnswire.failed("bad name")
-            if key[1] not in dnswire.KINDS:
-                return dnswire.failed("bad type")
+            asked = dnswire.question(*key)
+            if asked is None:
+                return dnswire.failed("bad name" if key[1] in dnswire.KINDS else "bad type")
             if self._closing or len(self._flights) >= self.settings.max_waiting:
                 return dnswire.failed("overloaded")
-            flight = self._flights[key] = asyncio.create_task(self._fly(key))
+            flight = self._flights[key] = asyncio.create_task(self._fly(key, asked))
         # Whoever gives up must not take the others' answer along.
         return await asyncio.shield(flight)
 
@@ -116,11 +115,11 @@ class CachingResolver:
         except TimeoutError:
             return None
 
-    async def _fly(self, key: Key) -> Answer:
+    async def _fly(self, key: Key, asked: bytes) -> Answer:
         """One question from the network into the cache, for all who wait for it."""
         try:
             async with asyncio.timeout(self.settings.patience_s), self._room:
-                answer = await self._follow(key)
+                answer = await self._follow(asked, key[1])
             self._remember(key, answer)
         except TimeoutError:
             answer = dnswire.failed("timeout")
@@ -142,14 +141,10 @@ class CachingResolver:
             ttl_s = min(max(float(answer.ttl_s), settings.min_ttl_s), most)
         self._cache.put(key, answer, ttl_s=ttl_s)
 
-    async def _follow(self, key: Key) -> Answer:
+    async def _follow(self, asked: bytes, kind: str) -> Answer:
         """Ask, and ask on for the end of a chain of aliases that the server left unfollowed."""
-        name, kind = key
         chain: list[Answer] = []
         for _ in range(MAX_FOLLOWED):
-            asked = dnswire.question(name, kind)
-            if asked is None:
-                return dnswire.failed("bad name")
             answer, alias = await self._ask(asked)
             if chain and answer.status is not Status.FAILED:
                 security = min(answer.security, *(link.security for link in chain))
@@ -158,7 +153,10 @@ class CachingResolver:
             if not alias:
                 return answer
             chain.append(answer)
-            name = alias
+            following = dnswire.question(alias, kind)
+            if following is None:
+                return dnswire.failed("bad name")
+            asked = following
         return dnswire.failed("cname loop")
 
     async def _ask(self, asked: bytes) -> tuple[Answer, str]:
@@ -201,7 +199,9 @@ class CachingResolver:
     def _turns(self) -> Iterator[tuple[Server, float]]:
         """Whom to ask next, and how long to wait; servers that rest come last."""
         now = self._clock()
-        servers = sorted(self.servers, key=lambda server: server.rests_until > now)
+        servers = self.servers
+        if len(servers) > 1:
+            servers = sorted(servers, key=lambda server: server.rests_until > now)
         for turn in range(self.settings.rounds):
             for server in servers:
                 yield server, self.settings.try_s * 2**turn
