@@ -6,6 +6,7 @@ import click
 
 from gatepost import __version__
 from gatepost.cli.scan import scan
+from gatepost.cli.serve import check_config, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,4 +18,5 @@ def gatepost() -> None:
     """
 
 
-gatepost.add_command(scan)
+for command in (serve, check_config, scan):
+    gatepost.add_command(command)

@@ -38,7 +38,10 @@ class Setting:
 
 def field_docs(kind: type[Any]) -> dict[str, str]:
     """Field name -> the docstring under it."""
-    source = textwrap.dedent(inspect.getsource(kind))
+    try:
+        source = textwrap.dedent(inspect.getsource(kind))
+    except OSError:  # put together at run time: its tables speak for themselves
+        return {}
     body = typing.cast("ast.ClassDef", ast.parse(source).body[0]).body
     docs: dict[str, str] = {}
     for node, following in zip(body, [*body[1:], None], strict=True):

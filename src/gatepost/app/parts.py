@@ -1,0 +1,120 @@
+"""One process's instruments: store, resolver, memory, directory, and the flows built on them.
+
+Within one process several programs share them (`workers = 0`), so they are opened by the first who asks
+and closed by the last who leaves. After a fork every process opens its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+
+from gatepost.app.wiring import build_intake
+from gatepost.config.schema import Loaded
+from gatepost.delivery.notices import Notices
+from gatepost.delivery.runner import DeliveryRunner
+from gatepost.intake import Intake
+from gatepost.jobs.rounds import Round
+from gatepost.mail.address import Address, parse_address
+from gatepost.net.outbound import Outbound
+from gatepost.net.resolver import CachingResolver
+from gatepost.net.tls import ServerTls
+from gatepost.scan.nothing import EverybodyKnown, Forgetful
+from gatepost.store.records import HistoryEntry
+from gatepost.store.ref import new_ref
+from gatepost.store.store import Store
+
+
+class Parts:
+    """Opened with `async with parts.opened()`."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self._users = 0
+        self.store: Store
+        self.resolver: CachingResolver
+        self.outbound: Outbound
+
+    @contextlib.asynccontextmanager
+    async def opened(self, *, checkpointer: bool = False) -> AsyncIterator[Parts]:
+        """Everything open; only the process that delivers is the `checkpointer` of the database."""
+        if self._users == 0:
+            self._open(checkpointer=checkpointer or self.loaded.config.workers == 0)
+        self._users += 1
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            if self._users == 0:
+                await self._close()
+
+    def _open(self, *, checkpointer: bool) -> None:
+        config = self.loaded.config
+        database = replace(config.store.database, checkpointer=checkpointer)
+        self.store = Store.open(self.loaded.state, replace(config.store, database=database))
+        self.resolver = CachingResolver(config.dns)
+        self.outbound = Outbound(hello=config.hostname, resolver=self.resolver, settings=config.outbound)
+        self.memory = Forgetful()
+        self.correspondents = Forgetful()
+        self.directory = EverybodyKnown()
+
+    async def _close(self) -> None:
+        await self.outbound.close()
+        await self.resolver.close()
+        await self.store.close()
+
+    def adopt(self, loaded: Loaded) -> None:
+        """After a reload."""
+        self.loaded = loaded
+
+    def intake(self, announce: Callable[[HistoryEntry], None]) -> Intake:
+        """The flow that receives mail under the present configuration."""
+        return build_intake(
+            self.loaded, store=self.store, resolver=self.resolver, memory=self.memory, recipients=self.directory,
+            correspondents=self.correspondents, expand=self.expand, announce=announce,
+        )  # fmt: skip
+
+    def expand(self, address: Address) -> tuple[str, ...]:
+        """Final addresses after aliases and forwards."""
+        return (str(address),)
+
+    def delivery(self, *, jitter: Callable[[], float]) -> DeliveryRunner:
+        """The runner that empties the queue."""
+        config = self.loaded.config
+        return DeliveryRunner(
+            store=self.store,
+            routes=self.loaded.routes,
+            sender=self.outbound,
+            hostname=config.hostname,
+            clock=time.time,
+            jitter=jitter,
+            notices=Notices(
+                hostname=config.hostname,
+                postmaster=self.postmaster(),
+                original=self.store.octets_of,
+                new_ref=fresh_ref,
+                settings=config.delivery,
+            ),
+            settings=config.delivery,
+        )
+
+    def postmaster(self) -> Address:
+        """Who reads what the gate has to say: the one named, else postmaster at our first domain."""
+        config = self.loaded.config
+        named = parse_address(config.delivery.postmaster) if config.delivery.postmaster else None
+        return named or Address("postmaster", self.loaded.routes.domains[0].name.lstrip("."))
+
+    def jobs(self, tls: ServerTls | None) -> Sequence[Round]:  # noqa: ARG002
+        """What the clock starts in this process."""
+        return ()
+
+    def count(self, entry: HistoryEntry) -> None:
+        """For the metrics."""
+
+
+def fresh_ref(now: float) -> str:
+    """A new reference."""
+    return new_ref(now, os.urandom(8))

@@ -1,0 +1,205 @@
+"""`gatepost serve`: processes, their parts, and how they hang together.
+
+The supervisor (`net.worker`) forks; here is what each process does. Workers receive mail, one process
+delivers and does what the clock starts. With `workers = 0` both live in one process and share its loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from gatepost.app.log import log_entry, start_log
+from gatepost.app.parts import Parts
+from gatepost.config.load import ConfigError
+from gatepost.config.schema import Loaded, load
+from gatepost.jobs.rounds import run_rounds
+from gatepost.net.acceptor import CannotListen, bind
+from gatepost.net.handover import Desk
+from gatepost.net.life import Life
+from gatepost.net.reception import Reception
+from gatepost.net.service import Service
+from gatepost.net.tls import ServerTls, TlsUnusable
+from gatepost.net.worker import Plan, Program, run
+from gatepost.store.records import HistoryEntry
+
+log = logging.getLogger("gatepost")
+
+FIXED = ("listeners", "state", "workers", "user", "hostname")
+"""What a reload cannot change: it takes a restart."""
+
+
+class Bell:
+    """Rung by whoever accepted mail, heard by delivery: an eventfd shared by all processes."""
+
+    def __init__(self) -> None:
+        self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def ring(self) -> None:
+        """There is mail; never blocks."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_write(self.descriptor, 1)
+
+    def listen(self, hear: Callable[[], None]) -> None:
+        """Call `hear` whenever it was rung, in this process's loop."""
+
+        def rung() -> None:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self.descriptor)
+            hear()
+
+        asyncio.get_running_loop().add_reader(self.descriptor, rung)
+
+
+class Gate:
+    """One installation, running."""
+
+    def __init__(self, loaded: Loaded, *, ready: Callable[[str], None]) -> None:
+        """Binds the ports and reads the keys, while we still may. Raises ConfigError."""
+        self.loaded = loaded
+        file, config = str(loaded.path), loaded.config
+        if not config.listeners:
+            raise ConfigError(file, "listeners", "names no address to listen on.")
+        if not config.domains:
+            raise ConfigError(file, "domains", "names no domain to take mail for.")
+        try:
+            self.tls = ServerTls(config.tls, folder=loaded.folder) if config.tls.certificate else None
+        except TlsUnusable as fault:
+            raise ConfigError(file, "tls", str(fault)) from None
+        try:
+            self.listening = bind(config.listeners, backlog=config.limits.connections.backlog)
+        except CannotListen as fault:
+            raise ConfigError(file, "listeners", str(fault)) from None
+        self.bell = Bell()
+        self.parts = Parts(loaded)
+        self._ready = ready
+
+    def run(self) -> int:
+        """Until SIGTERM; the exit status."""
+        config = self.loaded.config
+        self.loaded.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if config.user and os.geteuid() == 0:
+            own_state(self.loaded.state, config.user)
+        return run(
+            Plan(
+                listening=self.listening,
+                limits=config.limits.connections,
+                serve=self.receive_mail,
+                workers=config.workers,
+                others=(Program("delivery", self.deliver),),
+                user=config.user or None,
+                on_ready=self.say_ready,
+                on_reload=self.reread_for_later,
+                stop_grace_s=config.limits.sessions.stop_grace_s,
+            )
+        )
+
+    def say_ready(self) -> None:
+        """The one line on standard output."""
+        self._ready("ready " + " ".join(f"{one.listener.role.value}={one.address}" for one in self.listening))
+
+    async def receive_mail(self, life: Life, desk: Desk) -> None:
+        """A worker."""
+        config = self.loaded.config
+        async with self.parts.opened() as parts:
+            service = Service(
+                hostname=config.hostname,
+                handler=parts.intake(self.announce),
+                smtp_limits=config.limits.smtp,
+                limits=config.limits.sessions,
+                tls=self.tls,
+            )
+
+            def reload() -> None:
+                if self.reread():
+                    parts.adopt(self.loaded)
+                    service.handler = parts.intake(self.announce)
+                    service.smtp_limits = self.loaded.config.limits.smtp
+
+            life.on_reload(reload)
+            reception = Reception(service, config.listeners, desk)
+            reception.open()
+            life.ready()
+            await life.stopping.wait()
+            await reception.stop()
+
+    def announce(self, entry: HistoryEntry) -> None:
+        """Log it, count it, and wake delivery."""
+        log_entry(entry)
+        self.parts.count(entry)
+        if entry.kind == "message":
+            self.bell.ring()
+
+    async def deliver(self, life: Life) -> None:
+        """The process that delivers, and does what the clock starts."""
+        async with self.parts.opened(checkpointer=True) as parts:
+            runner = parts.delivery(jitter=random.random)
+            self.bell.listen(runner.poke)
+
+            def reload() -> None:
+                if self.reread():
+                    parts.adopt(self.loaded)
+                    runner.routes = self.loaded.routes
+
+            life.on_reload(reload)
+            life.ready()
+            async with asyncio.TaskGroup() as group:
+                rounds = group.create_task(run_rounds(parts.jobs(self.tls)))
+                delivering = group.create_task(runner.run())
+                await life.stopping.wait()
+                runner.stop()
+                await delivering
+                rounds.cancel()
+
+    def reread_for_later(self) -> None:
+        """In the supervisor: processes started from now on have what those running have."""
+        self.reread()
+
+    def reread(self) -> bool:
+        """Read configuration and certificates again; what is wrong is told and changes nothing."""
+        assert self.loaded.path is not None
+        try:
+            fresh = load(self.loaded.path)
+        except ConfigError as fault:
+            log.error("the configuration in use stays as it is: %s", fault)
+            return False
+        old, new = self.loaded.config, fresh.config
+        for name in FIXED:
+            if getattr(old, name) != getattr(new, name):
+                log.warning("%s changed in the configuration: that takes a restart", name)
+        fresh = replace(fresh, config=replace(new, **{name: getattr(old, name) for name in FIXED}))
+        if self.tls is not None:
+            problem = self.tls.reload()
+            if problem:
+                log.error("%s", problem)
+        self.loaded = fresh
+        return True
+
+
+def own_state(state: Path, user: str) -> None:
+    """Give the state folder, when we just made it, to the account we are about to become."""
+    import pwd
+
+    account = pwd.getpwnam(user)
+    if state.stat().st_uid == 0:
+        os.chown(state, account.pw_uid, account.pw_gid)
+
+
+def serve(path: Path) -> int:
+    """Run the gate that the file describes until SIGTERM; the exit status. Raises ConfigError."""
+    loaded = load(path)
+    start_log(loaded.config.log.format)
+    return Gate(loaded, ready=say).run()
+
+
+def say(line: str) -> None:
+    """On standard output, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
