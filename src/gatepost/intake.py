@@ -26,11 +26,15 @@ from gatepost.mailauth.header import authentication_results, foreign_fields, rec
 from gatepost.policy import PolicyBook, decide, decide_at_door
 from gatepost.smtp.handler import Screened
 from gatepost.smtp.reply import Reply
+from gatepost.store.failures import StoreFailed, StoreFull
 from gatepost.store.records import Acceptance, HistoryEntry, Judged, NewDelivery
 from gatepost.tools import Tools
 
 MAX_RECEIVED = 100
 """A message that has passed more hops than this is in a loop (RFC 5321 §6.3)."""
+
+DISK_FULL = Reply(452, "4.3.1", "There is no room for more mail just now; please try again later")
+DISK_FAILED = Reply(451, "4.3.0", "The message could not be stored; please try again later")
 
 TURNED_DOWN = (Action.REFUSE, Action.DEFER)
 
@@ -39,7 +43,11 @@ class Keeper(Protocol):
     """What intake needs of the store."""
 
     async def carry_out(self, acceptance: Acceptance) -> None:
-        """Make everything durable in one commit; raises `tools.Unavailable` when it cannot."""
+        """Make everything durable in one commit; raises StoreFull or StoreFailed, and then nothing was kept."""
+        ...
+
+    def has_room(self) -> bool:
+        """Is there room for more mail? Turned down in time, nothing that was accepted is in danger."""
         ...
 
     def record_soon(self, entry: HistoryEntry) -> None:
@@ -78,6 +86,8 @@ class Intake:
     async def screen(self, attempt: Attempt) -> Screened:
         """Do we want to talk about this recipient at all?"""
         now = self.clock()
+        if not self.store.has_room():
+            return Screened(DISK_FULL)
         if within(attempt.client.ip, self.trusted_relays):
             attempt = replace(attempt, client=replace(attempt.client, ip=None, hello=""))
         findings = await self._ask_at_door(attempt, now)
@@ -194,17 +204,10 @@ class Intake:
         accepted = [(one, one.verdict.action) for one in judged if one.verdict.action not in TURNED_DOWN]
         kept = Reply(250, "2.0.0", f"Kept for delivery [ref {entry.ref}]")
         if accepted:
-            entry = replace(entry, reply=kept.text if per_recipient else f"250 2.0.0 {kept.text}")
-            await self.store.carry_out(
-                Acceptance(
-                    entry=entry,
-                    octets=message.octets,
-                    added_header=self._added_header(entry),
-                    removed_fields=foreign_fields(message, self.hostname),
-                    deliveries=tuple(copy for one, action in accepted for copy in copies(one, action)),
-                    may_bounce=sender_proved(entry.envelope.sender, entry.auth),
-                )
-            )
+            entry = replace(entry, reply=str(kept))
+            failure = await self._keep(entry, message, accepted)
+            if failure is not None:
+                return [failure] * (len(judged) if per_recipient else 1)
         replies = [
             kept if action not in TURNED_DOWN else refusal(one.verdict, self._codes(one), entry.ref)
             for one, action in zip(entry.judged, actions, strict=True)
@@ -216,6 +219,27 @@ class Intake:
             self.store.record_soon(entry)
         self.announce(entry)
         return replies
+
+    async def _keep(
+        self, entry: HistoryEntry, message: Message, accepted: Sequence[tuple[Judged, Action]]
+    ) -> Reply | None:
+        """One commit with everything; the reply that asks to come back when the disk cannot keep it."""
+        acceptance = Acceptance(
+            entry=entry,
+            octets=message.octets,
+            added_header=self._added_header(entry),
+            removed_fields=foreign_fields(message, self.hostname),
+            deliveries=tuple(copy for one, action in accepted for copy in copies(one, action)),
+            may_bounce=sender_proved(entry.envelope.sender, entry.auth),
+        )
+        try:
+            await self.store.carry_out(acceptance)
+        except StoreFull:
+            return DISK_FULL
+        except StoreFailed as failure:
+            self.on_bug("store", failure)
+            return DISK_FAILED
+        return None
 
     def _codes(self, judged: Judged) -> tuple[int, str]:
         return self.policies.for_recipient(judged.recipient.address).reply_codes(judged.verdict)

@@ -23,9 +23,32 @@ from gatepost.net.outbound import Outbound
 from gatepost.net.resolver import CachingResolver
 from gatepost.net.tls import ServerTls
 from gatepost.scan.nothing import EverybodyKnown, Forgetful
+from gatepost.store.disk import Room
 from gatepost.store.records import HistoryEntry
 from gatepost.store.ref import new_ref
 from gatepost.store.store import Store
+
+
+LOOK_AT_DISK_S = 2.0
+"""How often, at most, a busy gate looks how much room the disk has."""
+
+
+class Keeper:
+    """Implements `intake.Keeper` over the store; looks at the disk only now and then."""
+
+    def __init__(self, store: Store) -> None:
+        self.carry_out = store.carry_out
+        self.record_soon = store.record_soon
+        self._store = store
+        self._looked_at = -LOOK_AT_DISK_S
+        self._room = True
+
+    def has_room(self) -> bool:
+        """False from the watermark on."""
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_AT_DISK_S:
+            self._looked_at, self._room = now, self._store.room() is not Room.FULL
+        return self._room
 
 
 class Parts:
@@ -55,6 +78,7 @@ class Parts:
         config = self.loaded.config
         database = replace(config.store.database, checkpointer=checkpointer)
         self.store = Store.open(self.loaded.state, replace(config.store, database=database))
+        self.keeper = Keeper(self.store)
         self.resolver = CachingResolver(config.dns)
         self.outbound = Outbound(hello=config.hostname, resolver=self.resolver, settings=config.outbound)
         self.memory = Forgetful()
@@ -73,7 +97,7 @@ class Parts:
     def intake(self, announce: Callable[[HistoryEntry], None]) -> Intake:
         """The flow that receives mail under the present configuration."""
         return build_intake(
-            self.loaded, store=self.store, resolver=self.resolver, memory=self.memory, recipients=self.directory,
+            self.loaded, store=self.keeper, resolver=self.resolver, memory=self.memory, recipients=self.directory,
             correspondents=self.correspondents, expand=self.expand, announce=announce,
         )  # fmt: skip
 

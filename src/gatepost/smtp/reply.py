@@ -31,6 +31,10 @@ class Reply:
     close: bool = False
     """Close the connection once it is sent (421, 221)."""
 
+    def __str__(self) -> str:
+        """As one line, for history and the log."""
+        return " ".join(part for part in (str(self.code), self.enhanced, self.text.replace("\n", " ")) if part)
+
     @property
     def positive(self) -> bool:
         """2xx or 3xx."""
