@@ -13,7 +13,7 @@ from email.utils import formatdate
 
 from gatepost.delivery.dsn import Kind, Report, build_dsn
 from gatepost.delivery.settings import DeliverySettings
-from gatepost.mail.address import Address, printable
+from gatepost.mail.address import Address, parse_address, printable
 from gatepost.net.outbound import Sent
 from gatepost.smtp.sending import Outcome
 from gatepost.store.failures import StoreFailed
@@ -30,6 +30,8 @@ class Notices:
     original: Callable[[str], bytes]
     """The message as received, by its reference; may raise KeyError or StoreFailed."""
     new_ref: Callable[[float], str]
+    expand: Callable[[Address], tuple[str, ...]] = lambda address: (str(address),)
+    """The final addresses of one of ours (`Directory.expand`)."""
     settings: DeliverySettings = field(default_factory=DeliverySettings)
     untold: int = 0
     """Undeliverable copies the postmaster has not been told of, for the sake of the hourly limit."""
@@ -39,13 +41,13 @@ class Notices:
         """Only for who asked with NOTIFY=SUCCESS."""
         if "SUCCESS" not in item.recipient.notify or not _may_be_told(item):
             return []
-        return [self._dsn(Kind.RELAYED if relayed else Kind.DELIVERED, item, outcome, now, None)]
+        return self._dsn(Kind.RELAYED if relayed else Kind.DELIVERED, item, outcome, now, None)
 
     def delayed(self, item: QueueItem, outcome: Outcome, now: float, sent: Sent | None) -> list[Notice]:
         """Unless NOTIFY was given without DELAY."""
         if not _may_be_told(item) or (item.recipient.notify and "DELAY" not in item.recipient.notify):
             return []
-        return [self._dsn(Kind.DELAYED, item, outcome, now, sent)]
+        return self._dsn(Kind.DELAYED, item, outcome, now, sent)
 
     def failed(
         self, item: QueueItem, outcome: Outcome, now: float, sent: Sent | None
@@ -55,12 +57,14 @@ class Notices:
         if not wanted:
             return [], ""
         if _may_be_told(item):
-            return [self._dsn(Kind.FAILED, item, outcome, now, sent)], ""
+            return self._dsn(Kind.FAILED, item, outcome, now, sent), ""
         why = "the sender was not proved" if item.sender else "it has no sender to go back to"
         reason = f"Undeliverable, and {why}: {outcome.words}"
         return self._tell_postmaster(item, reason, now), reason
 
-    def _dsn(self, kind: Kind, item: QueueItem, outcome: Outcome, now: float, sent: Sent | None) -> Notice:
+    def _dsn(
+        self, kind: Kind, item: QueueItem, outcome: Outcome, now: float, sent: Sent | None
+    ) -> list[Notice]:
         assert item.envelope.sender is not None
         ref = self.new_ref(now)
         original = self._original(item)
@@ -84,7 +88,15 @@ class Notices:
             returned_octets=self.settings.returned_octets,
             retry_until=item.created_at + self.settings.schedule.give_up_s,
         )
-        return Notice(ref=ref, recipient=item.envelope.sender, octets=build_dsn(report), at=now)
+        return self._to(item.envelope.sender, build_dsn(report), ref, now)
+
+    def _to(self, whom: Address, octets: bytes, ref: str, now: float) -> list[Notice]:
+        """One for each final address; the first has the reference that stands in the message."""
+        finals = [address for text in self.expand(whom) if (address := parse_address(text, smtputf8=True))]
+        return [
+            Notice(ref=ref if index == 0 else self.new_ref(now), recipient=final, octets=octets, at=now)
+            for index, final in enumerate(finals or [whom])
+        ]
 
     def _original(self, item: QueueItem) -> bytes:
         try:
@@ -93,7 +105,8 @@ class Notices:
             return b""
 
     def _tell_postmaster(self, item: QueueItem, reason: str, now: float) -> list[Notice]:
-        if not item.sender and item.recipient.address.key == self.postmaster.key:
+        readers = {self.postmaster.key, *(text.lower() for text in self.expand(self.postmaster))}
+        if not item.sender and not readers.isdisjoint((item.recipient.address.key, item.to.lower())):
             return []  # a notice that the postmaster does not get is not worth another one
         while self._told_at and self._told_at[0] <= now - 3600:
             self._told_at.popleft()
@@ -104,7 +117,7 @@ class Notices:
         ref = self.new_ref(now)
         octets = self._words_for_postmaster(item, reason, ref, now)
         self.untold = 0
-        return [Notice(ref=ref, recipient=self.postmaster, octets=octets, at=now)]
+        return self._to(self.postmaster, octets, ref, now)
 
     def _words_for_postmaster(self, item: QueueItem, reason: str, ref: str, now: float) -> bytes:
         more = f"{self.untold} more since the last notice are held as well.\n" if self.untold else ""

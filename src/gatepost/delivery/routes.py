@@ -108,7 +108,7 @@ def read_domain(settings: DomainSettings, folder: Path) -> Domain:
     """Raises ValueError with one sentence that names the domain."""
     try:
         name = read_name(settings.name)
-        return Domain(
+        domain = Domain(
             name=name,
             recipients=read_recipients(settings.recipients, name, folder),
             destination=read_destination(settings.deliver, folder, settings.tls),
@@ -117,8 +117,11 @@ def read_domain(settings: DomainSettings, folder: Path) -> Domain:
             postmaster=read_address(settings.postmaster, name) if settings.postmaster else None,
             abuse=settings.abuse,
         )
+        if "*" in domain.aliases and isinstance(domain.recipients, Everyone | AskedOf):
+            raise ValueError('alias "*" is for recipients that are not listed, and nobody is listed here')
     except ValueError as error:
         raise ValueError(f"domain {settings.name}: {error}") from None
+    return domain
 
 
 def read_name(text: str) -> str:

@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from gatepost.dns.answer import Resolver, Status
 from gatepost.net.link import Broken, Link
 from gatepost.smtp.client import Finished, Patience, SmtpClient
-from gatepost.smtp.sending import Fault, Hop, Outcome, Outgoing, Result, TlsUse, outcome_of
+from gatepost.smtp.sending import Fault, Hop, Outcome, Outgoing, Result, TlsUse, deferred, failed, outcome_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,14 +132,12 @@ class Outbound:
             text = domain.strip("[]").removeprefix("IPv6:").removeprefix("ipv6:")
             with contextlib.suppress(ValueError):
                 return [str(ip_address(text))]
-            return _failed("5.1.2", f"{domain} is not an address that mail can go to.")
+            return failed("5.1.2", f"{domain} is not an address that mail can go to.")
         answer = await self.resolver.lookup(domain, "MX")
         if answer.status is Status.FAILED:
-            return _deferred(
-                "4.4.3", f"The mail hosts of {domain} could not be looked up ({answer.problem})."
-            )
+            return deferred("4.4.3", f"The mail hosts of {domain} could not be looked up ({answer.problem}).")
         if answer.status is Status.NXDOMAIN:
-            return _failed("5.1.2", f"The domain {domain} does not exist.")
+            return failed("5.1.2", f"The domain {domain} does not exist.")
         if not answer.records:
             return [domain]  # RFC 5321 §5.1: the implicit MX
         pairs: list[tuple[int, str]] = []
@@ -148,12 +146,12 @@ class Outbound:
             if preference.isdecimal():
                 pairs.append((int(preference), host.strip().rstrip(".").lower()))
         if pairs and all(not host for _, host in pairs):  # RFC 7505 §3
-            return _failed("5.1.10", f"The domain {domain} says that it takes no mail (null MX).")
+            return failed("5.1.10", f"The domain {domain} says that it takes no mail (null MX).")
         ours = self.own_names | {self.hello.lower()}
         cut = min((preference for preference, host in pairs if host in ours), default=None)
         ordered = self._in_order(pair for pair in pairs if pair[1] and (cut is None or pair[0] < cut))
         if not ordered:
-            return _failed(
+            return failed(
                 "5.4.6", f"Mail for {domain} would come back to this host: its best MX is ourselves."
             )
         return ordered
@@ -178,8 +176,8 @@ class Outbound:
         if found:
             return found
         if Status.FAILED in (v4.status, v6.status):
-            return _deferred("4.4.3", f"The address of {host} could not be looked up.")
-        return _failed("5.4.4", f"The host {host} has no address.")
+            return deferred("4.4.3", f"The address of {host} could not be looked up.")
+        return failed("5.4.4", f"The host {host} has no address.")
 
     # One session.
 
@@ -192,7 +190,7 @@ class Outbound:
         sent: Sent | None = None
         for address in addresses[: self.settings.addresses_per_message]:
             if address in self.own_addresses and hop.port == self.smtp_port:
-                outcome = _failed(
+                outcome = failed(
                     "5.4.6", f"{hop.host} is {address}, which is this host: the mail would come back."
                 )
                 return _nowhere(hop.host, message, outcome)
@@ -323,13 +321,13 @@ def _sent(hop: Hop, link: Link, done: Finished) -> Sent:
 def _unreached(hop: Hop, address: str, message: Outgoing, broken: Broken) -> Sent:
     fault = broken.fault
     if fault.permanent:
-        outcome = _failed("5.3.2", f"{hop.host} says that it takes no mail: {fault.words}")
+        outcome = failed("5.3.2", f"{hop.host} says that it takes no mail: {fault.words}")
     elif fault.reply is not None and fault.reply.code // 100 == 4:
         outcome = outcome_of(fault.reply)
     elif fault.stage == "tls":
-        outcome = _deferred("4.7.5", fault.words)
+        outcome = deferred("4.7.5", fault.words)
     else:
-        outcome = _deferred("4.4.1" if fault.stage == "connect" else "4.4.2", fault.words)
+        outcome = deferred("4.4.1" if fault.stage == "connect" else "4.4.2", fault.words)
     return Sent(
         host=hop.host or hop.path,
         address=address,
@@ -341,11 +339,3 @@ def _unreached(hop: Hop, address: str, message: Outgoing, broken: Broken) -> Sen
 
 def _nowhere(host: str, message: Outgoing, outcome: Outcome) -> Sent:
     return Sent(host=host, address="", outcomes=(outcome,) * len(message.recipients), unreachable=True)
-
-
-def _failed(status: str, words: str) -> Outcome:
-    return Outcome(result=Result.FAILED, status=status, words=words)
-
-
-def _deferred(status: str, words: str) -> Outcome:
-    return Outcome(result=Result.DEFERRED, status=status, words=words)

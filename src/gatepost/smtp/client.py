@@ -10,29 +10,26 @@ it calls `fail` when the alarm rings or the connection ends. It leaves out AUTH,
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass, field
 
 from gatepost.mail.address import printable
-from gatepost.smtp.framing import as_data, fault_in
+from gatepost.smtp.framing import as_data
+from gatepost.smtp.parameters import CONTROL, mail_parameters, rcpt_parameters
 from gatepost.smtp.reply import Malformed, Reply, ReplyParser
 from gatepost.smtp.sending import (
     Fault,
     Outcome,
     Outgoing,
-    OutgoingRecipient,
     Protocol,
     Result,
     TlsUse,
+    failed,
     one_line,
     outcome_of,
 )
 
 _BLOCK_OCTETS = 65536
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_NOT_XTEXT = re.compile(rb"[^!-*,-<>-~]")
-_HEADER_END = b"\r\n\r\n"
 _ALARM = {"starttls": "tls", "handshake": "tls", "helo": "hello"}
 
 
@@ -194,11 +191,16 @@ class SmtpClient:
         """Begin a transaction; only after `Ready`. Ends with `Finished`."""
         assert self.idle
         self._doing = doing = _Transaction(message, [None] * len(message.recipients))
-        parameters = self._mail_parameters(message)
+        parameters = mail_parameters(
+            message,
+            self.keywords,
+            verified_tls=self.in_tls and self.tls_verified,
+            eight_bit_anyway=self._eight_bit_anyway,
+        )
         unfit = parameters if isinstance(parameters, Outcome) else None
         for index, recipient in enumerate(message.recipients):
-            if unfit or _CONTROL.search(recipient.address):
-                doing.outcomes[index] = unfit or _failed(
+            if unfit or CONTROL.search(recipient.address):
+                doing.outcomes[index] = unfit or failed(
                     "5.1.3", "The recipient's address cannot be written in SMTP."
                 )
         if not isinstance(parameters, str) or all(doing.outcomes):
@@ -312,7 +314,7 @@ class SmtpClient:
     def _on_mail(self, reply: Reply) -> None:
         doing = self._transaction()
         if reply.code // 100 != 2:
-            doing.refused_sender = outcome_of(reply)
+            doing.refused_sender = outcome_of(reply, "mail")
             if "PIPELINING" not in self.keywords:
                 self._finish()
         elif "PIPELINING" not in self.keywords:
@@ -326,7 +328,7 @@ class SmtpClient:
             doing.next_rcpt += 1
             if doing.outcomes[index] is None:
                 recipient = doing.message.recipients[index]
-                self._say(f"RCPT TO:<{recipient.address}>{self._rcpt_parameters(recipient)}", "rcpt")
+                self._say(f"RCPT TO:<{recipient.address}>{rcpt_parameters(recipient, self.keywords)}", "rcpt")
                 return True
         return False
 
@@ -345,7 +347,7 @@ class SmtpClient:
                 result=Result.DEFERRED, status="4.5.3", words=one_line(reply), reply=reply
             )
         else:
-            doing.outcomes[index] = outcome_of(reply)
+            doing.outcomes[index] = outcome_of(reply, "rcpt")
         if "PIPELINING" in self.keywords:
             if not self._awaited:
                 self._finish()
@@ -371,7 +373,7 @@ class SmtpClient:
             self._out.append(b".\r\n")
             self._awaited.append("final")
         else:
-            outcome = outcome_of(reply) if reply.code >= 400 else _strange(reply, "DATA")
+            outcome = outcome_of(reply, "data") if reply.code >= 400 else _strange(reply, "DATA")
             self._settle_accepted(outcome)
             self._finish()
 
@@ -382,11 +384,11 @@ class SmtpClient:
             self._break(Fault(words=f"answered {one_line(reply)} before the message was sent", stage="body"))
             return
         if self._lmtp and doing.accepted:  # RFC 2033 §4.2: one reply for each recipient, in their order
-            doing.outcomes[doing.accepted[doing.finals]] = outcome_of(reply)
+            doing.outcomes[doing.accepted[doing.finals]] = outcome_of(reply, "final")
             doing.finals += 1
         else:
             self._settle_accepted(
-                outcome_of(reply) if reply.code // 100 != 3 else _strange(reply, "the message")
+                outcome_of(reply, "final") if reply.code // 100 != 3 else _strange(reply, "the message")
             )
         if self._body:  # refused half way: the rest would be read as commands
             self._break(Fault(words=one_line(reply), stage="body", reply=reply))
@@ -457,73 +459,9 @@ class SmtpClient:
         self._out.append(command.encode("utf-8", "surrogateescape") + b"\r\n")
         self._awaited.append(verb)
 
-    def _mail_parameters(self, message: Outgoing) -> str | Outcome:
-        """The parameters of MAIL FROM, or why this message cannot go to this host."""
-        offered = self.keywords
-        octets = message.octets or b""
-        said: list[str] = []
-        if _CONTROL.search(message.sender):
-            return _failed("5.1.7", "The sender's address cannot be written in SMTP.")
-        if _is_international(message, octets):
-            if "SMTPUTF8" not in offered:  # RFC 6531 §3.2, RFC 6533
-                return _failed("5.6.7", "The next host does not take internationalised mail (SMTPUTF8).")
-            said.append("SMTPUTF8")
-        if fault := fault_in(octets):
-            return _failed("5.6.0", f"The message cannot be sent on as it is ({fault.value}).")
-        if message.body == "BINARYMIME":
-            return _failed("5.6.1", "The message is BINARYMIME, which is not sent on.")
-        if not octets.isascii() or message.body == "8BITMIME":
-            if "8BITMIME" in offered:
-                said.append("BODY=8BITMIME")
-            elif not octets.isascii() and not self._eight_bit_anyway:  # RFC 6152 §3
-                return _failed("5.6.3", "The message has 8-bit content and the next host takes 7-bit only.")
-        if "SIZE" in offered and octets:
-            limit = offered["SIZE"].strip()
-            if limit.isdecimal() and len(limit) < 20 and 0 < int(limit) < len(octets):
-                return _failed("5.3.4", f"The message has {len(octets)} octets; the next host takes {limit}.")
-            said.append(f"SIZE={len(octets)}")
-        if message.require_tls:
-            if not (self.in_tls and self.tls_verified and "REQUIRETLS" in offered):  # RFC 8689 §4.2.1
-                return _failed("5.7.30", "REQUIRETLS is asked for and the next host does not support it.")
-            said.append("REQUIRETLS")
-        if "DSN" in offered:
-            if message.ret in ("FULL", "HDRS"):
-                said.append(f"RET={message.ret}")
-            if message.envid:
-                said.append(f"ENVID={xtext(message.envid)}")
-        return "".join(f" {one}" for one in said)
-
-    def _rcpt_parameters(self, recipient: OutgoingRecipient) -> str:
-        if "DSN" not in self.keywords:
-            return ""
-        said = ""
-        if recipient.notify:
-            said += f" NOTIFY={','.join(sorted(recipient.notify))}"
-        if recipient.orcpt and ";" in recipient.orcpt:
-            kind, _, address = recipient.orcpt.partition(";")
-            said += f" ORCPT={kind};{xtext(address)}"
-        return said
-
     def _transaction(self) -> _Transaction:
         assert self._doing is not None
         return self._doing
-
-
-def xtext(text: str) -> str:
-    """RFC 3461 §4: everything but printable ASCII without "+" and "=" as "+XX"."""
-    octets = text.encode("utf-8", "surrogateescape")
-    return _NOT_XTEXT.sub(lambda found: b"+%02X" % found[0][0], octets).decode("ascii")
-
-
-def _is_international(message: Outgoing, octets: bytes) -> bool:
-    """Does it need SMTPUTF8: an address beyond ASCII, or a header that came as such (RFC 6531 §3.4)?"""
-    if not message.sender.isascii() or not all(one.address.isascii() for one in message.recipients):
-        return True
-    return message.smtputf8 and not octets[: octets.find(_HEADER_END) + 1 or None].isascii()
-
-
-def _failed(status: str, words: str) -> Outcome:
-    return Outcome(result=Result.FAILED, status=status, words=words)
 
 
 def _strange(reply: Reply, what: str) -> Outcome:

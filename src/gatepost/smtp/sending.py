@@ -88,6 +88,8 @@ class Outcome:
     """The other side's reply in one line, or one sentence of ours."""
     reply: Reply | None = None
     """The other side's reply, None when the words are ours."""
+    stage: str = ""
+    """What was answered so: mail, rcpt, data, final; empty when the other side was not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,16 +105,26 @@ class Fault:
     """The host said that it will never take mail (RFC 7504)."""
 
 
-def outcome_of(reply: Reply) -> Outcome:
+def outcome_of(reply: Reply, stage: str = "") -> Outcome:
     """A recipient's fate by a reply: 2xx taken, 5xx refused for good, everything else is tried again (RFC 5321 §4.2.1)."""
     first = reply.code // 100
     result = {2: Result.DELIVERED, 5: Result.FAILED}.get(first, Result.DEFERRED)
     kind = {Result.DELIVERED: 2, Result.FAILED: 5, Result.DEFERRED: 4}[result]
     status = reply.enhanced if reply.enhanced.startswith(f"{kind}.") else f"{kind}.0.0"
-    return Outcome(result=result, status=status, words=one_line(reply), reply=reply)
+    return Outcome(result=result, status=status, words=one_line(reply), reply=reply, stage=stage)
 
 
 def one_line(reply: Reply) -> str:
     """A reply as one line for people."""
     words = " ".join(reply.text.split("\n"))
     return " ".join(part for part in (str(reply.code), reply.enhanced, words) if part)
+
+
+def failed(status: str, words: str) -> Outcome:
+    """Never, and these are our words."""
+    return Outcome(result=Result.FAILED, status=status, words=words)
+
+
+def deferred(status: str, words: str) -> Outcome:
+    """Not now, and these are our words."""
+    return Outcome(result=Result.DEFERRED, status=status, words=words)
