@@ -57,7 +57,6 @@ CREATE TABLE history (
     facts BLOB NOT NULL
 ) STRICT;
 CREATE INDEX history_at ON history (at, kind, action);
-CREATE INDEX history_action ON history (action, at);
 CREATE INDEX history_sender ON history (sender, at);
 CREATE INDEX history_client ON history (client, at);
 CREATE INDEX history_message_id ON history (message_id) WHERE message_id <> '';
@@ -65,10 +64,9 @@ CREATE INDEX history_message_id ON history (message_id) WHERE message_id <> '';
 CREATE TABLE history_recipients (
     recipient TEXT NOT NULL,
     at REAL NOT NULL,
-    history INTEGER NOT NULL REFERENCES history (id) ON DELETE CASCADE,
+    history INTEGER NOT NULL,
     PRIMARY KEY (recipient, at, history)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX history_recipients_history ON history_recipients (history);
 
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY,

@@ -1,0 +1,72 @@
+"""Move the write-ahead log into the database, in a thread and on a connection of its own.
+
+One process of an installation does this. A passive checkpoint disturbs no writer, but under constant
+writing the log then never starts over; when it has grown too long, the writers' turn is taken for the
+short rest of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from pysqlite3 import dbapi2
+
+PAGE_OCTETS = 4096
+
+
+class Checkpointer:
+    """A thread that looks at the log several times a second while it grows, and rarely while it does not."""
+
+    def __init__(
+        self,
+        connect: Callable[[], dbapi2.Connection],
+        turn: Callable[[], AbstractContextManager[None]],
+        *,
+        passive_octets: int,
+        restart_octets: int,
+    ) -> None:
+        self._connect = connect
+        self._turn = turn
+        self._passive_frames = passive_octets // PAGE_OCTETS
+        self._restart_frames = restart_octets // PAGE_OCTETS
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop and wait for the thread."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause_s = 0.2
+        connection: dbapi2.Connection | None = None
+        while not self._ended.wait(pause_s):
+            try:
+                connection = connection or self._connect()
+                moved = self._look(connection)
+                pause_s = 0.2 if moved else min(2.0, pause_s * 1.5)
+            except (
+                dbapi2.Error,
+                OSError,
+            ):  # a full or failing disk: the writers will say so; try again later
+                pause_s = 2.0
+                if connection is not None:
+                    connection.close()
+                    connection = None
+        if connection is not None:
+            with contextlib.suppress(dbapi2.Error):
+                connection.close()
+
+    def _look(self, connection: dbapi2.Connection) -> bool:
+        _, frames, done = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+        if frames - done < self._passive_frames:
+            return bool(frames - done)
+        _, frames, done = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if frames >= self._restart_frames:
+            with self._turn():
+                connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        return True
