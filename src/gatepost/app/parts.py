@@ -28,7 +28,6 @@ from gatepost.store.records import HistoryEntry
 from gatepost.store.ref import new_ref
 from gatepost.store.store import Store
 
-
 LOOK_AT_DISK_S = 2.0
 """How often, at most, a busy gate looks how much room the disk has."""
 

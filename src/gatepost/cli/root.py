@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from gatepost import __version__
+from gatepost.cli.looking import explain, history
+from gatepost.cli.planning import plan
 from gatepost.cli.scan import scan
 from gatepost.cli.serve import check_config, serve
 
@@ -18,5 +20,5 @@ def gatepost() -> None:
     """
 
 
-for command in (serve, check_config, scan):
+for command in (serve, check_config, scan, explain, history, plan):
     gatepost.add_command(command)

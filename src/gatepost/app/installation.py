@@ -1,0 +1,47 @@
+"""An installation as the commands open it: its configuration and its store, beside a running gate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from gatepost.config.load import ConfigError
+from gatepost.config.schema import Loaded, load
+from gatepost.store.store import Store
+
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Runs a coroutine of the store to its end."""
+
+    def __call__(self, coroutine: Coroutine[Any, Any, T], /) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Open for one command."""
+
+    loaded: Loaded
+    store: Store
+    run: Run
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Installation]:
+    """The configuration and the open store; the gate may be running. Raises ConfigError or StoreFailed."""
+    loaded = load(path)
+    if not (loaded.state / "gatepost.db").exists():
+        raise ConfigError(
+            str(path), "state", f"{loaded.state} holds no mail yet: has the gate been started once?"
+        )
+    with asyncio.Runner() as runner:
+        store = Store.open(loaded.state, loaded.config.store)
+        try:
+            yield Installation(loaded, store, runner.run)
+        finally:
+            runner.run(store.close())

@@ -1,0 +1,146 @@
+"""`gatepost explain` and `gatepost history`: what became of a message, and finding it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+import click
+
+from gatepost.cli.story import moment, tell
+from gatepost.cli.terminal import config_option, failing_clearly, find_config
+from gatepost.mail.verdict import Action
+from gatepost.scan.report import story_json, strictest
+from gatepost.store.history import Search
+from gatepost.store.records import HistoryEntry
+from gatepost.store.ref import as_typed
+
+AGO = re.compile(r"(\d+)\s*([smhdw])\Z")
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+SHORTEST_REF = 4
+
+
+@click.command()
+@click.argument("ref")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="As in scan, plus envelope, timeline and deliveries.")
+@failing_clearly
+def explain(ref: str, config: str | None, as_json: bool) -> None:
+    """Tell the whole story of one message in plain words.
+
+    REF is the reference in refusals, log lines and headers; its first characters are enough when nothing else begins so.
+
+    Example: gatepost explain 2N50XR3CZPCTX
+    """
+    from gatepost.app.installation import opened
+
+    with opened(find_config(config)) as installation:
+        store = installation.store
+        wanted = as_typed(ref.removeprefix("[ref ").removesuffix("]"))
+        if len(wanted) < SHORTEST_REF:
+            raise click.UsageError(
+                f"{ref} is too short: give at least {SHORTEST_REF} characters of the reference."
+            )
+        found = store.find(Search(ref=wanted), limit=20).entries
+        if not found:
+            click.echo(f"No message with the reference {ref} is on record here.", err=True)
+            sys.exit(1)
+        if len(found) > 1 and found[0].ref != wanted:
+            click.echo(f"Several references begin with {ref}:", err=True)
+            for entry in found:
+                click.echo(f"  {one_line(entry)}", err=True)
+            sys.exit(1)
+        entry = found[0]
+        attempts = store.attempts_of(entry.ref)
+    if as_json:
+        click.echo(json.dumps(story_json(entry, attempts), ensure_ascii=False))
+        return
+    for line in tell(entry, attempts):
+        click.echo(click.style(line, bold=True) if line and not line.startswith(" ") else line)
+
+
+@click.command()
+@config_option
+@click.option("--from", "sender", help='Envelope sender: an address, "@domain", or "<>" for the null sender.')
+@click.option("--to", "recipient", help='Recipient: an address or "@domain".')
+@click.option("--client-ip", help="The client's address.")
+@click.option("--message-id", help="The Message-ID, with or without angle brackets.")
+@click.option("--action", type=click.Choice([one.value for one in Action]), help="What was done.")
+@click.option("--since", help='A date ("2026-11-24", "2026-11-24 07:00") or how long ago ("3d", "12h").')
+@click.option("--until", help="The same.")
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 1_000_000),
+    help="How many, newest first.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One line a message, as explain --json has it.")
+@failing_clearly
+def history(
+    *, config: str | None, sender: str | None, recipient: str | None, client_ip: str | None,
+    message_id: str | None, action: str | None, since: str | None, until: str | None, limit: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Find messages by any of sender, recipient, client, Message-ID, time and action; the newest first.
+
+    Example: gatepost history --to ana@example.net --action refuse --since 3d
+    """
+    from gatepost.app.installation import opened
+
+    if client_ip is not None:
+        try:
+            client_ip = str(ip_address(client_ip))
+        except ValueError:
+            raise click.UsageError(f"--client-ip {client_ip} is not an IP address.") from None
+    search = Search(
+        sender=sender, recipient=recipient, client_ip=client_ip, message_id=message_id,
+        action=Action(action) if action else None, since=read_time(since, "--since"), until=read_time(until, "--until"),
+    )  # fmt: skip
+    with opened(find_config(config)) as installation:
+        store = installation.store
+        number, after = 0, None
+        while number < limit:
+            page = store.find(search, limit=min(limit - number, 500), after=after)
+            for entry in page.entries:
+                shown = (
+                    json.dumps(story_json(entry, store.attempts_of(entry.ref)), ensure_ascii=False)
+                    if as_json
+                    else one_line(entry)
+                )
+                click.echo(shown)
+            number, after = number + len(page.entries), page.next
+            if after is None:
+                break
+    if number == 0 and not as_json:
+        click.echo("Nothing like that is on record.", err=True)
+
+
+def one_line(entry: HistoryEntry) -> str:
+    """One message in a list."""
+    verdict = strictest(entry)
+    action = verdict.action.value
+    if verdict.would_action is not verdict.action:
+        action += f" (would {verdict.would_action.value})"
+    to = ", ".join(str(one.address) for one in entry.envelope.recipients) or "-"
+    sender = str(entry.envelope.sender) if entry.envelope.sender else "<>"
+    return f"{entry.ref}  {moment(entry.at)[:19]}  {action:<10} {verdict.rule:<22} {sender} -> {to}  {entry.subject[:50]}"
+
+
+def read_time(text: str | None, option: str) -> float | None:
+    """A date in UTC, or how long ago, as Unix seconds."""
+    if text is None:
+        return None
+    ago = AGO.match(text.strip())
+    if ago:
+        return time.time() - int(ago[1]) * UNITS_S[ago[2]]
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise click.UsageError(
+            f'{option} {text}: give a date such as "2026-11-24 07:00" or a time ago such as "3d".'
+        ) from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,73 @@
+"""`gatepost plan`: recorded mail re-decided under another configuration."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatepost.cli.looking import read_time
+from gatepost.cli.terminal import config_option, failing_clearly, find_config
+
+
+@click.command()
+@click.argument("file")
+@config_option
+@click.option("--since", default="30d", show_default=True, help="From when on: a date or how long ago.")
+@click.option("--json", "as_json", is_flag=True, help="The whole comparison as JSON.")
+@failing_clearly
+def plan(file: str, config: str | None, since: str, as_json: bool) -> None:
+    """Show what another policy would have done to recorded mail: what changes, for whom, and how often.
+
+    FILE is a whole configuration; only its policy, checks and mode count. Nothing is changed. What was never asked
+    (a mail refused at the door has no content facts) is counted as unknown.
+
+    Example: gatepost plan stricter.toml --since 7d
+    """
+    from gatepost.app.installation import opened
+    from gatepost.config.schema import load
+    from gatepost.plan.compare import compare
+    from gatepost.store import history
+
+    candidate = load(Path(file)).policies
+    start = read_time(since, "--since") or 0.0
+    with opened(find_config(config)) as installation:
+        loud = sys.stderr.isatty() and not as_json
+        started, seen = time.monotonic(), 0
+
+        def counted(entries: Any) -> Any:
+            nonlocal seen
+            for entry in entries:
+                seen += 1
+                if loud and seen % 1000 == 0 and time.monotonic() - started > 2:
+                    click.echo(f"\r{seen:,} messages read …", nl=False, err=True)
+                yield entry
+
+        result = installation.store.database.read(
+            lambda connection: compare(
+                counted(history.since(connection, start)), installation.loaded.policies, candidate
+            )
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(result) | {"changed": result.changed}, ensure_ascii=False))
+        return
+    click.echo(
+        f"{result.looked_at:,} verdicts looked at: {result.same:,} stay as they are, {result.changed:,} would change, "
+        f"{result.unknown:,} cannot be known."
+    )
+    for why, count in sorted(result.unknown_because.items(), key=lambda one: -one[1]):
+        click.echo(f"  unknown, {count:,}: {why}")
+    for change in result.changes:
+        click.echo(f"\n{change.count:,} at {change.domain}: {change.before.value} -> {change.after.value}")
+        for rule, count in sorted(change.rules.items(), key=lambda one: -one[1]):
+            click.echo(f"  by {rule}: {count:,}")
+        for word, count in change.told.items():
+            click.echo(f"  of these, {count:,} a person had {word}")
+        for sample in change.samples:
+            click.echo(f"  {sample.ref}  to {sample.recipient}  {sample.author[:40]}  {sample.subject[:40]}")
+            click.echo(f"                 {sample.reason}")
