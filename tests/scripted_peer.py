@@ -37,7 +37,7 @@ class Peer:
     port: int = 0
 
     @contextlib.asynccontextmanager
-    async def serve(self) -> AsyncIterator[Peer]:
+    async def serve(self, path: str | None = None) -> AsyncIterator[Peer]:
         tasks: set[asyncio.Task[None]] = set()
 
         async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -51,8 +51,11 @@ class Peer:
                 writer.close()
                 await writer.wait_closed()
 
-        server = await asyncio.start_server(meet, "127.0.0.1", 0, limit=1 << 22)
-        self.port = server.sockets[0].getsockname()[1]
+        if path:
+            server = await asyncio.start_unix_server(meet, path, limit=1 << 22)
+        else:
+            server = await asyncio.start_server(meet, "127.0.0.1", 0, limit=1 << 22)
+            self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
         finally:
@@ -67,7 +70,7 @@ class Peer:
         if reply == "die":
             raise Died
         if reply == "silent":
-            return reply
+            await asyncio.Event().wait()
         octets = reply.replace("\n", "\r\n").encode() + b"\r\n"
         for part in [octets[at : at + 1] for at in range(len(octets))] if self.split else [octets]:
             writer.write(part)
@@ -116,11 +119,10 @@ class Peer:
             await reader.readexactly(self.die_in_body_after)
             writer.transport.abort()
             raise Died
-        got = b""
-        while not (got == b".\r\n" or got.endswith(b"\r\n.\r\n")):
-            got += await reader.readuntil(b"\r\n")
-        got = got[:-3]
-        got = (got[1:] if got.startswith(b".") else got).replace(b"\r\n.", b"\r\n")
+        lines: list[bytes] = []
+        while (line := await reader.readuntil(b"\r\n")) != b".\r\n":
+            lines.append(line.removeprefix(b"."))
+        got = b"".join(lines)
         for _ in range(accepted if self.lmtp else 1):
             await self._say(writer, "message", "", "250 2.0.0 taken")
         self.messages.append(got)

@@ -107,14 +107,15 @@ class Outbound:
         hosts = await self._mail_hosts(domain)
         if isinstance(hosts, Outcome):
             return _nowhere(domain, message, hosts)
-        sent: Sent | None = None
+        tried: list[Sent] = []
         for host in hosts[: self.settings.addresses_per_message]:
             use = await self.tls_policy(domain, host)
             sent = await self.send(Hop(host=host, port=self.smtp_port, tls=use), message)
-            if not sent.unreachable or any(one.result is Result.FAILED for one in sent.outcomes):
+            if not sent.unreachable:
                 return sent
-        assert sent is not None
-        return sent
+            tried.append(sent)
+        # Nobody was there. As long as one of them may come back, the message waits.
+        return next((one for one in tried if one.outcomes[0].result is Result.DEFERRED), tried[-1])
 
     async def close(self) -> None:
         """Say QUIT on what is idle and close it."""
