@@ -53,7 +53,9 @@ class Canonical:
             return b"%b:%b" % (header_field.name, self._relaxed_value(value))
         return self.message.octets[header_field.start : header_field.colon + 1] + value
 
-    def signed_fields(self, names: Sequence[bytes], own: HeaderField, *, relaxed: bool) -> list[bytes]:
+    def signed_fields(
+        self, names: Sequence[bytes], own: HeaderField | None = None, *, relaxed: bool
+    ) -> list[bytes]:
         """The fields that h= names, in its order; repeated names go from the bottom up (RFC 6376 §5.4.2).
 
         A name without a field left stands for nothing. `own` is the signature's field, never signed here.
@@ -62,7 +64,7 @@ class Canonical:
         signed = []
         for name in names:
             found = self.message.named(name)
-            if name == own.name:
+            if own is not None and name == own.name:
                 found = [each for each in found if each is not own]
             number = taken[name] = taken.get(name, 0) + 1
             if number <= len(found):
@@ -105,9 +107,9 @@ def without_signature(value: bytes) -> bytes:
     """A tag list with the value of its b= removed, blanks and folds around it included."""
     specs = value.split(b";")
     for index, spec in enumerate(specs):
-        name, equals, _ = spec.partition(b"=")
-        if equals and name.strip(b" \t\r\n") == b"b":
-            specs[index] = name + equals
+        equals = spec.find(b"=")
+        if spec[:equals].strip(b" \t\r\n") == b"b":
+            specs[index] = spec[: equals + 1]
     return b";".join(specs)
 
 
@@ -139,10 +141,16 @@ def _relaxed_pieces(octets: bytes, start: int, end: int) -> Iterator[bytes]:
 
 
 def _relaxed_lines(lines: bytes) -> bytes:
-    """Each run of blanks one space, none before a CRLF. Every pass shortens the runs, so few are needed."""
+    """Each run of blanks one space, none before a CRLF.
+
+    Each pass halves the runs; the usual body needs one or two, and the long runs of a hostile one shrink first.
+    """
     lines = lines.replace(b"\t", b" ")
-    if b"  " in lines:
-        lines = lines.replace(b" " * 64, b" ").replace(b" " * 8, b" ")
-        while b"  " in lines:
-            lines = lines.replace(b"  ", b" ")
+    shorter = lines.replace(b"  ", b" ")
+    if len(shorter) < len(lines):
+        lines = shorter.replace(b"  ", b" ")
+        if len(lines) < len(shorter):
+            lines = lines.replace(b" " * 64, b" ").replace(b" " * 8, b" ")
+            while b"  " in lines:
+                lines = lines.replace(b"  ", b" ")
     return lines.replace(b" \r\n", b"\r\n")

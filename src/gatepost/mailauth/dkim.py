@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ from gatepost.mailauth.keys import Outcome, check_signer
 from gatepost.mailauth.signature import CANONICAL, Signature, read_domain, read_signature
 from gatepost.mailauth.taglist import TagError, parse_tags
 
+SHOWN = re.compile(r"[A-Za-z0-9+/=]{1,8}")
+PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 FIELD = b"dkim-signature"
 SIGNED = (
     b"from reply-to subject date to cc message-id in-reply-to references mime-version content-type"
@@ -116,8 +119,9 @@ def _unusable(tags: dict[str, str], result: str, reason: str) -> DkimResult:
 
 
 def _shown(tags: dict[str, str]) -> str:
-    """What RFC 6008 wants of b=: its first eight characters."""
-    return "".join(tags.get("b", "")[:100].split())[:8]
+    """What RFC 6008 wants of b=: its first eight characters; nothing when they are not base64."""
+    found = SHOWN.match("".join(tags.get("b", "")[:100].split()))
+    return found[0] if found else ""
 
 
 def _check_claims(canonical: Canonical, signature: Signature, now: float) -> Outcome | None:
@@ -174,7 +178,8 @@ def _read_identity(text: str, domain: str) -> tuple[str, str] | None:
         return None
     if identity_domain != domain and not identity_domain.endswith("." + domain):
         return None
-    local = local.encode("utf-8", "replace").decode()
+    if not local.isprintable():  # octets that are not UTF-8 came as lone surrogates
+        return None
     return f"{local}@{identity_domain}", identity_domain
 
 
@@ -183,7 +188,7 @@ def sign(
     *,
     domain: str,
     selector: str,
-    key: RSAPrivateKey | Ed25519PrivateKey,
+    key: PrivateKey,
     now: float,
     headers: Sequence[str] | None = None,
     expires_s: float | None = None,
@@ -212,12 +217,31 @@ def sign(
     if body_length is not None:
         tags.append(("l", str(body_length)))
     tags += [("h", ":".join(names)), ("bh", base64.b64encode(hashed).decode())]
-    unsigned = Message.parse(fold("DKIM-Signature", tags) + b"\r\n\r\n")
     relaxed = CANONICAL[header_mode]
+    signed = canonical.signed_fields([name.encode() for name in names], relaxed=relaxed)
+    return write_signature("DKIM-Signature", [*tags, ("b", "")], signed, key, relaxed=relaxed)
+
+
+def write_signature(
+    name: str,
+    tags: Sequence[tuple[str, str]],
+    signed: Sequence[bytes],
+    key: PrivateKey,
+    *,
+    relaxed: bool,
+) -> bytes:
+    """A field of `tags` with its last CRLF, whose empty b= is filled with the signature over `signed` and itself."""
+    unsigned = Message.parse(_fold(name, tags) + b"\r\n\r\n")
     own = unsigned.fields[0]
-    signed = canonical.signed_fields([name.encode() for name in names], own, relaxed=relaxed)
-    signed.append(Canonical(unsigned).unsigned_field(own, relaxed=relaxed))
-    return unsigned.raw(own)[:-2] + fold_base64(sign_octets(key, b"".join(signed))) + b"\r\n"
+    octets = b"".join(signed) + Canonical(unsigned).unsigned_field(own, relaxed=relaxed)
+    if isinstance(key, RSAPrivateKey):
+        signature = key.sign(octets, padding.PKCS1v15(), hashes.SHA256())
+    else:
+        signature = key.sign(hashlib.sha256(octets).digest())  # RFC 8463 §3
+    encoded = b"b=" + base64.b64encode(signature)
+    lines = b"\r\n\t".join(encoded[at : at + 72] for at in range(0, len(encoded), 72))
+    before, _, after = unsigned.raw(own).partition(b"\tb=")
+    return before + b"\t" + lines + after
 
 
 def default_names(message: Message) -> list[str]:
@@ -228,39 +252,24 @@ def default_names(message: Message) -> list[str]:
     return names
 
 
-def algorithm_of(key: RSAPrivateKey | Ed25519PrivateKey) -> str:
+def algorithm_of(key: PrivateKey) -> str:
     """a= for a key."""
     return "rsa-sha256" if isinstance(key, RSAPrivateKey) else "ed25519-sha256"
 
 
-def sign_octets(key: RSAPrivateKey | Ed25519PrivateKey, octets: bytes) -> bytes:
-    """The signature over canonical octets (RFC 6376 §3.3, RFC 8463 §3)."""
-    if isinstance(key, RSAPrivateKey):
-        return key.sign(octets, padding.PKCS1v15(), hashes.SHA256())
-    return key.sign(hashlib.sha256(octets).digest())
-
-
-def fold(name: str, tags: Sequence[tuple[str, str]]) -> bytes:
-    """``Name: tag=value; …; b=`` in lines of at most 78 octets where the values allow it, without the last CRLF."""
-    text = f"{name}:"
-    room = 78 - len(text)
-    for tag, value in [*tags, ("b", "")]:
-        # h= may be folded behind its colons (RFC 6376 §3.5); nothing else here is long.
-        for number, part in enumerate(value.split(":") if tag == "h" else [value]):
-            word = f" {tag}={part}" if number == 0 else f":{part}"
-            if len(word) + 1 > room:
-                text += ":\r\n\t" if number else "\r\n\t"
-                word = word.lstrip(" :")
-                room = 77
-            text += word
-            room -= len(word)
-        if tag != "b":
-            text += ";"
-            room -= 1
-    return text.encode()
-
-
-def fold_base64(octets: bytes) -> bytes:
-    """Base64 in lines of 72, the first one on its own line too."""
-    encoded = base64.b64encode(octets)
-    return b"".join(b"\r\n\t" + encoded[at : at + 72] for at in range(0, len(encoded), 72))
+def _fold(name: str, tags: Sequence[tuple[str, str]]) -> bytes:
+    """The tags in lines of at most 78 octets where the values allow it, b= on its own; without the last CRLF."""
+    lines = [f"{name}:"]
+    for number, (tag, value) in enumerate(tags):
+        end = ";" if number < len(tags) - 1 else ""
+        # h= is folded behind its colons, where blanks mean nothing (RFC 6376 §3.5).
+        first, *more = [f"{part}:" for part in value.split(":")] if tag == "h" else [value]
+        words = [f" {tag}={first}", *more]
+        words[-1] = words[-1].removesuffix(":") + end
+        for word in words:
+            new_line = number > 0 and word is words[0] and "b" in (tag, tags[number - 1][0])
+            if new_line or len(lines[-1]) + len(word) > 78:
+                lines.append("\t" + word.lstrip(" "))
+            else:
+                lines[-1] += word
+    return "\r\n".join(lines).encode()

@@ -71,7 +71,7 @@ def read_signature(tags: dict[str, str]) -> Signature | str:
     canonical = _read_canonical(tags.get("c", "simple/simple"))
     if canonical is None:
         return "c= names an unknown canonicalization"
-    names = _read_names(tags["h"])
+    names = _read_names(tags["h"]) if len(tags["h"]) < 1000 else _read_names.__wrapped__(tags["h"])
     if names is None:
         return "h= is not a list of field names"
     body_hash = read_base64(tags["bh"])
@@ -148,6 +148,7 @@ def _read_canonical(text: str) -> tuple[bool, bool] | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def _read_names(text: str) -> tuple[bytes, ...] | None:
     parts = text.lower().encode("utf-8", "surrogateescape").split(b":")
     names = tuple(name for part in parts if (name := part.strip(b" \t")))

@@ -5,7 +5,6 @@ Syntax only: what a tag means, and which ones must be there, is the caller's bus
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from dataclasses import dataclass
 MAX_LENGTH = 65_536
 MAX_TAGS = 100
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+# Each match starts behind a semicolon and ends before one, so that ill-formed parts are the ones not matched.
+TAG = re.compile(r"(?:\A|;)[ \t]*+([A-Za-z][A-Za-z0-9_]*+)[ \t]*+=[ \t]*+([^;]*+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,37 +32,29 @@ def parse_tags(text: str, *, lenient: bool = False) -> dict[str, str] | TagError
     """
     if len(text) > MAX_LENGTH:
         return TagError(f"the list is longer than {MAX_LENGTH} octets")
-    specs = text.split(";", MAX_TAGS)
-    if len(specs) > MAX_TAGS:
+    parts = text.count(";") + 1
+    if parts > MAX_TAGS:
         return TagError(f"there are more than {MAX_TAGS} tags")
-    if not lenient and CONTROL.search(text):
+    found: list[tuple[str, str]] = TAG.findall(text)
+    if lenient:
+        # Backwards, so that the first of one name stands.
+        return {name: value.rstrip(" \t") for name, value in reversed(found) if not CONTROL.search(value)}
+    if not text.replace("\t", " ").isprintable() and CONTROL.search(text):
         return TagError("there is a control character in the list")
-    if not lenient and len(specs) > 1 and not specs[-1].strip(" \t"):
-        specs.pop()
-    tags: dict[str, str] = {}
-    for spec in specs:
-        name, equals, value = spec.partition("=")
-        name = name.strip(" \t")
-        if not equals or not NAME.fullmatch(name):
-            if lenient:
-                continue
-            return TagError("a part of the list is not tag=value")
-        if name in tags:
-            if lenient:
-                continue
-            return TagError(f"the tag {name[:20]}= is there twice")
-        if lenient and CONTROL.search(value):
-            continue
-        tags[name] = value.strip(" \t")
+    if parts > 1 and text.rstrip(" \t").endswith(";"):
+        parts -= 1
+    if len(found) != parts:
+        return TagError("a part of the list is not tag=value")
+    tags = {name: value.rstrip(" \t") for name, value in found}
+    if len(tags) != parts:
+        return TagError("a tag is there twice")
     return tags
 
 
 def read_base64(text: str) -> bytes | None:
     """Decode strictly but for blanks and folds inside and missing padding (RFC 6376 §2.10); None when it is none."""
     compact = "".join(text.split())
-    if not compact.isascii():
-        return None
     try:
-        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
-    except binascii.Error:
+        return binascii.a2b_base64(compact + "=" * (-len(compact) % 4), strict_mode=True)
+    except ValueError:
         return None
