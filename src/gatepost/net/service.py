@@ -1,0 +1,43 @@
+"""What all sessions of one process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gatepost.mail.client import Client
+from gatepost.net.limits import SessionLimits
+from gatepost.net.tls import ServerTls
+from gatepost.smtp.handler import Handler
+from gatepost.smtp.limits import SmtpLimits
+from gatepost.smtp.reply import Reply
+from gatepost.smtp.sasl import Credentials, ScramKeys
+
+
+class Authenticator(Protocol):
+    """Verifies a finished SASL exchange."""
+
+    mechanisms: tuple[str, ...]
+    """SASL mechanisms to offer."""
+
+    async def sign_in(self, client: Client, mechanism: str, credentials: Credentials) -> str | Reply:
+        """The account that signed in, or the refusing reply (535, 454 …)."""
+        ...
+
+    async def keys(self, client: Client, mechanism: str, user: str) -> ScramKeys:
+        """The stored keys of this user; for one who does not exist, keys that look alike (RFC 5802 §3)."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """What all sessions of a process share."""
+
+    hostname: str
+    handler: Handler
+    smtp_limits: SmtpLimits = field(default_factory=SmtpLimits)
+    limits: SessionLimits = field(default_factory=SessionLimits)
+    tls: ServerTls | None = None
+    authenticator: Authenticator | None = None
+    in_flight_octets: int = 0
+    """Of messages coming in, in all sessions."""

@@ -1,0 +1,191 @@
+"""Server-side TLS: contexts for STARTTLS (RFC 3207) and implicit TLS (RFC 8314), replaced while connections live.
+
+TLS 1.2 and 1.3 only, with forward secrecy and authenticated encryption (RFC 9325). Handshakes take the context of
+the moment; a reload that fails changes nothing and says why. Outbound contexts are `net/outbound.py`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from gatepost.mail.client import TlsFacts
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!PSK"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedCertificate:
+    """One more certificate, chosen by the name the client asks for (SNI)."""
+
+    certificate: str = ""
+    """PEM file: the certificate, then its chain."""
+    key: str = ""
+    """PEM file of its private key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """Our certificate and key. Without them there is no STARTTLS."""
+
+    certificate: str | None = None
+    """PEM file: the certificate, then its chain. ``%d/`` stands for systemd's credentials directory."""
+    key: str | None = None
+    """PEM file of the private key, ``%d/`` as above; never world-readable."""
+    more: tuple[NamedCertificate, ...] = ()
+    """Further certificates for other names."""
+
+
+class TlsUnusable(Exception):
+    """A certificate or key cannot be used; the text says which file, why, and what to do."""
+
+
+class ServerTls:
+    """The server's TLS contexts. Read once while privileged; `reload()` tries again later.
+
+    A forked process keeps what was read before the fork, so keys need not stay readable.
+    """
+
+    def __init__(self, settings: TlsSettings, *, folder: Path = Path()) -> None:
+        """Raises TlsUnusable. Relative paths start at `folder`."""
+        self._settings = settings
+        self._folder = folder
+        self._asked_names: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
+        self._context = self._build()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context for the next handshake."""
+        return self._context
+
+    def reload(self) -> str | None:
+        """Read the files again; None when new handshakes get them, else why the old ones stay in use."""
+        try:
+            self._context = self._build()
+        except TlsUnusable as failure:
+            return f"the certificate in use stays as it is: {failure}"
+        return None
+
+    def facts(self, tls: ssl.SSLObject) -> TlsFacts:
+        """What this finished handshake agreed on."""
+        cipher = tls.cipher()
+        return TlsFacts(
+            version=tls.version() or "",
+            cipher=cipher[0] if cipher else "",
+            server_name=self._asked_names.get(tls),
+        )
+
+    def certificate_files(self) -> tuple[Path, ...]:
+        """The certificate files in use, for who watches their expiry."""
+        named = [self._settings.certificate or "", *(more.certificate for more in self._settings.more)]
+        return tuple(expand(path, self._folder) for path in named)
+
+    def _build(self) -> ssl.SSLContext:
+        settings = self._settings
+        if not settings.certificate or not settings.key:
+            raise TlsUnusable("both tls.certificate and tls.key must name a file")
+        main = self._load(settings.certificate, settings.key)
+        by_name: dict[str, ssl.SSLContext] = {}
+        for more in settings.more:
+            context = self._load(more.certificate, more.key)
+            for name in certificate_names(expand(more.certificate, self._folder)):
+                by_name.setdefault(name, context)
+
+        def name_asked(tls: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+            if name is None:
+                return
+            if isinstance(tls, ssl.SSLObject):
+                self._asked_names[tls] = name[:255]
+            name = name.lower()
+            chosen = by_name.get(name) or by_name.get("*." + name.partition(".")[2])
+            if chosen is not None:
+                tls.context = chosen
+
+        main.sni_callback = name_asked
+        return main
+
+    def _load(self, certificate: str, key: str) -> ssl.SSLContext:
+        certificate_path, key_path = expand(certificate, self._folder), expand(key, self._folder)
+        for path in (certificate_path, key_path):
+            _insist_readable(path)
+        context = server_context()
+        try:
+            # A key with a passphrase would make OpenSSL ask on the terminal.
+            context.load_cert_chain(certificate_path, key_path, password=_no_passphrase)
+        except (ssl.SSLError, OSError, ValueError) as failure:
+            raise TlsUnusable(f"{certificate_path} with {key_path}: {_why(failure)}") from None
+        return context
+
+
+def server_context() -> ssl.SSLContext:
+    """A server context without a certificate: TLS 1.2+, forward secrecy, no compression, no renegotiation."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    return context
+
+
+def expand(path: str, folder: Path = Path()) -> Path:
+    """The file meant by a setting: ``%d/name`` lies in systemd's credentials directory, the rest below `folder`."""
+    if path.startswith("%d/"):
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not credentials:
+            raise TlsUnusable(
+                f"{path}: no CREDENTIALS_DIRECTORY here (LoadCredential= in the systemd unit sets it)"
+            )
+        return Path(credentials) / path[3:]
+    return folder / path
+
+
+def certificate_expires_at(path: Path) -> float:
+    """Unix time at which the first certificate in this PEM file ends; raises TlsUnusable."""
+    return _first_certificate(path).not_valid_after_utc.timestamp()
+
+
+def certificate_names(path: Path) -> Sequence[str]:
+    """The host names the first certificate in this PEM file is for, in lower case; raises TlsUnusable."""
+    certificate = _first_certificate(path)
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        subject = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return [str(attribute.value).lower() for attribute in subject]
+    return [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+
+
+def _first_certificate(path: Path) -> x509.Certificate:
+    _insist_readable(path)
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (ValueError, OSError) as failure:
+        raise TlsUnusable(f"{path}: {_why(failure)}") from None
+
+
+def _insist_readable(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except PermissionError:
+        advice = "; hand it over with systemd's LoadCredential=, or let this user read it"
+        raise TlsUnusable(f"{path}: not readable for user id {os.geteuid()}{advice}") from None
+    except OSError as failure:
+        raise TlsUnusable(f"{path}: {failure.strerror}") from None
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key has a passphrase; store it without one")
+
+
+def _why(failure: Exception) -> str:
+    reason = getattr(failure, "reason", None) or getattr(failure, "strerror", None)
+    if reason == "KEY_VALUES_MISMATCH":
+        return "the key does not belong to the certificate"
+    return str(reason or str(failure) or type(failure).__name__)
