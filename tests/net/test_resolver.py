@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 from drive import drive
 from gatepost.dns.answer import Answer, Security, Status
@@ -399,6 +400,32 @@ def test_a_server_without_edns_is_asked_without() -> None:
     asyncio.run(against(behaviour, expect(("192.0.2.1",))))
 
 
+def test_one_complaint_does_not_turn_edns_off() -> None:
+    """A server may find fault with the question and not with EDNS."""
+    with_edns: list[bool] = []
+
+    def behaviour(query: bytes) -> list[bytes]:
+        with_edns.append(bool(query[11]))
+        return [reply(query, flags=0x8181)]
+
+    async def use(resolver: CachingResolver) -> None:
+        assert (await resolver.lookup("www.example", "A")).problem == "formerr"
+        await resolver.lookup("other.example", "A")
+
+    asyncio.run(against(behaviour, use))
+    assert with_edns[:3] == [True, False, True]
+
+
+def test_it_counts_what_it_asked_and_what_failed() -> None:
+    async def run() -> None:
+        async with asking() as (resolver, _):
+            for name in ("www.example", "www.example", "fail.example"):
+                await resolver.lookup(name, "A")
+            assert (resolver.asked, resolver.failed) == (2, 1)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(("code", "problem"), [(6, "bogus"), (7, "bogus"), (12, "bogus"), (22, "servfail")])
 def test_an_extended_error_says_why(code: int, problem: str) -> None:
     option = struct.pack("!HHH", 15, 2, code)
@@ -469,7 +496,18 @@ def test_servers_are_read(text: str, server: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "dns.example", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "[::1", "[::1]53", "1.2.3:53"]
+    "text",
+    [
+        "",
+        "dns.example",
+        "127.0.0.1:",
+        "127.0.0.1:0",
+        "127.0.0.1:99999",
+        "127.0.0.1:0000000053",
+        "[::1",
+        "[::1]53",
+        "1.2.3:53",
+    ],
 )
 def test_a_wrong_server_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="is no DNS server: give an address"):
@@ -498,3 +536,20 @@ def test_a_look_at_the_servers_says_whether_they_validate() -> None:
     assert "its word is not taken" in asyncio.run(look(zone, False))[0]
     assert "passes on answers whose" in asyncio.run(look(unsigned, True))[0]
     assert asyncio.run(look("$TIMEOUT .", True)) == ["The resolver X does not answer."]
+
+
+def test_it_runs_on_uvloop_too() -> None:
+    async def run() -> None:
+        async with asking() as (resolver, server):
+            answers = await asyncio.gather(
+                *(resolver.lookup(name, "TXT") for name in ["big.example", "www.example"] * 9)
+            )
+            assert {answer.status for answer in answers} == {Status.FOUND, Status.NODATA}
+            assert server.over_tcp == 1
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+def test_a_server_that_cannot_speak_tcp_is_a_failure() -> None:
+    asyncio.run(against(lambda query: [reply(query, flags=0x8380)], expect((), "garbage")))

@@ -332,6 +332,6 @@ def record_text(rdata: Any) -> str:
 
 
 def _host(name: dns.name.Name) -> str:
-    """Labels joined by dots, lower case, no final dot; octets that are no ASCII as latin-1."""
+    """Labels joined by dots, lower case, no final dot; a dot inside a label escaped, octets beyond ASCII as latin-1."""
     labels = name.labels[:-1] if name.is_absolute() else name.labels
-    return b".".join(labels).lower().decode("latin-1")
+    return b".".join(label.replace(b".", b"\\.") for label in labels).lower().decode("latin-1")

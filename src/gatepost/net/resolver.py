@@ -68,6 +68,10 @@ class CachingResolver:
         self._flights: dict[Key, asyncio.Task[Answer]] = {}
         self._room = asyncio.Semaphore(self.settings.max_in_flight)
         self._closing = False
+        self.asked = 0
+        """Questions that were not remembered, since the start."""
+        self.failed = 0
+        """How many of them came to nothing."""
 
     async def lookup(self, name: str, kind: str) -> Answer:
         """See `Resolver.lookup`. Does not suspend when the answer is remembered; `ttl_s` is as it was received."""
@@ -117,6 +121,7 @@ class CachingResolver:
 
     async def _fly(self, key: Key, asked: bytes) -> Answer:
         """One question from the network into the cache, for all who wait for it."""
+        self.asked += 1
         try:
             async with asyncio.timeout(self.settings.patience_s), self._room:
                 answer = await self._follow(asked, key[1])
@@ -135,6 +140,7 @@ class CachingResolver:
     def _remember(self, key: Key, answer: Answer) -> None:
         settings = self.settings
         if answer.status is Status.FAILED:
+            self.failed += 1
             ttl_s = settings.failure_ttl_s
         else:
             most = settings.max_ttl_s if answer.status is Status.FOUND else settings.max_negative_ttl_s
@@ -231,8 +237,9 @@ class CachingResolver:
     async def _explain_failure(self, server: Server, asked: bytes, answer: Answer) -> Answer:
         """Tell a forgery from a failure: a validating server has the data when told not to check (RFC 4035 §3.2.2)."""
         if answer.problem in ("formerr", "notimp") and not server.plain:
-            server.plain = True  # no EDNS there (RFC 6891 §6.2.2); from now on neither with us
+            server.plain = True  # perhaps no EDNS there (RFC 6891 §7); if so, from now on neither with us
             response = await self._ask_once(server, asked, wait_s=self.settings.try_s)
+            server.plain = response is not None and response.rcode in (dnswire.NOERROR, dnswire.NXDOMAIN)
             return response.answer(server.trusted) if response else answer
         if answer.problem != "servfail" or not server.trusted:
             return answer
@@ -269,7 +276,7 @@ def parse_server(text: str) -> tuple[str, int]:
         address = str(ipaddress.ip_address(host))
     except ValueError:
         address = ""
-    if not address or not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65536:
+    if not address or not port.isascii() or not port.isdigit() or len(port) > 5 or not 0 < int(port) < 65536:
         raise ValueError(
             f"{text!r} is no DNS server: give an address and a port, such as 127.0.0.1:53 or [::1]:53"
         )
