@@ -26,7 +26,7 @@ make_venv() {
       return 1
     fi
   fi
-  stamp="$("$python" -c 'import sys; print(sys.version)' | cat - requirements/runtime.txt pyproject.toml | sha256sum | cut -c1-16)"
+  stamp="$("$python" -c 'import sys; print(sys.version)' | cat - requirements/runtime.txt | sha256sum | cut -c1-16)"
   if [ ! -f ".venv/runtime-$stamp" ]; then
     echo "Setting up .venv (once) …" >&2
     rm -rf .venv

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command line."""
-    from gatepost.cli.root import gatepost
+    try:
+        from gatepost.cli.root import gatepost
 
-    gatepost()
+        gatepost()
+    except KeyboardInterrupt:  # pressed before a command took it in hand
+        sys.exit(130)
 
 
 if __name__ == "__main__":

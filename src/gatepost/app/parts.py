@@ -14,15 +14,17 @@ from dataclasses import replace
 
 from gatepost.app.wiring import build_intake
 from gatepost.config.schema import Loaded
+from gatepost.delivery.directory import Directory
 from gatepost.delivery.notices import Notices
 from gatepost.delivery.runner import DeliveryRunner
 from gatepost.intake import Intake
 from gatepost.jobs.rounds import Round
 from gatepost.mail.address import Address, parse_address
+from gatepost.net.callout import RecipientCallout
 from gatepost.net.outbound import Outbound
 from gatepost.net.resolver import CachingResolver
 from gatepost.net.tls import ServerTls
-from gatepost.scan.nothing import EverybodyKnown, Forgetful
+from gatepost.scan.nothing import Forgetful
 from gatepost.store.disk import Room
 from gatepost.store.records import HistoryEntry
 from gatepost.store.ref import new_ref
@@ -82,7 +84,8 @@ class Parts:
         self.outbound = Outbound(hello=config.hostname, resolver=self.resolver, settings=config.outbound)
         self.memory = Forgetful()
         self.correspondents = Forgetful()
-        self.directory = EverybodyKnown()
+        self.callout = RecipientCallout(sender=self.outbound, clock=time.monotonic, settings=config.callout)
+        self.directory = self._directory()
 
     async def _close(self) -> None:
         await self.outbound.close()
@@ -92,17 +95,22 @@ class Parts:
     def adopt(self, loaded: Loaded) -> None:
         """After a reload."""
         self.loaded = loaded
+        self.directory = self._directory()
 
     def intake(self, announce: Callable[[HistoryEntry], None]) -> Intake:
         """The flow that receives mail under the present configuration."""
         return build_intake(
             self.loaded, store=self.keeper, resolver=self.resolver, memory=self.memory, recipients=self.directory,
-            correspondents=self.correspondents, expand=self.expand, announce=announce,
+            correspondents=self.correspondents, expand=self.directory.expand, announce=announce,
         )  # fmt: skip
 
-    def expand(self, address: Address) -> tuple[str, ...]:
-        """Final addresses after aliases and forwards."""
-        return (str(address),)
+    def _directory(self) -> Directory:
+        return Directory(
+            routes=self.loaded.routes,
+            clock=time.monotonic,
+            callout=self.callout,
+            postmaster=self.named_postmaster(),
+        )
 
     def delivery(self, *, jitter: Callable[[], float]) -> DeliveryRunner:
         """The runner that empties the queue."""
@@ -126,9 +134,14 @@ class Parts:
 
     def postmaster(self) -> Address:
         """Who reads what the gate has to say: the one named, else postmaster at our first domain."""
-        config = self.loaded.config
-        named = parse_address(config.delivery.postmaster) if config.delivery.postmaster else None
-        return named or Address("postmaster", self.loaded.routes.domains[0].name.lstrip("."))
+        return self.named_postmaster() or Address(
+            "postmaster", self.loaded.routes.domains[0].name.lstrip(".")
+        )
+
+    def named_postmaster(self) -> Address | None:
+        """The one in the configuration."""
+        named = self.loaded.config.delivery.postmaster
+        return parse_address(named) if named else None
 
     def jobs(self, tls: ServerTls | None) -> Sequence[Round]:  # noqa: ARG002
         """What the clock starts in this process."""

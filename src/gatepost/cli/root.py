@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gatepost import __version__
+from gatepost.cli.demo import demo, send
 from gatepost.cli.looking import explain, history
 from gatepost.cli.planning import plan
 from gatepost.cli.scan import scan
@@ -20,5 +21,5 @@ def gatepost() -> None:
     """
 
 
-for command in (serve, check_config, scan, explain, history, plan):
+for command in (serve, check_config, scan, explain, history, plan, demo, send):
     gatepost.add_command(command)

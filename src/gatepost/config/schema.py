@@ -13,6 +13,7 @@ from gatepost.checks.registry import ALL_CHECKS, configure
 from gatepost.checks.run import Configured
 from gatepost.checks.sender.senders import problems
 from gatepost.config.load import ConfigError, parse_toml, read_table
+from gatepost.delivery.directory import Directory
 from gatepost.delivery.routes import Routes
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
 from gatepost.jobs.settings import AlertSettings, JobSettings, MetricsSettings
@@ -20,6 +21,7 @@ from gatepost.mail.address import normal_domain
 from gatepost.mail.finding import Mode
 from gatepost.mail.trace import Networks
 from gatepost.mailauth.authenticate import AuthSettings
+from gatepost.net.callout import CalloutSettings
 from gatepost.net.limits import ConnectionLimits, Listener, SessionLimits
 from gatepost.net.outbound import OutboundSettings
 from gatepost.net.resolver import DnsSettings, servers_of
@@ -104,6 +106,7 @@ class Config:
     authentication: AuthSettings = field(default_factory=AuthSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    callout: CalloutSettings = field(default_factory=CalloutSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
@@ -165,6 +168,7 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         raise ConfigError(file, "policy", str(fault)) from None
     try:
         routes = Routes(config.domains, folder=folder)
+        Directory(routes=routes, clock=lambda: 0.0)  # refuses aliases that lead nowhere
     except ValueError as fault:
         raise ConfigError(file, "domains", str(fault)) from None
     try:

@@ -80,6 +80,7 @@ mail.bulk.example.          A    203.0.113.9
 
 ; a domain whose servers do not answer, and one whose DNSSEC is broken
 $FAIL silent.example.
+$FAIL _dmarc.silent.example.
 $BOGUS tampered.example.
 tampered.example.           TXT  "v=spf1 ip4:203.0.113.0/24 -all"
 

@@ -1,0 +1,151 @@
+"""The demo as one process: its own answers to DNS, the real gate on loopback, mail through the real pipeline.
+
+Everything lives in one temporary folder that is removed at the end, whatever ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gatepost.app.serve import Gate
+from gatepost.config.schema import load
+from gatepost.demo.cases import CASES
+from gatepost.demo.send import send
+from gatepost.demo.setting import configure, marker, prepare, running_demo, write_secret
+from gatepost.demo.world import OUR_DOMAIN
+from gatepost.dns.zone import Zone
+from gatepost.net.zoneserver import ZoneServer
+
+Say = Callable[[str], None]
+REPEATED = {"ham": 6, "letter": 4, "listed": 3, "list": 2, "shop": 2}
+"""How often a case is sent, so that there is a history to look at."""
+
+
+def run_demo(say: Say, *, port: int, quiet_log: bool = True) -> int:
+    """Run until interrupted; the exit status. Only one demo a user runs at a time."""
+    if running_demo() is not None:
+        say(f"A demo is running already, in {running_demo()}. End it with Ctrl-C where it runs.")
+        return 1
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-demo-"))
+    started = time.monotonic()
+    dns = OwnAnswers()
+    try:
+        smtp_port = free_port(port)
+        zone = Zone.parse(prepare(folder, smtp_port=smtp_port), name="world.zone")
+        dns_port = dns.start(zone)
+        config = configure(folder, smtp_port=smtp_port, dns_port=dns_port)
+        marker().unlink(missing_ok=True)
+        write_secret(marker(), str(folder).encode())
+        if quiet_log:
+            log_to(folder / "gatepost.log")
+        gate = Gate(load(config), ready=lambda _: seed(folder, say, started))
+        return gate.run()
+    finally:
+        dns.stop()
+        if marker().exists() and marker().read_text() == str(folder):
+            marker().unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+        say("The demo has ended and left nothing behind.")
+
+
+class OwnAnswers:
+    """The demo's name server, in a thread with a loop of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="demo-dns", daemon=True)
+        self._server: ZoneServer | None = None
+
+    def start(self, zone: Zone) -> int:
+        """The port it answers on."""
+        self._thread.start()
+        self._server = ZoneServer(zone)
+        asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(timeout=10)
+        return self._server.port
+
+    def stop(self) -> None:
+        """End the thread."""
+        if self._server is not None:
+            asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(timeout=10)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=10)
+        self._loop.close()
+
+
+def seed(folder: Path, say: Say, started: float) -> None:
+    """Send the cases, in a thread, since the gate runs in this one; then say what to try."""
+    threading.Thread(target=seed_now, args=(folder, say, started), name="demo-seed", daemon=True).start()
+
+
+def seed_now(folder: Path, say: Say, started: float) -> None:
+    """Every case at least once."""
+    try:
+        for case in CASES:
+            for number in range(REPEATED.get(case.name, 1)):
+                said = send(case, folder, now=time.time(), number=number)
+            say(f"  sent {case.name:<12} {said[-1].code} {said[-1].text[:90]}")
+    except (OSError, EOFError) as fault:
+        say(f"The demo's mail could not be sent: {fault}")
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
+    say(invitation(folder, time.monotonic() - started))
+
+
+def invitation(folder: Path, seconds: float) -> str:
+    """What to try next; every line works when pasted into another terminal."""
+    port = (folder / "smtp-port").read_text()
+    command = Path(sys.argv[0]).absolute() if sys.argv[0].endswith("gatepost") else Path("gatepost")
+    return f"""
+Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). In another terminal:
+
+  {command} history                          # what came, and what was done
+  {command} explain $({command} history --action refuse --limit 1 | cut -d' ' -f1)
+  {command} send --list                      # the demo's messages
+  {command} send spoof                       # a forged bank
+  {command} quarantine list                  # what is held
+  {command} plan {folder}/stricter.toml      # what a stricter policy would have done
+  {command} lists                            # what each block list would have cost
+  {command} status                           # is it well?
+  swaks --server 127.0.0.1:{port} --from me@friends.example --to ana@{OUR_DOMAIN}
+
+Mailboxes: {folder}/mail    Log: {folder}/gatepost.log    Configuration: {folder}/gatepost.toml
+Ctrl-C ends it and leaves nothing behind.
+"""
+
+
+def free_port(wanted: int) -> int:
+    """The wanted port on loopback, or a free one when somebody has it."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
+
+
+def log_to(path: Path) -> None:
+    """Send the log to a file, so that the terminal stays readable."""
+    import logging
+
+    from gatepost.app.log import start_log
+    from gatepost.config.schema import LogFormat
+
+    start_log(LogFormat.TEXT)
+    file = logging.FileHandler(path)
+    root = logging.getLogger()
+    file.setFormatter(root.handlers[0].formatter)
+    root.handlers[:] = [file]
