@@ -1,25 +1,69 @@
-"""The `gatepost` command and its groups."""
+"""The `gatepost` command. Each of its commands is imported only when it is called: cron and hooks call them often."""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 import click
 
 from gatepost import __version__
-from gatepost.cli.demo import demo, send
-from gatepost.cli.looking import explain, history
-from gatepost.cli.planning import plan
-from gatepost.cli.scan import scan
-from gatepost.cli.serve import check_config, serve
+
+COMMANDS = {
+    "serve": ("gatepost.cli.serve:serve", "Run the gate in the foreground."),
+    "check-config": ("gatepost.cli.serve:check_config", "Is a configuration sound? What does it say?"),
+    "status": ("gatepost.cli.status:status", "Is it well? Exit status for monitoring."),
+    "doctor": ("gatepost.cli.status:doctor", "Why not, and what to do."),
+    "explain": ("gatepost.cli.looking:explain", "The whole story of one message in words."),
+    "history": ("gatepost.cli.looking:history", "Find messages."),
+    "plan": ("gatepost.cli.planning:plan", "Recorded mail re-decided under another configuration."),
+    "queue": ("gatepost.cli.acting:queue", "What waits for delivery: list, show, retry, hold, drop."),
+    "quarantine": ("gatepost.cli.acting:quarantine", "What is held: list, show, release, delete."),
+    "lists": ("gatepost.cli.lists:lists", "Block lists: figures, health, mode."),
+    "backup": ("gatepost.cli.keeping:backup", "Back up, verify and restore everything kept."),
+    "journal": ("gatepost.cli.keeping:journal", "Who did what, and why; is it unaltered?"),
+    "scan": ("gatepost.cli.scan:scan", "Judge messages from files, without a server."),
+    "demo": ("gatepost.cli.demo:demo", "The whole product on loopback, with mail to look at."),
+    "send": ("gatepost.cli.demo:send", "Send one of the demo's messages."),
+}
+"""Name, where it is, and what it is for."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class OnDemand(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order a postmaster meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command; None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """A typo gets the nearest right name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from gatepost.config.load import nearest
+
+            ctx.fail(f"There is no command {args[0]}. {nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=OnDemand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gatepost")
 def gatepost() -> None:
     """A secure mail gateway whose every verdict explains itself.
 
     Example: gatepost scan message.eml
     """
-
-
-for command in (serve, check_config, scan, explain, history, plan, demo, send):
-    gatepost.add_command(command)

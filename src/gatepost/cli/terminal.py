@@ -10,11 +10,6 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from gatepost.config.load import ConfigError
-from gatepost.demo.setting import running_demo
-from gatepost.dns.zone import ZoneError
-from gatepost.store.failures import StoreFailed
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -30,9 +25,13 @@ def failing_clearly(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def careful(*args: P.args, **kwargs: P.kwargs) -> R:
+        from gatepost.config.load import ConfigError
+        from gatepost.dns.zone import ZoneError
+        from gatepost.tools import Unavailable
+
         try:
             return command(*args, **kwargs)
-        except (ConfigError, ZoneError, StoreFailed) as fault:
+        except (ConfigError, ZoneError, Unavailable) as fault:
             click.echo(f"gatepost: {fault}", err=True)
             sys.exit(1)
 
@@ -43,6 +42,8 @@ def find_config(given: str | None) -> Path:
     """The configuration file: the one given, else a running demo's; ends the command without either."""
     if given:
         return Path(given)
+    from gatepost.demo.setting import running_demo
+
     demo = running_demo()
     if demo is None:
         raise click.UsageError(
