@@ -5,8 +5,10 @@ A file is durable when its octets are synced, it has its name, and the folder th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,16 +24,15 @@ class Disk:
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         return dbapi2.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=0)
 
-    def write(self, path: Path, octets: bytes) -> None:
-        """Create the file (which must not exist, mode 0600) and sync its octets."""
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            view = memoryview(octets)
-            while view:
-                view = view[os.write(number, view) :]
-            self.sync(number)
-        finally:
-            os.close(number)
+    def create(self, path: Path) -> int:
+        """A new file, mode 0600; FileExistsError when there is one. Returns its descriptor."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def write(self, number: int, octets: bytes) -> None:
+        """Write all of it."""
+        view = memoryview(octets)
+        while view:
+            view = view[os.write(number, view) :]
 
     def sync(self, number: int) -> None:
         """All written through this descriptor is on the disk when this returns."""
@@ -44,10 +45,8 @@ class Disk:
     def sync_folder(self, folder: Path) -> None:
         """The names in this folder are on the disk when this returns."""
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+        with closing(number):
             self.sync(number)
-        finally:
-            os.close(number)
 
     def remove(self, path: Path) -> None:
         """Remove a file; one that is not there is fine."""
@@ -56,6 +55,15 @@ class Disk:
     def read(self, path: Path) -> bytes:
         """The whole file."""
         return path.read_bytes()
+
+
+@contextlib.contextmanager
+def closing(number: int) -> Iterator[None]:
+    """Close the descriptor in any case."""
+    try:
+        yield
+    finally:
+        os.close(number)
 
 
 class Room(StrEnum):

@@ -22,6 +22,10 @@ class StoreFull(StoreFailed):
     """There is no room (452 4.3.1)."""
 
 
+class DuplicateRef(StoreFailed):
+    """The reference is taken; the message was not stored. The sender's next try gets another (451 4.3.0)."""
+
+
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
     """Turn errors of the system and the database into StoreFull and StoreFailed."""

@@ -16,6 +16,8 @@ from gatepost.store.database import Connection
 from gatepost.store.json import decode_entry, encode
 from gatepost.store.records import HistoryEntry
 
+MANY = 5000
+"""So many messages of a domain are looked through one by one rather than collected."""
 LONGEST_KEY = 320
 """Characters of an identifier that are indexed; the rest of a monstrous one is in the facts only."""
 
@@ -79,53 +81,75 @@ def insert(connection: Connection, entry: HistoryEntry) -> None:
 
 def find(connection: Connection, search: Search, *, limit: int = 50, after: Cursor | None = None) -> Page:
     """One page of what `search` describes, newest first; ask again with `page.next` for the rest."""
-    where, values = conditions(search)
+    where: list[str] = []
+    values: list[Any] = []
+    for condition, *bound in conditions(connection, search):
+        where.append(condition)
+        values += bound
+    by_recipient = search.recipient is not None and not search.recipient.startswith("@")
+    tables = "history_recipients r CROSS JOIN history h ON h.id = r.history" if by_recipient else "history h"
+    at, number = ("r.at", "r.history") if by_recipient else ("h.at", "h.id")
+    if search.since is not None:
+        where.append(f"{at} >= ?")
+        values.append(search.since)
+    if search.until is not None:
+        where.append(f"{at} < ?")
+        values.append(search.until)
     if after is not None:
-        where.append("(h.at, h.id) < (?, ?)")
+        where.append(f"({at}, {number}) < (?, ?)")
         values += [after.at, after.id]
-    tables = "history h"
-    if search.recipient is not None:
-        tables = "history_recipients r CROSS JOIN history h ON h.id = r.history"
-    order = "r.at DESC, r.history DESC" if search.recipient is not None else "h.at DESC, h.id DESC"
     rows = connection.execute(  # the pieces are our own; what is searched for is bound
-        f"SELECT DISTINCT h.at, h.id, h.facts FROM {tables} WHERE {' AND '.join(where) or '1'} ORDER BY {order} LIMIT ?",  # noqa: S608
+        f"SELECT h.at, h.id, h.facts FROM {tables} WHERE {' AND '.join(where) or '1'}"  # noqa: S608
+        f" ORDER BY {at} DESC, {number} DESC LIMIT ?",
         [*values, limit + 1],
     ).fetchall()
     more = Cursor(rows[limit - 1][0], rows[limit - 1][1]) if len(rows) > limit else None
     return Page(tuple(decode_entry(facts) for _, _, facts in rows[:limit]), more)
 
 
-def conditions(search: Search) -> tuple[list[str], list[Any]]:
-    """The search as SQL conditions and their values."""
-    where: list[str] = []
-    values: list[Any] = []
-
-    def need(condition: str, *more: object) -> None:
-        where.append(condition)
-        values.extend(more)
-
+def conditions(connection: Connection, search: Search) -> Iterator[tuple[Any, ...]]:
+    """What is searched for but time, as SQL conditions, each with its values."""
     if search.ref is not None:
-        need("h.ref >= ? AND h.ref < ?", search.ref, search.ref + "\U0010ffff")
-    for column, wanted in (("h.sender", search.sender), ("r.recipient", search.recipient)):
-        if wanted is not None and wanted.startswith("@"):
-            domain = wanted[1:].lower()
-            need(f"{column} >= ? AND {column} < ?", domain + " ", domain + "!")
-        elif wanted is not None:
-            need(f"{column} = ?", typed_key(wanted))
+        yield "h.ref >= ? AND h.ref < ?", search.ref, search.ref + "\U0010ffff"
+    if search.sender is not None:
+        if search.sender.startswith("@"):
+            yield from domain_condition(connection, search.sender, "sender", "history", "id")
+        else:
+            yield "h.sender = ?", typed_key(search.sender)
+    if search.recipient is not None:
+        if search.recipient.startswith("@"):
+            yield from domain_condition(
+                connection, search.recipient, "recipient", "history_recipients", "history"
+            )
+        else:
+            yield "r.recipient = ?", typed_key(search.recipient)
     if search.client_ip is not None:
-        need("h.client = ?", search.client_ip)
+        yield "h.client = ?", search.client_ip
     if search.message_id is not None:
-        need("h.message_id = ? AND h.message_id <> ''", bare_id(search.message_id))
+        yield "h.message_id = ? AND h.message_id <> ''", bare_id(search.message_id)
     if search.action is not None:
-        need("h.action = ?", search.action.value)
+        yield "h.action = ?", search.action.value
     if search.kind is not None:
-        need("h.kind = ?", search.kind)
-    at = "r.at" if search.recipient is not None else "h.at"
-    if search.since is not None:
-        need(f"{at} >= ?", search.since)
-    if search.until is not None:
-        need(f"{at} < ?", search.until)
-    return where, values
+        yield "h.kind = ?", search.kind
+
+
+def domain_condition(
+    connection: Connection, typed: str, column: str, table: str, number: str
+) -> Iterator[tuple[Any, ...]]:
+    """All addresses of a domain: a rare domain is collected first, a common one met soon enough on the way back."""
+    domain = typed[1:].lower()
+    ends = (domain + " ", domain + "!")
+    within = f"FROM {table} WHERE {column} >= ? AND {column} < ?"
+    (many,) = connection.execute(  # table and column are our own words
+        f"SELECT count(*) FROM (SELECT 1 {within} LIMIT {MANY})",  # noqa: S608
+        ends,
+    ).fetchone()
+    if many < MANY:
+        yield f"h.id IN (SELECT {number} {within})", *ends
+    elif table == "history":
+        yield "+h.sender >= ? AND +h.sender < ?", *ends
+    else:
+        yield f"EXISTS (SELECT 1 {within} AND at = h.at AND history = h.id)", *ends
 
 
 def since(connection: Connection, at: float, *, slice_rows: int = 500) -> Iterator[HistoryEntry]:
@@ -184,3 +208,27 @@ def typed_key(text: str) -> str:
 def bare_id(message_id: str) -> str:
     """A Message-ID without its angle brackets."""
     return message_id.strip().removeprefix("<").removesuffix(">")[:LONGEST_KEY]
+
+
+def expire(connection: Connection, *, before: float, limit: int) -> int:
+    """Delete at most `limit` of the oldest entries that are older than `before`."""
+    rows = connection.execute(
+        "SELECT id, at, facts FROM history WHERE at < ? ORDER BY at LIMIT ?", (before, limit)
+    ).fetchall()
+    for number, at, facts in rows:
+        for recipient in decode_entry(facts).envelope.recipients:
+            connection.execute(
+                "DELETE FROM history_recipients WHERE recipient = ? AND at = ? AND history = ?",
+                (address_key(recipient.address), at, number),
+            )
+        connection.execute("DELETE FROM history WHERE id = ?", (number,))
+    return len(rows)
+
+
+def expire_attempts(connection: Connection, *, before: float, limit: int) -> int:
+    """The same for delivery attempts, which are stored in the order they happened."""
+    rows = connection.execute("SELECT id, at FROM attempts ORDER BY id LIMIT ?", (limit,)).fetchall()
+    old = [number for number, at in rows if at < before]
+    if old:
+        connection.execute("DELETE FROM attempts WHERE id <= ? AND at < ?", (old[-1], before))
+    return len(old)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gatepost.mail.client import Envelope
+from gatepost.mail.client import Envelope, Recipient
 from gatepost.store.database import Connection
 from gatepost.store.failures import StoreFailed
 from gatepost.store.json import encode
 
 Spans = tuple[tuple[int, int], ...]
 ENVELOPE = msgspec.json.Decoder(Envelope)
+RECIPIENT = msgspec.json.Decoder(Recipient)
 SPANS = msgspec.json.Decoder(Spans)
 
 
@@ -75,6 +76,11 @@ def find(connection: Connection, ref: str) -> Kept | None:
     )
 
 
+def is_there(connection: Connection, ref: str) -> bool:
+    """Is there such a row?"""
+    return connection.execute("SELECT 1 FROM messages WHERE ref = ?", (ref,)).fetchone() is not None
+
+
 def drop_if_unused(connection: Connection, message: int) -> str | None:
     """Delete the row when no copy needs it any more.
 
@@ -88,6 +94,11 @@ def drop_if_unused(connection: Connection, message: int) -> str | None:
         (message,),
     ).fetchone()
     return row[0] if row is not None and row[1] else None
+
+
+def in_spool(connection: Connection) -> list[tuple[str, int]]:
+    """Reference and size of every message whose octets are a file."""
+    return list(connection.execute("SELECT ref, size FROM messages WHERE octets IS NULL"))
 
 
 def copy_for_delivery(octets: bytes, added_header: bytes, removed_fields: Spans) -> bytes:

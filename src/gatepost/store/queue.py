@@ -6,7 +6,7 @@ often and how many at once is `delivery`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,9 +14,8 @@ from gatepost.mail.client import Recipient
 from gatepost.store import messages
 from gatepost.store.database import Connection
 from gatepost.store.json import encode
-from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Outcome, QueueItem, RetryAt
+from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Outcome, Queued, QueueItem, RetryAt
 
-RECIPIENT = msgspec.json.Decoder(Recipient)
 ATTEMPT = msgspec.json.Decoder(DeliveryAttempt)
 
 
@@ -42,7 +41,7 @@ def claim(connection: Connection, *, now: float, limit: int, lease_s: float, wor
     return [item_from(connection, row, until) for row in sorted(rows)]
 
 
-def item_from(connection: Connection, row: Sequence[object], until: float) -> QueueItem:
+def item_from(connection: Connection, row: Any, until: float) -> QueueItem:
     """A claimed row with what its message and its earlier attempts say."""
     number, message, recipient, to, junk, attempts, created_at, delay_told = row
     ref, envelope, may_bounce = connection.execute(
@@ -50,19 +49,19 @@ def item_from(connection: Connection, row: Sequence[object], until: float) -> Qu
     ).fetchone()
     known = messages.ENVELOPE.decode(envelope)
     return QueueItem(
-        id=number,  # type: ignore[arg-type]
+        id=number,
         ref=ref,
         sender=str(known.sender) if known.sender else "",
-        recipient=RECIPIENT.decode(recipient),  # type: ignore[arg-type]
-        to=to,  # type: ignore[arg-type]
+        recipient=messages.RECIPIENT.decode(recipient),
+        to=to,
         junk=bool(junk),
-        attempts=attempts,  # type: ignore[arg-type]
-        created_at=created_at,  # type: ignore[arg-type]
+        attempts=attempts,
+        created_at=created_at,
         envelope=known,
         may_bounce=bool(may_bounce),
         lease_until=until,
         delay_told=bool(delay_told),
-        history=tuple(attempts_of(connection, ref, to)) if attempts else (),  # type: ignore[arg-type]
+        history=tuple(attempts_of(connection, ref, to)) if attempts else (),
     )
 
 
@@ -127,3 +126,53 @@ def give_back(connection: Connection, worker: str, now: float) -> int:
             "UPDATE queue SET worker = NULL, due_at = ? WHERE worker = ?", (now, worker)
         ).rowcount
     )
+
+
+def listed(
+    connection: Connection, *, ref: str | None = None, to: str | None = None, after: int = 0, limit: int = 100
+) -> list[Queued]:
+    """What is queued, oldest first: of one message, for one address, or numbered above `after`."""
+    rows = connection.execute(
+        "SELECT q.id, m.ref, m.envelope, q.to_address, m.size, q.junk, q.created_at, q.due_at, q.worker, q.attempts,"
+        " q.held_because FROM queue q JOIN messages m ON m.id = q.message"
+        " WHERE (?1 IS NULL OR m.ref = ?1) AND (?2 IS NULL OR lower(q.to_address) = lower(?2)) AND q.id > ?3"
+        " ORDER BY q.id LIMIT ?4",
+        (ref, to, after, limit),
+    ).fetchall()
+    return [queued_from(connection, row) for row in rows]
+
+
+def queued_from(connection: Connection, row: Any) -> Queued:
+    """A row as a person sees it, with the words of the last try."""
+    number, ref, envelope, to, size, junk, created_at, due_at, worker, attempts, held_because = row
+    tries = attempts_of(connection, ref, to) if attempts else []
+    return Queued(
+        id=number,
+        ref=ref,
+        sender=str(messages.ENVELOPE.decode(envelope).sender or ""),
+        to=to,
+        size=size,
+        junk=bool(junk),
+        created_at=created_at,
+        due_at=due_at,
+        worker=worker,
+        attempts=attempts,
+        held_because=held_because,
+        last_reply=tries[-1].reply if tries else "",
+    )
+
+
+def retry_now(connection: Connection, number: int, *, now: float) -> bool:
+    """Due at once, also when it was held. False when it is gone or just being tried."""
+    changed = connection.execute(
+        "UPDATE queue SET due_at = ?1, worker = NULL, held_because = NULL"
+        " WHERE id = ?2 AND (worker IS NULL OR due_at <= ?1)",
+        (now, number),
+    )
+    return bool(changed.rowcount)
+
+
+def hold(connection: Connection, number: int, reason: str) -> bool:
+    """Stop it until `retry_now`; a try that runs now still counts. False when it is gone."""
+    changed = connection.execute("UPDATE queue SET held_because = ? WHERE id = ?", (reason, number))
+    return bool(changed.rowcount)

@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gatepost.store.disk import Disk
-from gatepost.store.failures import translated
+from gatepost.store.disk import Disk, closing
+from gatepost.store.failures import DuplicateRef, translated
 
 UNFINISHED = ".unfinished"
 
@@ -26,19 +26,32 @@ class Spool:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def write(self, ref: str, octets: bytes) -> None:
-        """Keep the octets under `ref`, durably. Raises StoreFull or StoreFailed, and then leaves nothing behind."""
+        """Keep the octets under `ref`, durably. Raises StoreFull or StoreFailed, and then leaves nothing behind.
+
+        Raises DuplicateRef when there is such a file: the unfinished file, which only one can create, is also
+        the lock under which that is looked up.
+        """
         path = self.path_of(ref)
         unfinished = path.with_name(path.name + UNFINISHED)
         with translated():
             self._make_folder(path.parent)
             try:
-                self.disk.write(unfinished, octets)
+                number = self.disk.create(unfinished)
+            except FileExistsError as failure:
+                raise DuplicateRef(f"reference {ref} is taken") from failure
+            named = False
+            try:
+                with closing(number):
+                    if path.exists():
+                        raise DuplicateRef(f"reference {ref} is taken")
+                    self.disk.write(number, octets)
+                    self.disk.sync(number)
                 self.disk.rename(unfinished, path)
+                named = True
                 self.disk.sync_folder(path.parent)
-            except OSError:
+            except (OSError, DuplicateRef):
                 with contextlib.suppress(OSError):
-                    unfinished.unlink(missing_ok=True)
-                    path.unlink(missing_ok=True)
+                    (path if named else unfinished).unlink(missing_ok=True)
                 raise
 
     def read(self, ref: str) -> bytes:
@@ -50,6 +63,13 @@ class Spool:
         """Forget the octets. A file that stays because this fails is swept later."""
         with contextlib.suppress(OSError):
             self.disk.remove(self.path_of(ref))
+
+    def size(self, ref: str) -> int | None:
+        """How many octets the file has; None without one."""
+        try:
+            return self.path_of(ref).stat().st_size
+        except OSError:
+            return None
 
     def path_of(self, ref: str) -> Path:
         """Where the file is or would be."""

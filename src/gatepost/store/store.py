@@ -9,25 +9,31 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pysqlite3 import dbapi2
 
 from gatepost.mail.client import Envelope, Recipient
-from gatepost.store import history, messages, quarantine, queue
+from gatepost.store import history, journal, messages, quarantine, queue
 from gatepost.store.database import Connection, Database, DatabaseSettings
 from gatepost.store.disk import Disk, Room, RoomSettings, room
-from gatepost.store.failures import StoreFailed, StoreFull
+from gatepost.store.failures import DuplicateRef, StoreFailed, StoreFull
+from gatepost.store.figures import Figures, figures
+from gatepost.store.journal import JournalEntry
+from gatepost.store.later import Later
 from gatepost.store.records import (
     Acceptance,
     DeliveryAttempt,
+    Held,
     HistoryEntry,
     Notice,
     Outcome,
+    Queued,
     QueueItem,
 )
 from gatepost.store.ref import well_formed
-from gatepost.store.spool import Spool
+from gatepost.store.spool import UNFINISHED, Spool
 
 __all__ = ["DuplicateRef", "Store", "StoreFailed", "StoreFull", "StoreSettings"]
 
@@ -46,10 +52,6 @@ class StoreSettings:
     room: RoomSettings = field(default_factory=RoomSettings)
 
 
-class DuplicateRef(StoreFailed):
-    """The reference is taken; the message was not stored."""
-
-
 class Store:
     """One process's door to everything kept under the state folder."""
 
@@ -61,7 +63,7 @@ class Store:
         self.dropped_entries = 0
         """Entries lost because the disk was too slow for them."""
         self._soon: list[HistoryEntry] = []
-        self._recording: asyncio.Task[None] | None = None
+        self._later = Later(self._record_waiting, settings.soon_s)
 
     @classmethod
     def open(cls, folder: Path, settings: StoreSettings | None = None, disk: Disk | None = None) -> Store:
@@ -74,14 +76,7 @@ class Store:
 
     async def close(self) -> None:
         """Write what still waits, then close."""
-        while self._soon or self._recording is not None:
-            recording = self._recording
-            if recording is None:
-                await self._record_waiting()
-            else:
-                recording.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await recording
+        await self._later.finish()
         await self.database.close()
 
     # Taking mail in
@@ -100,12 +95,12 @@ class Store:
             await asyncio.to_thread(self.spool.write, ref, acceptance.octets)
         try:
             await self.database.commit(lambda connection: accept(connection, acceptance, large=large))
-        except BaseException as failure:
-            if large and not isinstance(failure, asyncio.CancelledError):
+        except dbapi2.IntegrityError as failure:
+            if large:
                 self.spool.remove(ref)
-            if isinstance(failure, dbapi2.IntegrityError):
-                raise DuplicateRef(f"reference {ref} is taken") from failure
-            raise
+            raise DuplicateRef(f"reference {ref} is taken") from failure
+        # After any other failure the file stays until it is swept: a commit whose sync failed may yet be found
+        # on the disk after a crash, and then it must be whole.
 
     async def record(self, entry: HistoryEntry) -> None:
         """Keep an entry of something that was turned down."""
@@ -117,10 +112,7 @@ class Store:
             self.dropped_entries += 1
             return
         self._soon.append(entry)
-        if self._recording is None:
-            self._recording = asyncio.get_running_loop().create_task(
-                self._record_later(), name="store-record"
-            )
+        self._later.soon()
 
     # Getting it out
 
@@ -145,7 +137,8 @@ class Store:
                 add_notice(connection, notice)
             return gone
 
-        self._forget(await self.database.commit(work))
+        gone = await self.database.commit(work)
+        self.forget([gone] if gone else [])
 
     async def give_back(self, worker: str, now: float) -> int:
         """At a worker's start: what it held when it died falls due at once. Returns how many copies."""
@@ -182,6 +175,53 @@ class Store:
         """The room left on the disk."""
         return room(self.folder, self.settings.room)
 
+    def queued(
+        self, *, ref: str | None = None, to: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[Queued]:
+        """What is queued, oldest first; `after` is the last id of the page before."""
+        return self.database.read(lambda c: queue.listed(c, ref=ref, to=to, after=after, limit=limit))
+
+    def held(
+        self, *, ref: str | None = None, to: str | None = None, before: int | None = None, limit: int = 100
+    ) -> list[Held]:
+        """What is in quarantine, newest first; `before` is the last id of the page before."""
+        return self.database.read(lambda c: quarantine.find(c, ref=ref, to=to, before=before, limit=limit))
+
+    def journal(
+        self, *, subject: str | None = None, before: int | None = None, limit: int = 100
+    ) -> list[JournalEntry]:
+        """What was done, newest first; about one reference, or anything."""
+        return self.database.read(lambda c: journal.read(c, subject=subject, before=before, limit=limit))
+
+    def figures(self, now: float) -> Figures:
+        """How much there is and how old it is."""
+        return self.database.read(lambda connection: figures(connection, now))
+
+    # Keeping the spool true
+
+    def sweep(self, now: float, *, older_than_s: float = 3600.0) -> int:
+        """Remove spool files without a row that are older than a commit can take; returns how many."""
+        swept = 0
+        for file in self.spool.files():
+            ref = file.name.removesuffix(UNFINISHED)
+            with contextlib.suppress(FileNotFoundError):
+                if file.stat().st_mtime >= now - older_than_s:
+                    continue
+                if file.name != ref or not self.database.read(partial(messages.is_there, ref=ref)):
+                    Path(file.path).unlink(missing_ok=True)
+                    swept += 1
+        return swept
+
+    def damaged(self) -> list[str]:
+        """The references of messages whose spool file is missing or has another size: what a disk has lost."""
+        rows = self.database.read(messages.in_spool)
+        return [ref for ref, size in rows if self.spool.size(ref) != size]
+
+    def forget(self, files: Sequence[str]) -> None:
+        """Remove the spool files of messages whose rows are gone."""
+        for ref in files:
+            self.spool.remove(ref)
+
     def _kept(self, ref: str) -> messages.Kept:
         kept = self.database.read(lambda connection: messages.find(connection, ref))
         if kept is None:
@@ -193,17 +233,6 @@ class Store:
         if len(octets) != kept.size:
             raise StoreFailed(f"message {kept.ref} has {len(octets)} octets on disk instead of {kept.size}")
         return octets
-
-    def _forget(self, ref: str | None) -> None:
-        if ref is not None:
-            self.spool.remove(ref)
-
-    async def _record_later(self) -> None:
-        try:
-            await asyncio.sleep(self.settings.soon_s)
-            await self._record_waiting()
-        finally:
-            self._recording = None
 
     async def _record_waiting(self) -> None:
         entries, self._soon = self._soon, []

@@ -85,6 +85,11 @@ CREATE TABLE journal (
     subject TEXT NOT NULL,
     chain BLOB NOT NULL
 ) STRICT;
+-- The chain of the newest entry that retention has deleted: where verification starts.
+CREATE TABLE journal_anchor (
+    number INTEGER NOT NULL,
+    chain BLOB NOT NULL
+) STRICT;
 CREATE INDEX journal_subject ON journal (subject) WHERE subject <> '';
 
 CREATE TABLE memory (

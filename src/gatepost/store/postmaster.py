@@ -1,0 +1,121 @@
+"""What a person does to queue and quarantine. Every act is in the journal, in the same commit as the act.
+
+A copy is named by its message's reference and, where there are several, its final address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gatepost.store import journal, quarantine, queue
+from gatepost.store.database import Connection
+from gatepost.store.records import Held, Queued
+from gatepost.store.store import Store
+
+ALL = 100_000
+"""No message has more copies than this."""
+Copy = TypeVar("Copy", Queued, Held)
+Act = Callable[[Connection, Any], tuple[bool, str | None]]
+"""Does it to one copy; says whether it could, and which spool file is then to be removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What the journal keeps of an act, besides the act."""
+
+    who: str
+    why: str
+    at: float
+
+
+class Postmaster:
+    """The store in a person's hands."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def retry_now(self, ref: str, why: Why, *, to: str | None = None) -> list[Queued]:
+        """Let copies fall due at once, held ones too. Returns those it did so for; one that is being tried is left."""
+
+        def act(connection: Connection, copy: Queued) -> tuple[bool, None]:
+            return queue.retry_now(connection, copy.id, now=why.at), None
+
+        return await self._queued("queue retry", ref, to, why, act)
+
+    async def hold(self, ref: str, why: Why, *, to: str | None = None) -> list[Queued]:
+        """Stop copies in the queue until they are retried by hand. Returns those it stopped."""
+
+        def act(connection: Connection, copy: Queued) -> tuple[bool, None]:
+            return queue.hold(connection, copy.id, why.why), None
+
+        return await self._queued("queue hold", ref, to, why, act)
+
+    async def drop(self, ref: str, why: Why, *, to: str | None = None) -> list[Queued]:
+        """Take copies out of the queue, undelivered and without a DSN. Returns those it took out."""
+
+        def act(connection: Connection, copy: Queued) -> tuple[bool, str | None]:
+            return True, queue.remove(connection, copy.id)
+
+        return await self._queued("queue drop", ref, to, why, act)
+
+    async def release(self, ref: str, why: Why, *, to: str | None = None) -> list[Held]:
+        """Let copies out of quarantine into the queue, byte for byte. Returns those it let out."""
+
+        def act(connection: Connection, copy: Held) -> tuple[bool, None]:
+            return quarantine.release(connection, copy.id, now=why.at), None
+
+        return await self._held("quarantine release", ref, to, why, act)
+
+    async def delete(self, ref: str, why: Why, *, to: str | None = None) -> list[Held]:
+        """Delete copies from quarantine for good. Returns those it deleted."""
+
+        def act(connection: Connection, copy: Held) -> tuple[bool, str | None]:
+            return quarantine.delete(connection, copy.id)
+
+        return await self._held("quarantine delete", ref, to, why, act)
+
+    async def note(self, what: str, why: Why, *, subject: str = "") -> None:
+        """Write into the journal what was done elsewhere (a setting, a list, an account)."""
+
+        def work(connection: Connection) -> None:
+            journal.append(connection, at=why.at, who=why.who, what=what, why=why.why, subject=subject)
+
+        await self.store.database.commit(work)
+
+    async def _queued(self, what: str, ref: str, to: str | None, why: Why, act: Act) -> list[Queued]:
+        def work(connection: Connection) -> tuple[list[Queued], list[str]]:
+            copies = queue.listed(connection, ref=ref, to=to, limit=ALL)
+            return each(connection, copies, act, what, why)
+
+        done, files = await self.store.database.commit(work)
+        self.store.forget(files)
+        return done
+
+    async def _held(self, what: str, ref: str, to: str | None, why: Why, act: Act) -> list[Held]:
+        def work(connection: Connection) -> tuple[list[Held], list[str]]:
+            copies = quarantine.find(connection, ref=ref, to=to, limit=ALL)
+            return each(connection, copies, act, what, why)
+
+        done, files = await self.store.database.commit(work)
+        self.store.forget(files)
+        return done
+
+
+def each(
+    connection: Connection, copies: Sequence[Copy], act: Act, what: str, why: Why
+) -> tuple[list[Copy], list[str]]:
+    """Act on every copy and write it down; returns those it worked for, and spool files to remove."""
+    done: list[Copy] = []
+    files: list[str] = []
+    for copy in copies:
+        worked, file = act(connection, copy)
+        if file is not None:
+            files.append(file)
+        if worked:
+            done.append(copy)
+            journal.append(
+                connection, at=why.at, who=why.who, what=f"{what} <{copy.to}>", why=why.why, subject=copy.ref
+            )
+    return done, files

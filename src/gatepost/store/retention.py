@@ -1,0 +1,75 @@
+"""How long each kind of data is kept, and its deletion in slices short enough to disturb nobody.
+
+Queued mail never expires here: delivery gives up on it by its own schedule and tells the sender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gatepost.store import correspondents, history, journal, memory, quarantine
+from gatepost.store.database import Connection
+from gatepost.store.store import Store
+
+DAY_S = 86_400.0
+SLICE = 500
+"""Rows deleted in one commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long each kind of data is kept."""
+
+    history_s: float = 90 * DAY_S
+    """Facts about messages, refusals and delivery attempts."""
+    held_s: float = 30 * DAY_S
+    """Mail in quarantine that nobody decided about."""
+    journal_s: float = 400 * DAY_S
+    """Who did what, and why."""
+    correspondents_s: float = 400 * DAY_S
+    """Who writes to whom, since they last did."""
+
+
+async def expire(store: Store, now: float, settings: Retention) -> dict[str, int]:
+    """Delete what is past its time; returns how many of each kind."""
+
+    def held(connection: Connection) -> tuple[int, list[str]]:
+        return quarantine.expire(connection, before=now - settings.held_s, limit=SLICE)
+
+    old_history = now - settings.history_s
+    return {
+        "held": await expire_held(store, held),
+        "history": await in_slices(store, lambda c: history.expire(c, before=old_history, limit=SLICE)),
+        "attempts": await in_slices(
+            store, lambda c: history.expire_attempts(c, before=old_history, limit=SLICE)
+        ),
+        "journal": await in_slices(
+            store, lambda c: journal.expire(c, before=now - settings.journal_s, limit=SLICE)
+        ),
+        "memory": await in_slices(store, lambda c: memory.expire(c, now=now, limit=SLICE)),
+        "correspondents": await in_slices(
+            store, lambda c: correspondents.expire(c, before=now - settings.correspondents_s, limit=SLICE)
+        ),
+    }
+
+
+async def in_slices(store: Store, work: Callable[[Connection], int]) -> int:
+    """Slice after slice, each its own commit, until one is not full."""
+    total = 0
+    while True:
+        deleted = await store.database.commit(work)
+        total += deleted
+        if deleted < SLICE:
+            return total
+
+
+async def expire_held(store: Store, work: Callable[[Connection], tuple[int, list[str]]]) -> int:
+    """The same for held mail, whose files go too."""
+    total = 0
+    while True:
+        deleted, files = await store.database.commit(work)
+        store.forget(files)
+        total += deleted
+        if deleted < SLICE:
+            return total
