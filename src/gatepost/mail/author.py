@@ -349,12 +349,13 @@ def hidden_addresses(text: str, reading: Reading) -> None:
     for _, _, decoded in decoded_runs(text) if "=?" in text else ():
         if CONTROL.search(decoded):
             reading.problems.append("a control character in an encoded word of From")
+        if "<" in decoded or ">" in decoded:
+            reading.problems.append("angle brackets in an encoded word of From")
         if other_domain(decoded, judged):
             reading.problems.append("another address in an encoded word of From")
         elif "@" in decoded:
             reading.remarks.append("an address in the display name")
-    brackets = text.count("<") > 1
-    if brackets and any(normal_domain(found) not in judged for found in BRACKETED_INSIDE.findall(text)):
+    if any(normal_domain(found) not in judged for found in BRACKETED_INSIDE.findall(text)):
         reading.problems.append("another address in angle brackets inside a name of From")
     for box in reading.mailboxes:
         if "@" in box.name and other_domain(box.name, judged):

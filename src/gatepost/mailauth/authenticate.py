@@ -6,7 +6,7 @@ in) plays no part: that is for policy to weigh.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gatepost.dns.answer import Resolver
 from gatepost.mail.author import authors
@@ -24,18 +24,18 @@ from gatepost.mailauth.spf import SpfLimits, check_both_identities
 class AuthSettings:
     """What authenticating one message may cost."""
 
-    spf: SpfLimits = SpfLimits()
+    spf: SpfLimits = field(default_factory=SpfLimits)
     """SPF's limits."""
-    dkim: DkimLimits = DkimLimits()
+    dkim: DkimLimits = field(default_factory=DkimLimits)
     """DKIM's limits."""
-    arc: ArcLimits = ArcLimits()
+    arc: ArcLimits = field(default_factory=ArcLimits)
     """ARC's limits."""
 
 
 DEFAULT_SETTINGS = AuthSettings()
 
 
-async def authenticate(
+async def authenticate(  # noqa: PLR0917 (the seam's order)
     client: Client,
     envelope: Envelope,
     message: Message,

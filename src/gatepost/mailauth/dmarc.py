@@ -69,7 +69,7 @@ async def discover(domain: str, resolver: Resolver) -> Discovery:
         return Discovery(domain=domain, failure=own.failure, security=own.security)
     if own.record is not None:
         return Discovery(domain=domain, record=own.record, policy_domain=domain, security=own.security)
-    walk = await tree(domain, resolver)
+    walk = await tree(domain, resolver, own)
     discovery = Discovery(
         domain=domain,
         record=walk.record,
@@ -110,12 +110,15 @@ async def fetch(domain: str, resolver: Resolver) -> Fetched:
     return Fetched(records[0] if len(records) == 1 else None, None, answer.security)
 
 
-async def tree(domain: str, resolver: Resolver) -> Walk:
-    """Walk up from `domain`, itself included, and choose (RFC 9989 §4.10, §4.10.2)."""
+async def tree(domain: str, resolver: Resolver, own: Fetched | None = None) -> Walk:
+    """Walk up from `domain`, itself included, and choose (RFC 9989 §4.10, §4.10.2).
+
+    `own` is what `domain` itself publishes, where that is known already.
+    """
     found: list[tuple[str, PolicyRecord]] = []
     security = Security.SECURE
     for name in tree_walk(domain):
-        fetched = await fetch(name, resolver)
+        fetched = own if own is not None and name == domain else await fetch(name, resolver)
         security = min(security, fetched.security)
         if fetched.failure is not None:
             return Walk(None, failure=fetched.failure, security=security)
@@ -131,9 +134,9 @@ async def tree(domain: str, resolver: Resolver) -> Walk:
     # A public suffix domain: the organizational domain is one label below it, with or without a record.
     labels = domain.split(".")
     below = ".".join(labels[-top.count(".") - 2 :])
-    own = next((each for name, each in found if name == below), None)
-    if own is not None:
-        return Walk(below, below, own, security=security)
+    theirs = next((each for name, each in found if name == below), None)
+    if theirs is not None:
+        return Walk(below, below, theirs, security=security)
     return Walk(below, top, record, security=security)
 
 
