@@ -25,8 +25,9 @@ def read(octets: bytes) -> list[Reply | Malformed]:
 
 def test_enhanced_code_stands_on_each_line():
     assert Reply(550, "5.7.1", "No\nNot today").render() == b"550-5.7.1 No\r\n550 5.7.1 Not today\r\n"
+    assert Reply(334, "", "").render() == b"334 \r\n"
     assert Reply(354, "", "Go on").render() == b"354 Go on\r\n"
-    assert Reply(250, "2.0.0", "").render() == b"250 2.0.0\r\n"
+    assert Reply(250, "2.0.0", "").render() == b"250 2.0.0 \r\n"
 
 
 def test_enhanced_code_of_another_class_is_left_out():

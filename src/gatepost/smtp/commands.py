@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from gatepost.smtp import reply as say
 from gatepost.smtp.authenticating import on_auth
-from gatepost.smtp.events import BodyStart, Event, Hello, Quit, Reset, StartTls
+from gatepost.smtp.events import NEED_DATA, BodyStart, Event, Hello, Quit, Reset, StartTls
 from gatepost.smtp.grammar import foreign, parse_chunk, parse_hello, parse_mail, parse_rcpt, parse_xclient
 from gatepost.smtp.reply import Reply
 from gatepost.smtp.session import HELLO, PLACED, TRANSITIONS, Session, State
@@ -21,7 +21,10 @@ _TLS_RECORD = frozenset({0x16, 0x80})
 
 def read_command(session: Session) -> Event | None:
     """One command line: an event, or None when it was answered here and there may be more to read."""
-    if session.incoming and session.incoming.octets[0] in _TLS_RECORD:
+    octets = session.incoming.octets
+    if not octets:
+        return NEED_DATA
+    if octets[0] in _TLS_RECORD:
         return session.violate(say.NOT_SMTP, "tls-in-the-clear")
     limits = session.limits
     long_lines = session.ways.authenticates and bool(session.offers.auth)
@@ -42,7 +45,7 @@ def read_command(session: Session) -> Event | None:
     if command is None or (verb in HELLO and verb not in session.ways.hello):
         return session.violate(say.UNKNOWN_COMMAND, "unknown-command")
     if verb in PLACED and verb not in TRANSITIONS[session.state] and verb not in _PLACED_BY_THEMSELVES:
-        return session.violate(session.misplaced("DATA"), "bad-sequence")
+        return session.violate(session.misplaced(verb), "bad-sequence")
     return command(session, argument)
 
 

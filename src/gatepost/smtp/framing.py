@@ -20,21 +20,23 @@ _DROP_AT_OCTETS = 65_536
 class Fault(StrEnum):
     """What is wrong with a line or a body; also the name of the violation."""
 
-    BARE_LF = "bare-lf"
-    BARE_CR = "bare-cr"
     NUL = "nul"
+    BARE_CR = "bare-cr"
+    BARE_LF = "bare-lf"
     TOO_LONG = "line-too-long"
 
 
-def fault_in(octets: bytes | bytearray | memoryview) -> Fault | None:
-    """What makes these octets unfit to be text with CR LF line ends, the most dangerous first."""
-    text = octets if isinstance(octets, (bytes, bytearray)) else bytes(octets)
-    ends = text.count(b"\r\n")
-    if text.count(b"\n") != ends:
-        return Fault.BARE_LF
-    if text.count(b"\r") != ends:
+def fault_in(octets: bytes | bytearray) -> Fault | None:
+    """What makes these octets unfit to be text with CR LF line ends.
+
+    Of several the first in the order of `Fault`: where it is a bare LF, nothing else is wrong.
+    """
+    ends = octets.count(b"\r\n")
+    if b"\0" in octets:
+        return Fault.NUL
+    if octets.count(b"\r") != ends:
         return Fault.BARE_CR
-    return Fault.NUL if b"\0" in text else None
+    return Fault.BARE_LF if octets.count(b"\n") != ends else None
 
 
 def has_line_beyond(octets: bytes, limit: int) -> bool:
@@ -141,7 +143,7 @@ class Content:
     size: int
     """Octets transferred, those of the end not counted."""
     fault: Fault | None
-    """The first thing wrong with its line ends."""
+    """What is wrong with its line ends, as `fault_in` says; also of what was not kept."""
 
 
 class DataReader:
@@ -172,7 +174,7 @@ class DataReader:
         body = incoming.take(end + 2)
         incoming.take(3)
         size = self._dropped + len(body)
-        fault = self._fault or fault_in(body)
+        fault = _worse(self._fault, fault_in(body))
         return Content(b"" if size > self._limit else body, size, fault)
 
     def _drop(self, incoming: Incoming) -> None:
@@ -182,4 +184,13 @@ class DataReader:
             cut -= 1
         dropped = incoming.take(cut)
         self._dropped += len(dropped)
-        self._fault = self._fault or fault_in(dropped)
+        self._fault = _worse(self._fault, fault_in(dropped))
+
+
+_SEVERITY = {fault: rank for rank, fault in enumerate(Fault)}
+
+
+def _worse(one: Fault | None, other: Fault | None) -> Fault | None:
+    if one is None or other is None:
+        return one or other
+    return min(one, other, key=_SEVERITY.__getitem__)

@@ -33,7 +33,9 @@ class Reply:
 
     def __str__(self) -> str:
         """As one line, for history and the log."""
-        return " ".join(part for part in (str(self.code), self.enhanced, self.text.replace("\n", " ")) if part)
+        return " ".join(
+            part for part in (str(self.code), self.enhanced, self.text.replace("\n", " ")) if part
+        )
 
     @property
     def positive(self) -> bool:

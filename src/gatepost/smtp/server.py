@@ -47,6 +47,11 @@ class SmtpServer:
         self._session = Session(dialect, limits, hostname=hostname, offers=offers)
 
     @property
+    def dialect(self) -> Dialect:
+        """As constructed."""
+        return self._session.dialect
+
+    @property
     def tls(self) -> bool:
         """TLS is active."""
         return self._session.tls

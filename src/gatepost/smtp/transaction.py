@@ -79,7 +79,7 @@ class Transaction:
         if (
             len(octets) > most
             and not octets.startswith(b"\r\n")
-            and octets.find(b"\r\n\r\n", 0, most + 4) < 0
+            and octets.find(b"\r\n\r\n", 0, most + 2) < 0
         ):
             return say.HEADER_TOO_BIG, "header-too-big"
         if not self.binary and has_line_beyond(octets, limits.text_line_octets):
