@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Protocol
 
 from gatepost.checks.run import Configured, run
+from gatepost.checks.sender.identity import correspondent
 from gatepost.mail.address import Address
 from gatepost.mail.author import displayed_author, message_id, subject_text
 from gatepost.mail.authresults import AuthResults
@@ -74,6 +75,8 @@ class Intake:
     """Final addresses after aliases and forwards."""
     clock: Callable[[], float]
     new_ref: Callable[[float], str]
+    acquaint: Callable[[str, str, float], None]
+    """Remember that a proved identity wrote to a recipient domain of ours and was let in, at a time."""
     announce: Callable[[HistoryEntry], None]
     """Tell log and metrics."""
     on_bug: Callable[[str, BaseException], None]
@@ -208,6 +211,7 @@ class Intake:
             failure = await self._keep(entry, message, accepted)
             if failure is not None:
                 return [failure] * (len(judged) if per_recipient else 1)
+            self._acquaint(entry, message)
         replies = [
             kept if action not in TURNED_DOWN else refusal(one.verdict, self._codes(one), entry.ref)
             for one, action in zip(entry.judged, actions, strict=True)
@@ -219,6 +223,16 @@ class Intake:
             self.store.record_soon(entry)
         self.announce(entry)
         return replies
+
+    def _acquaint(self, entry: HistoryEntry, message: Message) -> None:
+        """Whoever was proved and let into an inbox is a little less of a stranger next time."""
+        identity = correspondent(
+            Mail(client=entry.client, envelope=entry.envelope, message=message, auth=entry.auth)
+        )
+        if identity is not None:
+            for one in entry.judged:
+                if one.verdict.action is Action.DELIVER:
+                    self.acquaint(identity, one.recipient.address.domain, entry.at)
 
     async def _keep(
         self, entry: HistoryEntry, message: Message, accepted: Sequence[tuple[Judged, Action]]

@@ -24,8 +24,9 @@ from gatepost.net.callout import RecipientCallout
 from gatepost.net.outbound import Outbound
 from gatepost.net.resolver import CachingResolver
 from gatepost.net.tls import ServerTls
-from gatepost.scan.nothing import Forgetful
+from gatepost.store.correspondents import StoredCorrespondents
 from gatepost.store.disk import Room
+from gatepost.store.memory import StoredMemory
 from gatepost.store.records import HistoryEntry
 from gatepost.store.ref import new_ref
 from gatepost.store.store import Store
@@ -82,14 +83,16 @@ class Parts:
         self.keeper = Keeper(self.store)
         self.resolver = CachingResolver(config.dns)
         self.outbound = Outbound(hello=config.hostname, resolver=self.resolver, settings=config.outbound)
-        self.memory = Forgetful()
-        self.correspondents = Forgetful()
+        self.memory = StoredMemory(self.store.database, time.time)
+        self.correspondents = StoredCorrespondents(self.store.database, time.time)
         self.callout = RecipientCallout(sender=self.outbound, clock=time.monotonic, settings=config.callout)
         self.directory = self._directory()
 
     async def _close(self) -> None:
         await self.outbound.close()
         await self.resolver.close()
+        await self.memory.close()
+        await self.correspondents.close()
         await self.store.close()
 
     def adopt(self, loaded: Loaded) -> None:
@@ -101,8 +104,12 @@ class Parts:
         """The flow that receives mail under the present configuration."""
         return build_intake(
             self.loaded, store=self.keeper, resolver=self.resolver, memory=self.memory, recipients=self.directory,
-            correspondents=self.correspondents, expand=self.directory.expand, announce=announce,
+            correspondents=self.correspondents, expand=self.directory.expand, acquaint=self.acquaint, announce=announce,
         )  # fmt: skip
+
+    def acquaint(self, identity: str, domain: str, at: float) -> None:
+        """A proved identity wrote to a domain of ours and was let in."""
+        self.correspondents.learn(identity, domain, at=at)
 
     def _directory(self) -> Directory:
         return Directory(

@@ -36,7 +36,7 @@ async def open_examiner(
     forgetful = Forgetful()
     intake = build_intake(
         loaded, store=KeepsNothing(), resolver=asked, memory=forgetful, recipients=EverybodyKnown(),
-        correspondents=forgetful, expand=lambda _: (), announce=lambda _: None, dns=dns,
+        correspondents=forgetful, expand=lambda _: (), acquaint=lambda *_: None, announce=lambda _: None, dns=dns,
     )  # fmt: skip
     return intake, loaded, close
 

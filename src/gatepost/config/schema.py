@@ -29,6 +29,7 @@ from gatepost.net.tls import TlsSettings
 from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
 from gatepost.policy.settings import PolicySettings
 from gatepost.smtp.limits import SmtpLimits
+from gatepost.store.retention import Retention
 from gatepost.store.store import StoreSettings
 
 
@@ -109,6 +110,7 @@ class Config:
     callout: CalloutSettings = field(default_factory=CalloutSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    retention: Retention = field(default_factory=Retention)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
