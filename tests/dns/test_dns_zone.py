@@ -110,6 +110,8 @@ def test_names_with_names_below_exist_and_the_rest_does_not(name: str, kind: str
         ("a..b", "A", "bad name"),
         ("x" * 64, "A", "bad name"),
         ("naïve.example", "A", "bad name"),
+        ("\N{KELVIN SIGN}.example", "A", "bad name"),
+        ("example.com..", "A", "bad name"),
     ],
 )
 def test_trouble_is_never_the_same_as_nothing(name: str, kind: str, problem: str) -> None:

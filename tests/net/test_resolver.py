@@ -260,8 +260,9 @@ def test_a_closed_port_is_a_failure_not_an_exception() -> None:
 
 
 def test_what_cannot_be_asked_is_not_asked() -> None:
-    bad_name, bad_label, bad_type = ask(("a..b", "A"), ("x" * 64, "A"), ("a.b", "WHAT"))
-    assert bad_name.problem == bad_label.problem == "bad name"
+    names = ["a..b", "x" * 64, "www.example..", "..", "\N{KELVIN SIGN}.example"]
+    *bad_names, bad_type = ask(*((name, "A") for name in names), ("a.b", "WHAT"))
+    assert [answer.problem for answer in bad_names] == ["bad name"] * 5
     assert bad_type.problem == "bad type"
 
 

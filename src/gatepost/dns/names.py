@@ -7,6 +7,7 @@ a final dot and upper case, and give lower case without the dot. Left out: IDNA 
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable
 from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -17,12 +18,13 @@ MAX_LABEL = 63
 TREE_WALK_LABELS = 7
 """RFC 9989 §4.10: a longer name is cut to this many labels after the first query, which makes eight in all."""
 
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _LABELS = re.compile(r"(?:[^.]{1,63}\.)*[^.]{1,63}")
 
 
 def normal(name: str) -> str:
-    """Lower case, without the final dot."""
-    return name.lower().removesuffix(".")
+    """Lower case, without the final dot. Only ASCII letters have a case here (RFC 4343 §3): a Kelvin sign is no k."""
+    return (name.lower() if name.isascii() else name.translate(_ASCII_LOWER)).removesuffix(".")
 
 
 def valid_query_name(name: str) -> bool:
@@ -73,7 +75,7 @@ def ptr_name(ip: str | IPv4Address | IPv6Address) -> str:
 @lru_cache(maxsize=20_000)
 def public_suffix(domain: str) -> str | None:
     """The public suffix of the domain, private section included; an unlisted top level is one. None for no name."""
-    domain = normal(domain)
+    domain = domain.lower().removesuffix(".")
     if not domain or domain.startswith(".") or ".." in domain:
         return None
     return _public_suffix()(domain)
@@ -81,7 +83,7 @@ def public_suffix(domain: str) -> str | None:
 
 def registrable_domain(domain: str) -> str | None:
     """The public suffix and one label more; None when there is no label more."""
-    domain = normal(domain)
+    domain = domain.lower().removesuffix(".")
     suffix = public_suffix(domain)
     if suffix is None or suffix == domain:
         return None

@@ -20,7 +20,7 @@ import dns.tokenizer
 import dns.ttl
 
 from gatepost.dns.answer import Answer, Security, Status
-from gatepost.dns.names import valid_query_name
+from gatepost.dns.names import normal, valid_query_name
 
 MAX_ALIASES = 8
 """CNAMEs followed before we call it a loop; real resolvers stop at 8 to 16."""
@@ -67,7 +67,7 @@ class Zone:
             return self._memo[name, kind]
         except KeyError:
             pass
-        answer = self._resolve(name.lower().removesuffix("."), kind.upper())
+        answer = self._resolve(normal(name), kind.upper())
         if len(self._memo) >= _MEMO_ENTRIES:
             self._memo.clear()
         self._memo[name, kind] = answer
@@ -120,7 +120,7 @@ class Zone:
         return (tuple(found.records), found.ttl_s) if found else ((), 0)
 
     def _resolve(self, name: str, kind: str) -> Answer:
-        if not valid_query_name(name):
+        if name.endswith(".") or not valid_query_name(name):
             return Answer(Status.FAILED, problem="bad name")
         security = Security.SECURE
         ttl = 0x7FFFFFFF
@@ -146,7 +146,7 @@ class Zone:
 
     def add(self, name: str, kind: str, record: str, ttl_s: int = DEFAULT_TTL_S) -> None:
         """Put one record, in the form of `Answer.records`, at `name`; its ancestors come to exist."""
-        name = name.lower().removesuffix(".")
+        name = normal(name)
         self._exist(name)
         found = self._nodes[name].setdefault(kind, _Set(ttl_s))
         found.ttl_s = min(found.ttl_s, ttl_s)

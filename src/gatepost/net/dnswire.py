@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from socket import AF_INET6, inet_ntop
 
 from gatepost.dns.answer import Answer, Security, Status
-from gatepost.dns.names import is_subdomain, normal, valid_query_name
+from gatepost.dns.names import is_subdomain, valid_query_name
 
 KINDS = {
     "A": 1,
@@ -47,10 +47,9 @@ _RECORD = struct.Struct("!HHIH")
 
 
 def question(name: str, kind: str) -> bytes | None:
-    """The question section for a name; None when it cannot be asked."""
-    name = normal(name)
+    """The question section for a name in normal form; None when it cannot be asked."""
     number = KINDS.get(kind)
-    if number is None or not valid_query_name(name):
+    if number is None or name.endswith(".") or not valid_query_name(name):
         return None
     labels = name.encode().split(b".") if name else []
     return b"".join([bytes((len(label),)) + label for label in labels]) + struct.pack("!BHH", 0, number, 1)

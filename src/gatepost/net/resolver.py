@@ -110,7 +110,7 @@ class CachingResolver:
 
     async def ask(self, server: Server, name: str, kind: str) -> dnswire.Response | None:
         """Ask one server once, past the cache; None when it does not answer. For those who look at servers."""
-        asked = dnswire.question(name, kind)
+        asked = dnswire.question(normal(name), kind)
         if asked is None:
             return None
         try:
