@@ -44,16 +44,13 @@ class Bench:
 
     async def until_idle(self) -> None:
         """Run until nothing is due and nothing in hand."""
-        task = asyncio.create_task(self.runner.run())
-        while True:
-            await asyncio.sleep(0.005)
-            if task.done():
-                task.result()
-            if not self.runner._in_hand and not self.due():
-                break
-        self.runner.stop()
-        await task
-        self.runner._stopping = False
+        while self.due():
+            task = asyncio.create_task(self.runner.run())
+            while not task.done() and (self.runner._in_hand or self.due()):
+                await asyncio.sleep(0.002)
+            self.runner.stop()
+            await task
+            self.runner._stopping = False
 
     def due(self) -> int:
         return self.rows("SELECT count(*) FROM queue WHERE held_because IS NULL AND due_at <= ?", self.now)[

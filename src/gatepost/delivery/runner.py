@@ -71,6 +71,8 @@ class DeliveryRunner:
     """0..1."""
     notices: Notices
     settings: DeliverySettings = field(default_factory=DeliverySettings)
+    retry_first_s: float = 60.0
+    """`OutboundSettings.retry_first_s`."""
     worker: str = "delivery"
     """This process's name for its claims, the same after a restart."""
     delivered: int = 0
@@ -149,20 +151,11 @@ class DeliveryRunner:
             state = self._state(where)
             now = self.clock()
             until = state.rests_until(now) or state.crowded_until(now)
+            if until is None:
+                until = await self._in_turn(where, items, state)
             if until is not None:
                 for item in items:
                     await self._put_back(item, until, state.last_words)
-                return
-            state.waiting += 1
-            try:
-                async with self._gates[where], self._gate:
-                    state.running += 1
-                    try:
-                        await self._deliver(where, items, state)
-                    finally:
-                        state.running -= 1
-            finally:
-                state.waiting -= 1
         except StoreFailed as failure:
             # The lease ends by itself and the copy is tried again.
             _LOG.error("not written down what came of %s: %s", items[0].ref, failure)
@@ -174,6 +167,22 @@ class DeliveryRunner:
         finally:
             self._in_hand -= len(items)
             self._woken.set()
+
+    async def _in_turn(self, where: Where, items: list[QueueItem], state: Destination) -> float | None:
+        """Wait for a place, then deliver; or until when to wait, because those before found nobody."""
+        state.waiting += 1
+        try:
+            async with self._gates[where], self._gate:
+                if state.failures and self.clock() < state.resting_until:
+                    return state.resting_until
+                state.running += 1
+                try:
+                    await self._deliver(where, items, state)
+                finally:
+                    state.running -= 1
+        finally:
+            state.waiting -= 1
+        return None
 
     def _state(self, where: Where) -> Destination:
         state = self._destinations.get(where)
@@ -303,6 +312,7 @@ class DeliveryRunner:
         if outcome.result is Result.DEFERRED:
             again = next_attempt(
                 self.settings.schedule,
+                retry_first_s=self.retry_first_s,
                 attempts=item.attempts + 1,
                 created_at=item.created_at,
                 now=now,

@@ -8,7 +8,13 @@ from gatepost.delivery.settings import ScheduleSettings
 
 
 def next_attempt(
-    settings: ScheduleSettings, *, attempts: int, created_at: float, now: float, jitter: float
+    settings: ScheduleSettings,
+    *,
+    retry_first_s: float,
+    attempts: int,
+    created_at: float,
+    now: float,
+    jitter: float,
 ) -> float | None:
     """When to try next after `attempts` tries (at least 1), in Unix seconds; None: give up.
 
@@ -18,7 +24,7 @@ def next_attempt(
     if now >= end:
         return None
     doublings = min(max(attempts - 1, 0), 30)
-    wait = min(settings.retry_first_s * 2.0**doublings, settings.retry_longest_s)
+    wait = min(retry_first_s * 2.0**doublings, settings.retry_longest_s)
     return min(now + wait * (0.75 + 0.5 * jitter), end)
 
 

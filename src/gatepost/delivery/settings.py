@@ -31,10 +31,8 @@ class DomainSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleSettings:
-    """When what did not go out is tried again."""
+    """When what did not go out is tried again; how soon at first is a setting of `[outbound]`."""
 
-    retry_first_s: float = 60.0
-    """From the first failed try to the second; each later wait is twice as long."""
     retry_longest_s: float = 4 * 3600.0
     """No wait is longer."""
     give_up_s: float = 5 * 86400.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -35,6 +36,8 @@ class OutboundSettings:
     """How many addresses of a destination are tried before the message waits."""
     trust_anchors: str = ""
     """A PEM file of certificates trusted besides the system's."""
+    retry_first_s: float = 60.0
+    """From the first failed try of a message to the second; each later wait is twice as long."""
     eight_bit_anyway: bool = False
     """Send 8-bit content even to hosts that do not offer 8BITMIME."""
 
@@ -85,8 +88,8 @@ class Outbound:
     own_names: frozenset[str] = frozenset()
     """Our host names besides `hello`, lower case: an MX that names one is ourselves."""
     own_addresses: frozenset[str] = frozenset()
-    shuffle: Callable[[list[str]], None] = lambda _hosts: None
-    """Random order among equal preferences (RFC 5321 §5.1), chosen by the caller."""
+    shuffle: Callable[[list[str]], None] = random.shuffle
+    """Random order among equal preferences (RFC 5321 §5.1), unless a test chooses."""
     smtp_port: int = 25
     _idle: dict[Hop, list[_Idle]] = field(default_factory=dict)
     _unverifiable: dict[tuple[str, int], float] = field(default_factory=dict)
