@@ -14,8 +14,8 @@ from gatepost.dns.answer import Security
 from gatepost.dns.zone import Zone
 from gatepost.mail.authresults import ArcResult
 from gatepost.mail.message import Message
-from gatepost.mailauth.arc import ArcLimits, seal, validate_chain
 from gatepost.mailauth import canonical as canonical_module
+from gatepost.mailauth.arc import ArcLimits, seal, validate_chain
 from gatepost.mailauth.canonical import Canonical, canonical_body
 from gatepost.mailauth.dkim import sign, verify_signatures
 
@@ -40,7 +40,13 @@ def validate(octets: bytes, zone: Zone = ZONE, **options: Any) -> ArcResult:
 
 
 def forward(octets: bytes, domain: str, **options: Any) -> bytes:
-    wanted: dict[str, Any] = {"results": f"mx.{domain}; dkim=pass", "domain": domain, "selector": "s", "key": KEY, "now": NOW}
+    wanted: dict[str, Any] = {
+        "results": f"mx.{domain}; dkim=pass",
+        "domain": domain,
+        "selector": "s",
+        "key": KEY,
+        "now": NOW,
+    }
     wanted["chain"] = validate(octets)
     return seal(Message.parse(octets), **(wanted | options)) + octets
 

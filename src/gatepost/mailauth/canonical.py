@@ -60,15 +60,14 @@ class Canonical:
 
         A name without a field left stands for nothing. `own` is the signature's field, never signed here.
         """
-        taken: dict[bytes, int] = {}
+        left: dict[bytes, list[HeaderField]] = {}
         signed = []
         for name in names:
-            found = self.message.named(name)
-            if own is not None and name == own.name:
-                found = [each for each in found if each is not own]
-            number = taken[name] = taken.get(name, 0) + 1
-            if number <= len(found):
-                signed.append(self.field(found[-number], relaxed=relaxed))
+            unused = left.get(name)
+            if unused is None:
+                unused = left[name] = [each for each in self.message.named(name) if each is not own]
+            if unused:
+                signed.append(self.field(unused.pop(), relaxed=relaxed))
         return signed
 
     def body_hash(self, *, relaxed: bool, algorithm: str, length: int | None = None) -> tuple[bytes, int]:
