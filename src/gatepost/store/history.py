@@ -79,6 +79,12 @@ def insert(connection: Connection, entry: HistoryEntry) -> None:
         connection.execute("INSERT INTO history_recipients VALUES (?, ?, ?)", (recipient, entry.at, number))
 
 
+def entry(connection: Connection, ref: str) -> HistoryEntry | None:
+    """The entry with this very reference."""
+    row = connection.execute("SELECT facts FROM history WHERE ref = ?", (ref,)).fetchone()
+    return decode_entry(row[0]) if row else None
+
+
 def find(connection: Connection, search: Search, *, limit: int = 50, after: Cursor | None = None) -> Page:
     """One page of what `search` describes, newest first; ask again with `page.next` for the rest."""
     where: list[str] = []

@@ -159,6 +159,10 @@ class Store:
 
     # Looking
 
+    def entry(self, ref: str) -> HistoryEntry | None:
+        """The entry with this very reference."""
+        return self.database.read(lambda connection: history.entry(connection, ref))
+
     def find(
         self, search: history.Search, *, limit: int = 50, after: history.Cursor | None = None
     ) -> history.Page:

@@ -1,0 +1,102 @@
+"""Fail the n-th operation for every n: accepted mail is never lost, and never half there."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+from pathlib import Path
+
+import pytest
+from faulty_disk import FaultyDisk
+from promise import SETTINGS, abandon, check_promise, sample
+
+from gatepost.store.records import Acceptance
+from gatepost.store.store import Store, StoreFailed, StoreFull
+
+MAILS = [sample("SMALL", 200), sample("LARGE", 5000), sample("HELD", 300, held=True), sample("LATER", 5000)]
+
+
+async def take_in(folder: Path, disk: FaultyDisk) -> tuple[set[str], list[BaseException]]:
+    """Three messages at once, then one; returns which were accepted, and what else came back."""
+    accepted: set[str] = set()
+    failures: list[BaseException] = []
+
+    async def carry_out(store: Store, mail: Acceptance) -> None:
+        try:
+            await store.carry_out(mail)
+        except StoreFailed as failure:
+            failures.append(failure)
+        else:
+            accepted.add(mail.entry.ref)
+
+    try:
+        store = Store.open(folder, SETTINGS, disk)
+    except StoreFailed as failure:
+        return accepted, [failure]
+    await asyncio.gather(*(carry_out(store, mail) for mail in MAILS[:3]))
+    await carry_out(store, MAILS[3])
+    abandon(store)
+    return accepted, failures
+
+
+@pytest.mark.parametrize(
+    ("after", "for_good"),
+    [(False, False), (True, False), (False, True), (True, True)],
+    ids=["once", "done-but-failed", "for-good", "done-but-failed-for-good"],
+)
+def test_accepted_mail_survives_a_fault_at_every_operation(
+    memory_folder: Path, after: bool, for_good: bool
+) -> None:
+    seen: set[str] = set()
+    for number in itertools.count(1):
+        folder = memory_folder / str(number)
+        disk = FaultyDisk(fail_at=number, after=after, for_good=for_good)
+        accepted, failures = asyncio.run(take_in(folder, disk))
+        asyncio.run(check_promise(folder, accepted, MAILS))
+        seen.update(disk.failed)
+        if not disk.failed:
+            assert accepted == {mail.entry.ref for mail in MAILS}
+            assert failures == []
+            break
+        if not for_good and disk.count > number + 60:
+            assert "LATER" in accepted, "one fault does not outlast itself"
+    assert {"write", "sync", "rename", "create", "COMMIT", "BEGIN IMMEDIATE"} <= seen
+
+
+def test_a_full_disk_is_told_from_a_broken_one(memory_folder: Path) -> None:
+    disk = FaultyDisk(fail_at=0, code=errno.ENOSPC)
+
+    async def story() -> None:
+        store = Store.open(memory_folder, SETTINGS, disk)
+        disk.fail_at = disk.count + 2  # the write of the spool file; the first is its creation
+        with pytest.raises(StoreFull):
+            await store.carry_out(MAILS[1])
+        assert disk.failed
+        assert list(store.spool.files()) == [], "what could not be finished makes room again"
+        await store.carry_out(MAILS[1])
+        await store.close()
+
+    asyncio.run(story())
+    asyncio.run(check_promise(memory_folder, {"LARGE"}, MAILS[1:2]))
+
+
+def test_a_full_database_takes_mail_again_when_there_is_room(memory_folder: Path) -> None:
+    async def story() -> set[str]:
+        store = Store.open(memory_folder, SETTINGS)
+        await store.carry_out(MAILS[0])
+        connection = store.database._writing()
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        mails = [sample(f"FULL{number}", 900) for number in range(40)]
+        results = await asyncio.gather(*(store.carry_out(mail) for mail in mails), return_exceptions=True)
+        assert all(isinstance(result, StoreFull) for result in results), results
+        await asyncio.gather(
+            *(store.carry_out(mail) for mail in mails)
+        )  # the fresh connection has no such limit
+        await store.close()
+        await check_promise(
+            memory_folder, {mail.entry.ref for mail in [MAILS[0], *mails]}, [MAILS[0], *mails]
+        )
+
+    asyncio.run(story())
