@@ -30,6 +30,16 @@ def test_the_name_prefixes_what_it_emits(check: Check) -> None:
         assert emits.about.endswith(".")
 
 
+def test_every_declared_fact_of_a_module_belongs_to_a_check() -> None:
+    for check in ALL_CHECKS:
+        module = __import__(check.run.__module__, fromlist=["x"])
+        belonging = {
+            emits.name for one in ALL_CHECKS if one.run.__module__ == module.__name__ for emits in one.emits
+        }
+        declared = {value.name for value in vars(module).values() if isinstance(value, Emits)}
+        assert declared <= belonging
+
+
 @CHECKS
 def test_settings_have_defaults_and_docstrings(check: Check) -> None:
     settings = check.settings()

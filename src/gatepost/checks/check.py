@@ -83,5 +83,7 @@ class Check:
     """settings -> True when they leave it nothing to do, such as no lists."""
     emits_under: Callable[[Any], tuple[Emits, ...]] | None = None
     """settings -> declarations, where settings change what a fact means; the names stay those of `emits`."""
+    problems: Callable[[Any], list[str]] | None = None
+    """settings -> what is wrong with them, one sentence each, for the configuration to refuse."""
     weights_of: Callable[[Any], Mapping[str, tuple[float, Mode]]] | None = None
     """For checks with several sources: settings -> {``name:source``: (weight, mode)}."""

@@ -17,8 +17,9 @@ from gatepost.mail.verdict import Action
 from gatepost.policy.decide import FactRule, Policy
 from gatepost.policy.settings import PolicyOverride, PolicySettings
 
-CEILINGS = {"reputation": 6.0, "connection": 3.0, "sender": 4.0, "header": 3.0}
-"""Defaults: how much facts that say the same thing may add up to."""
+CEILINGS = {"reputation": 6.0, "connection": 2.0, "sender": 2.0, "header": 3.0}
+"""Defaults: how much facts that say the same thing may add up to. Being unproved and coming from a shabby host
+stay below the default `junk_at` together: that alone is no reason to keep anybody's mail from the inbox."""
 
 
 class FactDeclared(Protocol):

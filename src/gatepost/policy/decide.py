@@ -31,6 +31,11 @@ class FactRule:
     excused_by: tuple[str, ...] = ()
     softened_by: tuple[str, ...] = ()
     reply: str = ""
+    counts: bool = field(init=False, default=False)
+    """Can it make any difference by itself?"""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", bool(self.weight or self.action or self.missing))
 
 
 UNDECLARED = FactRule()
@@ -57,7 +62,8 @@ class Policy:
     agrees_at: float = 1.0
     allowed_by: str = "senders.allowed"
     """The fact that excuses everything but `inexcusable_groups`."""
-    inexcusable_groups: frozenset[str] = frozenset({"malware"})
+    inexcusable_groups: frozenset[str] = frozenset({"malware", "blocked"})
+    """Malware, and whom the operator blocked by name."""
 
     def rule_of(self, finding: Finding) -> FactRule:
         """The most specific rule for a finding."""
@@ -76,8 +82,7 @@ class Policy:
 
 def decide(findings: Iterable[Finding], policy: Policy) -> Verdict:
     """What to do with a message for one recipient, by all that was found about it."""
-    judged = _weigh(findings, policy)
-    return _verdict(judged, judged, policy, at_door=False)
+    return _verdict(findings, policy, at_door=False)
 
 
 def decide_at_door(findings: Iterable[Finding], policy: Policy) -> Verdict:
@@ -86,36 +91,84 @@ def decide_at_door(findings: Iterable[Finding], policy: Policy) -> Verdict:
     Only protocol, relay, recipient and rate rules and enforced lists count here (`FactRule.at_door`);
     anything milder than a refusal waits for the message.
     """
-    judged = _weigh(findings, policy)
-    return _verdict(judged, [one for one in judged if one[1].at_door], policy, at_door=True)
+    return _verdict(findings, policy, at_door=True)
 
 
-_Judged = tuple[Weighed, FactRule]
+# Looking a member up in its class costs as much as a call, and this is done for every finding.
+_ENFORCE = Mode.ENFORCE
+_DELIVER, _JUNK, _QUARANTINE, _REFUSE, _DEFER = (
+    Action.DELIVER, Action.JUNK, Action.QUARANTINE, Action.REFUSE, Action.DEFER
+)  # fmt: skip
+
+_Live = tuple[Finding, FactRule]
+"""A finding that counts: enforced, not excused, and worth something."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Case:
+    """What one decision is about."""
+
+    policy: Policy
+    at_door: bool
+    present: set[str] = field(default_factory=set)
+    """Names of the enforced facts."""
+
+
+@dataclass(slots=True)
 class _Outcome:
     action: Action
     score: float
-    by: Weighed | None = None
+    by: Finding | None = None
     """The deciding finding, None when the score decided."""
     softened: bool = False
 
 
-def _weigh(findings: Iterable[Finding], policy: Policy) -> list[_Judged]:
-    """Step 1: each finding with its rule, its weight, and the fact that excuses it."""
-    found = [(finding, policy.rule_of(finding)) for finding in findings]
-    present = {finding.name for finding, rule in found if rule.mode is Mode.ENFORCE}
+def _verdict(findings: Iterable[Finding], policy: Policy, *, at_door: bool) -> Verdict:
+    case = _Case(policy, at_door)
+    shown, live = _weigh(findings, case)
+    outcome = _settle(live, case)
+    action = outcome.action
+    if action is not _DELIVER and policy.mode is not _ENFORCE:
+        action = _settle([one for one in live if one[1].binding], case).action
+    rule, reason = _explain(shown, live, outcome, case)
+    return Verdict(
+        action=action,
+        would_action=outcome.action,
+        rule=rule,
+        reason=reason,
+        score=outcome.score,
+        weighed=tuple(shown),
+    )
+
+
+def _weigh(findings: Iterable[Finding], case: _Case) -> tuple[list[Weighed], list[_Live]]:
+    """Step 1: every finding with its weight and what excuses it, and those that count."""
+    policy, present, at_door = case.policy, case.present, case.at_door
+    rules = policy.rules
+    pairs: list[_Live] = []
+    for finding in findings:
+        name = finding.name
+        rule = rules.get(f"{name}:{finding.source}") if finding.source else None
+        if rule is None:
+            rule = rules.get(name, UNDECLARED)
+        if rule.mode is _ENFORCE:
+            present.add(name)
+        pairs.append((finding, rule))
     allowed = policy.allowed_by in present
-    judged = []
-    for finding, rule in found:
+    shown: list[Weighed] = []
+    live: list[_Live] = []
+    for pair in pairs:
+        finding, rule = pair
         excuse = None
-        if rule.excused_by:
-            excuse = next((name for name in rule.excused_by if name in present), None)
-        if excuse is None and allowed and _speaks_against(rule) and _may_be_allowed(rule, policy):
-            excuse = policy.allowed_by
-        judged.append((Weighed(finding, rule.weight, rule.mode, excuse), rule))
-    return judged
+        if rule.counts:
+            if rule.excused_by:
+                excuse = next((name for name in rule.excused_by if name in present), None)
+            if excuse is None and allowed and _speaks_against(rule) and _may_be_allowed(rule, policy):
+                excuse = policy.allowed_by
+            if excuse is None and rule.mode is _ENFORCE and (rule.at_door or not at_door):
+                live.append(pair)
+        shown.append(Weighed(finding, rule.weight, rule.mode, excuse))
+    return shown, live
 
 
 def _speaks_against(rule: FactRule) -> bool:
@@ -129,73 +182,61 @@ def _may_be_allowed(rule: FactRule, policy: Policy) -> bool:
     return policy.inexcusable_groups.isdisjoint(hidden)
 
 
-def _verdict(shown: list[_Judged], counted: list[_Judged], policy: Policy, *, at_door: bool) -> Verdict:
-    live = [one for one in counted if one[0].mode is Mode.ENFORCE and one[0].excused_by is None]
-    outcome = _settle(live, policy, at_door=at_door)
-    action = outcome.action
-    if policy.mode is not Mode.ENFORCE and action is not Action.DELIVER:
-        action = _settle([one for one in live if one[1].binding], policy, at_door=at_door).action
-    rule, reason = _explain(live, shown, outcome, policy)
-    return Verdict(
-        action=action,
-        would_action=outcome.action,
-        rule=rule,
-        reason=reason,
-        score=outcome.score,
-        weighed=tuple([weighed for weighed, _ in shown]),
-    )
-
-
-def _settle(live: list[_Judged], policy: Policy, *, at_door: bool) -> _Outcome:
-    outcome = _outcome(live, policy, at_door=at_door)
-    if any(rule.missing for _, rule in live):
-        outcome = _deferred(live, outcome, policy, at_door=at_door)
+def _settle(live: list[_Live], case: _Case) -> _Outcome:
+    outcome = _outcome(live, case)
+    for _, rule in live:
+        if rule.missing:
+            return _deferred(live, outcome, case)
     return outcome
 
 
-def _outcome(live: Sequence[_Judged], policy: Policy, *, at_door: bool = False) -> _Outcome:
+def _outcome(live: Sequence[_Live], case: _Case) -> _Outcome:
     """Steps 2 to 4. A decisive fact wins over an equal score: it makes the better story."""
-    score = _score(live, policy)
-    action, by, softened = _by_score(score, policy), None, False
-    deferring = None
-    for weighed, rule in live:
+    score = _score(live, case.policy)
+    action, softened = _by_score(score, case.policy), False
+    by: Finding | None = None
+    deferring: Finding | None = None
+    for finding, rule in live:
         named = rule.action
         if named is None:
             continue
-        if named is Action.DEFER:
-            deferring = _first(deferring, weighed)
+        if named is _DEFER:
+            deferring = _first(deferring, finding)
             continue
-        mild = bool(rule.softened_by) and _softens(rule, live, policy)
+        mild = bool(rule.softened_by) and _softens(rule, live, case)
         if mild:
-            named = Action.QUARANTINE if named is Action.REFUSE else Action.JUNK
-        if SEVERITY[named] > SEVERITY[action] or (named is action and _first(by, weighed) is weighed):
-            action, by, softened = named, weighed, mild
-    if at_door and action is not Action.REFUSE:
-        action, by, softened = Action.DELIVER, None, False
-    if deferring is not None and action is not Action.REFUSE:
-        return _Outcome(Action.DEFER, score, deferring)
+            named = _QUARANTINE if named is _REFUSE else _JUNK
+        if SEVERITY[named] > SEVERITY[action] or (named is action and _first(by, finding) is finding):
+            action, by, softened = named, finding, mild
+    if case.at_door and action is not _REFUSE:
+        action, by, softened = _DELIVER, None, False
+    if deferring is not None and action is not _REFUSE:
+        return _Outcome(_DEFER, score, deferring)
     return _Outcome(action, score, by, softened)
 
 
-def _first(one: Weighed | None, other: Weighed) -> Weighed:
+def _first(one: Finding | None, other: Finding) -> Finding:
     """The one to be named, whatever order they came in."""
-    return other if one is None or other.finding.key < one.finding.key else one
+    if one is None:
+        return other
+    return other if (other.key, other.text) < (one.key, one.text) else one
 
 
-def _score(live: Sequence[_Judged], policy: Policy) -> float:
+def _score(live: Sequence[_Live], policy: Policy) -> float:
     """Step 3: the sum of weights, each group's under its ceiling.
 
     The same fact found twice without a group counts once: it is a group of its own.
     """
     against: dict[str, list[float]] = {}
     in_favour: dict[str, list[float]] = {}
-    for weighed, rule in live:
+    for finding, rule in live:
         weight = rule.weight
         if weight:
             side = against if weight > 0 else in_favour
-            side.setdefault(rule.group or weighed.finding.name, []).append(abs(weight))
+            side.setdefault(rule.group or finding.name, []).append(abs(weight))
     if not against and not in_favour:
         return 0.0
+    # fsum, so that the order of findings cannot matter
     return fsum(_capped(against, policy)) - fsum(_capped(in_favour, policy))
 
 
@@ -213,54 +254,54 @@ def _capped(side: Mapping[str, list[float]], policy: Policy) -> list[float]:
 
 def _by_score(score: float, policy: Policy) -> Action:
     if score < policy.junk_at:
-        return Action.DELIVER
+        return _DELIVER
     if score >= policy.refuse_at:
-        return Action.REFUSE
-    return Action.QUARANTINE if score >= policy.quarantine_at else Action.JUNK
+        return _REFUSE
+    return _QUARANTINE if score >= policy.quarantine_at else _JUNK
 
 
-def _softens(rule: FactRule, live: Sequence[_Judged], policy: Policy) -> bool:
+def _softens(rule: FactRule, live: Sequence[_Live], case: _Case) -> bool:
     """Does a fact speak for a milder action, and nothing of weight agree with the harsher one? RFC 9989 §7.4."""
-    present = {weighed.finding.name for weighed, _ in live}
-    if not any(name in present for name in rule.softened_by):
+    if case.present.isdisjoint(rule.softened_by):
         return False
+    policy = case.policy
     return not any(
         other.group in policy.agreeing_groups and other.weight >= policy.agrees_at for _, other in live
     )
 
 
-def _deferred(live: list[_Judged], outcome: _Outcome, policy: Policy, *, at_door: bool) -> _Outcome:
+def _deferred(live: list[_Live], outcome: _Outcome, case: _Case) -> _Outcome:
     """DEFER when what could not be asked would make the action stronger."""
-    if outcome.action in (Action.REFUSE, Action.DEFER):
+    if outcome.action in (_REFUSE, _DEFER):
         return outcome
-    asked_in_vain = sorted((one for one in live if one[1].missing), key=lambda one: one[0].finding.key)
-    deciding: Weighed | None = None
+    asked_in_vain = sorted((one for one in live if one[1].missing), key=lambda one: one[0].key)
+    deciding: Finding | None = None
     together = list(live)
-    for weighed, rule in asked_in_vain:
+    for finding, rule in asked_in_vain:
         worst, addition = outcome, None
         for name in rule.missing:
-            supposed = _supposed(name, live, policy)
-            if supposed is None or (at_door and not supposed[1].at_door):
+            supposed = _supposed(name, case)
+            if supposed is None:
                 continue
-            result = _outcome([*live, supposed], policy, at_door=at_door)
+            result = _outcome([*live, supposed], case)
             if addition is None or _harsher(result, worst):
                 worst, addition = result, supposed
         if addition is not None:
             together.append(addition)
-            deciding = deciding or (weighed if _changes(worst, outcome) else None)
-    if deciding is None and _changes(_outcome(together, policy, at_door=at_door), outcome):
+            deciding = deciding or (finding if _changes(worst, outcome) else None)
+    if deciding is None and _changes(_outcome(together, case), outcome):
         deciding = asked_in_vain[0][0]
-    return outcome if deciding is None else _Outcome(Action.DEFER, outcome.score, deciding)
+    return outcome if deciding is None else _Outcome(_DEFER, outcome.score, deciding)
 
 
-def _supposed(name: str, live: Sequence[_Judged], policy: Policy) -> _Judged | None:
-    """A fact that might have been found, unless it would have been excused or is only observed."""
-    rule = policy.rules.get(name, UNDECLARED)
-    if rule.mode is not Mode.ENFORCE:
+def _supposed(name: str, case: _Case) -> _Live | None:
+    """A fact that might have been found; None where it would not count."""
+    rule = case.policy.rules.get(name, UNDECLARED)
+    if rule.mode is not _ENFORCE or not case.present.isdisjoint(rule.excused_by):
         return None
-    if rule.excused_by and any(weighed.finding.name in rule.excused_by for weighed, _ in live):
+    if case.at_door and not rule.at_door:
         return None
-    return Weighed(Finding(name, ""), rule.weight, rule.mode), rule
+    return Finding(name, ""), rule
 
 
 def _harsher(one: _Outcome, other: _Outcome) -> bool:
@@ -275,45 +316,41 @@ def _severity(outcome: _Outcome) -> float:
     return SEVERITY.get(outcome.action, 2.5)  # waiting outranks all but a refusal
 
 
-def _explain(live: list[_Judged], shown: list[_Judged], outcome: _Outcome, policy: Policy) -> tuple[str, str]:
+def _explain(
+    shown: Sequence[Weighed], live: Sequence[_Live], outcome: _Outcome, case: _Case
+) -> tuple[str, str]:
     """The deciding rule's name, and one sentence."""
-    by = outcome.by
-    if by is not None:
-        reason = by.finding.text
+    policy, action = case.policy, outcome.action
+    if outcome.by is not None:
+        reason = outcome.by.text
         if outcome.softened:
-            signs = policy.rule_of(by.finding).softened_by
-            sign = next(one.finding.text for one, _ in live if one.finding.name in signs)
-            reason = f"{reason}; {outcome.action} rather than refuse, because {_inner(sign)}"
-        return by.finding.name, reason
-    if outcome.action is not Action.DELIVER:
-        limit = {
-            Action.JUNK: policy.junk_at,
-            Action.QUARANTINE: policy.quarantine_at,
-            Action.REFUSE: policy.refuse_at,
-        }[outcome.action]
-        return (
-            f"score.{outcome.action}",
-            f"score {outcome.score:.1f} reaches {limit:g} for {outcome.action}: {_top(live)}",
-        )
-    if any(weighed.excused_by == policy.allowed_by for weighed, _ in shown):
-        allowing = next((one for one, _ in shown if one.finding.name == policy.allowed_by), None)
-        return policy.allowed_by, allowing.finding.text if allowing else "the sender is allowed"
-    top = _top(live)
+            signs = policy.rule_of(outcome.by).softened_by
+            sign = min(one.finding.text for one in shown if one.finding.name in signs)
+            reason = f"{_inner(reason)}; {action} rather than refuse, because {_inner(sign)}"
+        return outcome.by.name, reason
+    score, top = outcome.score, _top(live)
+    if action is not _DELIVER:
+        limit = {_JUNK: policy.junk_at, _QUARANTINE: policy.quarantine_at}.get(action, policy.refuse_at)
+        return f"score.{action}", f"score {score:.1f} reaches {limit:g} for {action}: {top}"
+    if policy.allowed_by in case.present:
+        said = [
+            one.finding.text
+            for one in shown
+            if one.finding.name == policy.allowed_by and one.mode is _ENFORCE
+        ]
+        if any(one.excused_by == policy.allowed_by for one in shown):
+            return policy.allowed_by, min(said)
     if not top:
         return "default.deliver", "nothing spoke against it"
-    return "default.deliver", f"score {outcome.score:.1f} stays below {policy.junk_at:g} for junk: {top}"
+    return "default.deliver", f"score {score:.1f} stays below {policy.junk_at:g} for junk: {top}"
 
 
-def _top(live: Sequence[_Judged]) -> str:
+def _top(live: Sequence[_Live]) -> str:
     """The facts that weigh most against the message, in words, at most three."""
-    against = sorted(
-        (
-            (-rule.weight, weighed.finding.key, weighed.finding.text)
-            for weighed, rule in live
-            if rule.weight > 0
-        )
-    )
-    return "; ".join(f"{_inner(text)} (+{-weight:.1f})" for weight, _, text in against[:3])
+    against = [(-rule.weight, finding.key, finding.text) for finding, rule in live if rule.weight > 0]
+    if len(against) > 1:
+        against.sort()
+    return "; ".join([f"{_inner(text)} (+{-weight:.1f})" for weight, _, text in against[:3]])
 
 
 def _inner(sentence: str) -> str:

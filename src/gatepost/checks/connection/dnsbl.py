@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from gatepost.checks.check import Check, Emits
 from gatepost.checks.connection.listhealth import HEALTH_KEY, out_of_service, state_key
 from gatepost.checks.connection.lists import Identity, Kind, ListSettings, is_error, list_key, meaning
+from gatepost.checks.connection.network import is_public
 from gatepost.dns.answer import Status
 from gatepost.dns.names import normal, ptr_name, reversed_name, valid_query_name
 from gatepost.mail.client import Attempt
@@ -58,7 +59,7 @@ class DnsblSettings:
 async def listed(attempt: Attempt, tools: Tools, settings: DnsblSettings) -> Sequence[Finding]:
     """What the lists say. Nobody is asked about those who signed in, or about private addresses."""
     client = attempt.client
-    if client.user is not None or client.ip is None or not _may_be_listed(attempt):
+    if client.user is not None or client.ip is None or not is_public(client.ip):
         return ()
     out = out_of_service(await tools.memory.get(HEALTH_KEY))
     found: list[Finding] = []
@@ -92,18 +93,6 @@ async def _together(asked: Mapping[str, Coroutine[None, None, list[Finding]]]) -
     finally:
         for task in tasks.values():
             task.cancel()
-
-
-def _may_be_listed(attempt: Attempt) -> bool:
-    ip = attempt.client.ip
-    return ip is not None and not (
-        ip.is_loopback or ip.is_link_local or (ip.is_private and not _documentation(ip))
-    )
-
-
-def _documentation(ip: object) -> bool:
-    """RFC 5737 and RFC 3849 addresses: nobody sends from them but examples, which should work."""
-    return str(ip).startswith(("192.0.2.", "198.51.100.", "203.0.113.", "2001:db8:"))
 
 
 async def _subject(attempt: Attempt, identity: Identity, tools: Tools) -> str | None:
@@ -166,6 +155,17 @@ def _weights(settings: DnsblSettings) -> Mapping[str, tuple[float, Mode]]:
     return weights
 
 
+def _problems(settings: DnsblSettings) -> list[str]:
+    said, seen = [], set()
+    for one in settings.lists:
+        if not one.zone or not valid_query_name(one.zone):
+            said.append(f"{one.zone!r} is no zone that could be asked")
+        if one.source in seen:
+            said.append(f"two lists are called {one.source}; give one a name")
+        seen.add(one.source)
+    return said
+
+
 DNSBL = Check(
     name="dnsbl",
     subject=Attempt,
@@ -173,6 +173,7 @@ DNSBL = Check(
     run=listed,
     emits=(LISTED, WELCOME, ERROR, SILENT, OUT, ASKED),
     timeout_s=5.0,
+    problems=_problems,
     idle=lambda settings: not settings.lists,
     needs_dns=True,
     weights_of=_weights,

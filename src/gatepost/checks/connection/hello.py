@@ -39,13 +39,13 @@ LITERAL = Emits(
 NOT_QUALIFIED = Emits(
     name="hello.not_qualified",
     about="The client introduces itself with a name that is no full domain name.",
-    weight=1.2,
+    weight=1.0,
     group="connection",
 )
 UNKNOWN = Emits(
     name="hello.unknown",
     about="The name the client introduces itself with does not exist.",
-    weight=0.8,
+    weight=0.5,
     group="connection",
 )
 _NAME = re.compile(

@@ -7,6 +7,10 @@ from ipaddress import ip_network
 
 from gatepost.mail.client import Client, IpAddress
 
+_DOCUMENTATION = tuple(
+    ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+)
+
 UNKNOWN_WINDOW_S = 600.0
 """How long a client's unknown recipients are counted together."""
 
@@ -28,3 +32,12 @@ def counted_as(client: Client) -> str | None:
 def unknown_key(who: str) -> str:
     """Where memory counts the unknown recipients a client asked for: `recipients` adds, `rates` reads."""
     return f"rates:unknown:{who}"
+
+
+@lru_cache(maxsize=4096)
+def is_public(ip: IpAddress) -> bool:
+    """May the world's lists and reverse names know this address? Not those of private networks (RFC 1918).
+
+    Documentation addresses count as public (RFC 5737, RFC 3849): only examples use them, and should work.
+    """
+    return ip.is_global or any(ip.version == network.version and ip in network for network in _DOCUMENTATION)

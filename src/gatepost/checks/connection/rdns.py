@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gatepost.checks.check import Check, Emits
+from gatepost.checks.connection.network import is_public
 from gatepost.dns.answer import Status
 from gatepost.dns.names import ptr_name, valid_query_name
 from gatepost.mail.address import printable
@@ -16,7 +18,7 @@ from gatepost.tools import Tools, Unavailable
 
 CONFIRMED = Emits(name="rdns.confirmed", about="The client's address has a name that leads back to it.")
 MISSING = Emits(
-    name="rdns.missing", about="The client's address has no name.", weight=1.5, group="connection"
+    name="rdns.missing", about="The client's address has no name.", weight=1.2, group="connection"
 )
 UNCONFIRMED = Emits(
     name="rdns.unconfirmed",
@@ -48,32 +50,34 @@ class RdnsSettings:
 async def reverse_dns(attempt: Attempt, tools: Tools, settings: RdnsSettings) -> Sequence[Finding]:  # noqa: ARG001
     """The client's name, forward-confirmed."""
     client = attempt.client
-    if client.ip is None or client.user is not None or not client.ip.is_global:
+    if client.ip is None or client.user is not None or not is_public(client.ip):
         return ()
+    ip = str(client.ip)
     answer = await tools.resolver.lookup(ptr_name(client.ip), "PTR")
     if answer.status is Status.FAILED:
-        raise Unavailable(f"the name of {client.ip} could not be looked up ({answer.problem})")
+        raise Unavailable(f"the name of {ip} could not be looked up ({answer.problem})")
     names = [name for name in answer.records if valid_query_name(name)][:MOST_NAMES]
     if not names:
-        return (MISSING.found(f"{client.ip} has no name in the DNS", {"ip": str(client.ip)}),)
+        return (MISSING.found(f"{ip} has no name in the DNS", {"ip": ip}),)
     shown = printable(names[0])
     for name in names:
-        if await _leads_back(name, client.ip, tools):
-            evidence = {"ip": str(client.ip), "name": name}
+        if await _leads_back(name, ip, tools):
+            evidence = {"ip": ip, "name": name}
             if looks_generic(name, client.ip):
-                return (GENERIC.found(f"{client.ip} is {printable(name)}, a name out of a range", evidence),)
-            return (CONFIRMED.found(f"{client.ip} is {printable(name)}", evidence),)
-    text = f"{client.ip} calls itself {shown}, but that name does not lead back"
-    return (UNCONFIRMED.found(text, {"ip": str(client.ip), "name": names[0]}),)
+                return (GENERIC.found(f"{ip} is {printable(name)}, a name out of a range", evidence),)
+            return (CONFIRMED.found(f"{ip} is {printable(name)}", evidence),)
+    text = f"{ip} calls itself {shown}, but that name does not lead back"
+    return (UNCONFIRMED.found(text, {"ip": ip, "name": names[0]}),)
 
 
-async def _leads_back(name: str, ip: IpAddress, tools: Tools) -> bool:
-    answer = await tools.resolver.lookup(name, "A" if ip.version == 4 else "AAAA")
+async def _leads_back(name: str, ip: str, tools: Tools) -> bool:
+    answer = await tools.resolver.lookup(name, "AAAA" if ":" in ip else "A")
     if answer.status is Status.FAILED:
         raise Unavailable(f"{printable(name)} could not be looked up ({answer.problem})")
-    return str(ip) in answer.records
+    return ip in answer.records
 
 
+@lru_cache(maxsize=4096)
 def looks_generic(name: str, ip: IpAddress) -> bool:
     """Does the name hold the address, or a word for lines that change hands?"""
     first = name.lower()

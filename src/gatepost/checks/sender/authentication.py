@@ -30,21 +30,29 @@ SPF_EMITS = (
     Emits(
         name="spf.fail",
         about="The envelope sender's domain says that this client may not send for it.",
-        weight=2.0,
+        weight=1.5,
         group="sender",
         excused_by=_BY_SIGNATURE,
     ),
     Emits(
         name="spf.softfail",
         about="The envelope sender's domain doubts this client.",
-        weight=1.0,
+        weight=0.7,
         group="sender",
         excused_by=_BY_SIGNATURE,
     ),
     Emits(
-        name="spf.neutral", about="The envelope sender's domain says nothing about this client.", weight=0.2
+        name="spf.neutral",
+        about="The envelope sender's domain says nothing about this client.",
+        weight=0.2,
+        group="sender",
     ),
-    Emits(name="spf.none", about="The envelope sender's domain publishes no SPF record.", weight=0.4),
+    Emits(
+        name="spf.none",
+        about="The envelope sender's domain publishes no SPF record.",
+        weight=0.3,
+        group="sender",
+    ),
     Emits(name="spf.temperror", about="SPF could not be asked; matters only through DMARC."),
     Emits(
         name="spf.permerror",
@@ -56,7 +64,7 @@ SPF_EMITS = (
     Emits(
         name="spf.hello_fail",
         about="The domain of the HELO name says that this client may not use it.",
-        weight=1.5,
+        weight=1.0,
         group="sender",
         excused_by=("forwarder.trusted",),
     ),
@@ -68,7 +76,7 @@ DKIM_EMITS = (
     Emits(name="dkim.neutral", about="A signature could not be processed."),
     Emits(name="dkim.temperror", about="A signature's key could not be fetched; matters only through DMARC."),
     Emits(name="dkim.permerror", about="A signature is malformed or its key does not exist."),
-    Emits(name="dkim.none", about="Nobody signed the message.", weight=0.4),
+    Emits(name="dkim.none", about="Nobody signed the message.", weight=0.3, group="sender"),
     Emits(name="dkim.ignored", about="There were more signatures than are looked at.", weight=0.5),
 )
 ARC_EMITS = (
@@ -99,11 +107,13 @@ DMARC_EMITS = (
     Emits(
         name="dmarc.fail",
         about="The domain of From is not proved; its owner asks for nothing.",
-        weight=1.0,
+        weight=0.7,
         group="sender",
         excused_by=("forwarder.trusted",),
     ),
-    Emits(name="dmarc.none", about="The domain of From publishes no DMARC policy.", weight=0.4),
+    Emits(
+        name="dmarc.none", about="The domain of From publishes no DMARC policy.", weight=0.3, group="sender"
+    ),
     Emits(name="dmarc.no_author", about="There is not exactly one domain in From to judge.", weight=2.5),
     Emits(
         name="dmarc.temperror",
@@ -120,7 +130,12 @@ DMARC_EMITS = (
         reply="451 4.7.24",
     ),
     Emits(name="dmarc.temperror:none", about="DMARC could not be evaluated; the policy would be none."),
-    Emits(name="dmarc.permerror", about="The DMARC record of From's domain cannot be used.", weight=0.4),
+    Emits(
+        name="dmarc.permerror",
+        about="The DMARC record of From's domain cannot be used.",
+        weight=0.4,
+        group="sender",
+    ),
 )
 FORWARDER_EMITS = (
     Emits(
@@ -368,6 +383,16 @@ def _signs(mail: Mail, settings: ForwarderSettings) -> list[str]:
     return signs
 
 
+def _unreadable_networks(settings: ForwarderSettings) -> list[str]:
+    said = []
+    for text in settings.known:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            said.append(f"{text!r} in known is neither an address nor a network")
+    return said
+
+
 @lru_cache(maxsize=64)
 def _networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(text, strict=False) for text in texts)
@@ -398,6 +423,7 @@ FORWARDER = Check(
     settings=ForwarderSettings,
     run=forwarder,
     emits=FORWARDER_EMITS,
+    problems=_unreadable_networks,
     asks=False,
     needs_dns=True,
 )

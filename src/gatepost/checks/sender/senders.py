@@ -28,6 +28,7 @@ BLOCKED = Emits(
     name="senders.blocked",
     about="The operator does not want this sender's mail.",
     weight=4.0,
+    group="blocked",
     action=Action.QUARANTINE,
 )
 
@@ -86,8 +87,8 @@ async def senders(mail: Mail, tools: Tools, settings: SendersSettings) -> Sequen
     if domain is None or not shown or any(address.domain != domain for address in shown):
         return found
     for entry in settings.allow:
-        if all(_matches(entry, address) for address in shown):
-            if entry.expires and _holds(entry, tools.now):
+        if entry.expires and all(_matches(entry, address) for address in shown):
+            if _holds(entry, tools.now):
                 return [
                     *found,
                     ALLOWED.found(f"{entry.sender} is proved and allowed{_because(entry)}", _evidence(entry)),
@@ -133,5 +134,6 @@ SENDERS = Check(
     run=senders,
     emits=(ALLOWED, EXPIRED, BLOCKED),
     asks=False,
+    problems=problems,
     idle=lambda settings: not settings.allow and not settings.block,
 )

@@ -1,0 +1,69 @@
+"""Whom we take mail for."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from drive import drive
+from gatepost.checks.connection.rates import RATES, RatesSettings
+from gatepost.checks.connection.recipients import RECIPIENTS, RecipientsSettings
+from gatepost.checks.registry import configure
+from gatepost.checks.run import Configured, run
+from gatepost.mail.finding import Mode
+from gatepost.mail.verdict import Action
+from gatepost.policy import PolicySettings, assemble, decide_at_door
+from gatepost.tools import Standing
+from judging import World, attempt, names
+
+
+@pytest.mark.parametrize(
+    ("standing", "name", "action", "codes"),
+    [
+        (Standing.NOT_OURS, "recipients.not_ours", Action.REFUSE, (550, "5.7.1")),
+        (Standing.UNKNOWN, "recipients.unknown", Action.REFUSE, (550, "5.1.1")),
+        (Standing.UNSURE, "recipients.unsure", Action.DEFER, (450, "4.1.1")),
+    ],
+)
+@pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.OBSERVE])
+def test_what_is_said_holds_in_an_observing_gate_too(
+    standing: Standing, name: str, action: Action, codes: tuple[int, str], mode: Mode
+) -> None:
+    world = World(standings={"ben@example.net": standing})
+    found = drive(RECIPIENTS.run(attempt(), world, RecipientsSettings()))
+    assert names(found) == [name]
+    policy = assemble(PolicySettings(), configure({}), mode=mode).default
+    verdict = decide_at_door(found, policy)
+    assert (verdict.action, verdict.rule) == (action, name)
+    assert policy.reply_codes(verdict) == codes
+
+
+def test_known_recipients_and_relaying_by_who_signed_in() -> None:
+    assert drive(RECIPIENTS.run(attempt(), World(), RecipientsSettings())) == ()
+    world = World(standings={"ben@example.net": Standing.NOT_OURS})
+    assert drive(RECIPIENTS.run(attempt(user="carla"), world, RecipientsSettings())) == ()
+
+
+def test_a_directory_that_is_away_defers_whatever_the_gates_mode() -> None:
+    class Away(World):
+        async def find(self, address):
+            raise ZeroDivisionError
+
+    check = Configured(RECIPIENTS, RecipientsSettings())
+    found = asyncio.run(run([check], attempt(), Away(), deadline_s=1.0, on_bug=lambda *_: None))
+    for mode in (Mode.ENFORCE, Mode.OBSERVE):
+        policy = assemble(PolicySettings(), configure({}), mode=mode).default
+        assert decide_at_door(found, policy).action is Action.DEFER
+
+
+def test_a_client_that_guesses_recipients_is_put_off_for_ten_minutes() -> None:
+    world = World(standings={f"u{n}@example.net": Standing.UNKNOWN for n in range(3)})
+    settings = RatesSettings(unknown_recipients=3)
+    for n in range(3):
+        assert drive(RATES.run(attempt(), world, settings)) == ()
+        drive(RECIPIENTS.run(attempt(recipient=f"u{n}@example.net"), world, RecipientsSettings()))
+    assert names(drive(RATES.run(attempt(), world, settings))) == ["rates.exceeded"]
+    assert drive(RATES.run(attempt("198.51.100.8"), world, settings)) == ()
+    world.now += 601
+    assert drive(RATES.run(attempt(), world, settings)) == ()
