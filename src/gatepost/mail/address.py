@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 import idna
@@ -75,6 +76,12 @@ def parse_address(text: str, *, smtputf8: bool = False) -> Address | None:
 
     Code points beyond ASCII count only with `smtputf8` (RFC 6531 §3.3); U-labels become A-labels.
     """
+    return _parsed(text, smtputf8)
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str, smtputf8: bool) -> Address | None:
+    # Remembered, because mail comes from and goes to the same people all the time.
     plain = _PLAIN.fullmatch(text)
     if plain:
         local, domain = plain.groups()

@@ -11,7 +11,7 @@ from gatepost.smtp.session import Session, State
 
 def on_auth(session: Session, argument: str) -> Event | None:
     """AUTH mechanism [initial-response]: refused, or a challenge, or already credentials to verify."""
-    session.idle += 1
+    session.idled()
     offers = session.offers
     if not session.ways.authenticates or not offers.auth:
         return session.violate(say.NOT_IMPLEMENTED, "not-implemented")

@@ -27,7 +27,7 @@ def read_command(session: Session) -> Event | None:
     if octets[0] in _TLS_RECORD:
         return session.violate(say.NOT_SMTP, "tls-in-the-clear")
     limits = session.limits
-    long_lines = session.ways.authenticates and bool(session.offers.auth)
+    long_lines = session.ways.authenticates and session.offers.auth
     line = session.line(limits.auth_line_octets if long_lines else limits.command_line_octets)
     if not isinstance(line, str):
         return line
@@ -36,12 +36,13 @@ def read_command(session: Session) -> Event | None:
     argument = argument.strip(" \t")
     if len(line) > limits.command_line_octets and verb != "AUTH":
         return session.violate(say.LINE_TOO_LONG, "line-too-long")
-    other = foreign(verb)
-    if other is not None:
-        return session.violate(say.NOT_SMTP, other)
+    command = _COMMANDS.get(verb)
+    if command is None:
+        other = foreign(verb)
+        if other is not None:
+            return session.violate(say.NOT_SMTP, other)
     if session.state is State.TURNED_AWAY and verb != "QUIT":
         return session.violate(say.GREETED_WITH_REFUSAL, "bad-sequence")
-    command = _COMMANDS.get(verb)
     if command is None or (verb in HELLO and verb not in session.ways.hello):
         return session.violate(say.UNKNOWN_COMMAND, "unknown-command")
     if verb in PLACED and verb not in TRANSITIONS[session.state] and verb not in _PLACED_BY_THEMSELVES:
@@ -58,7 +59,7 @@ def _on_helo(session: Session, argument: str) -> Event | None:
 
 
 def _hello(session: Session, argument: str, *, extended: bool) -> Event:
-    session.idle += 1
+    session.idled()
     name = parse_hello(argument)
     if name is None:
         return session.violate(say.BAD_HELLO, "bad-argument")
@@ -84,6 +85,7 @@ def _on_rcpt(session: Session, argument: str) -> Event | None:
     transaction = session.transaction
     if len(transaction.recipients) >= session.limits.recipients:
         session.refusals += 1
+        session.counted = True
         return session.violate(say.TOO_MANY_RECIPIENTS, "too-many-recipients", counts=False)
     recipient = parse_rcpt(argument, smtputf8=transaction.smtputf8)
     if isinstance(recipient, Reply):
@@ -129,7 +131,7 @@ def _on_bdat(session: Session, argument: str) -> Event | None:
 
 
 def _on_rset(session: Session, argument: str) -> Event | None:
-    session.idle += 1
+    session.idled()
     if argument:
         return session.violate(say.NO_ARGUMENT, "bad-argument")
     session.transaction = Transaction()
@@ -157,7 +159,7 @@ def _on_vrfy(session: Session, argument: str) -> Event | None:
 
 
 def _idle(session: Session, reply: Reply) -> None:
-    session.idle += 1
+    session.idled()
     session.say(reply)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Dialect(StrEnum):
@@ -66,8 +67,9 @@ class Offers:
 XCLIENT_ATTRIBUTES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
 
 
-def keywords(offers: Offers, *, tls: bool, auth: bool, max_octets: int) -> list[str]:
-    """The lines of an EHLO reply behind the greeting, RFC 5321 §4.1.1.1; `auth`: AUTH may be used now."""
+@lru_cache(maxsize=64)
+def keywords(offers: Offers, *, tls: bool, auth: bool, max_octets: int) -> bytes:
+    """The reply lines to EHLO behind the greeting, RFC 5321 §4.1.1.1; `auth`: AUTH may be used now."""
     lines = [
         "PIPELINING",
         f"SIZE {max_octets}",
@@ -87,4 +89,4 @@ def keywords(offers: Offers, *, tls: bool, auth: bool, max_octets: int) -> list[
         lines.append("REQUIRETLS")
     if offers.xclient:
         lines.append("XCLIENT " + " ".join(XCLIENT_ATTRIBUTES))
-    return lines
+    return "".join([f"250-{line}\r\n" for line in lines[:-1]] + [f"250 {lines[-1]}\r\n"]).encode("ascii")

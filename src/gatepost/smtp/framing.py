@@ -119,10 +119,10 @@ class Incoming:
         self._scanned = 0
         return line
 
-    def take(self, count: int) -> bytes:
-        """Up to `count` octets, as a chunk holds them (RFC 3030 §2)."""
+    def take(self, count: int, keep: int | None = None) -> bytes:
+        """Up to `count` octets, as a chunk holds them (RFC 3030 §2); only the first `keep` of them come back."""
         with memoryview(self.octets) as view:
-            taken = bytes(view[:count])
+            taken = bytes(view[: count if keep is None else keep])
         del self.octets[:count]
         self._scanned = 0
         return taken
@@ -163,6 +163,8 @@ class DataReader:
 
     def read(self, incoming: Incoming) -> Content | None:
         """The content once its end has come, else None."""
+        if not incoming.octets:
+            return None
         if not self._dropped and incoming.octets.startswith(END_OF_DATA[2:]):
             incoming.take(3)
             return Content(b"", 0, None)
@@ -171,8 +173,7 @@ class DataReader:
             if len(incoming) > (_DROP_AT_OCTETS if self._dropped else self._limit + len(END_OF_DATA)):
                 self._drop(incoming)
             return None
-        body = incoming.take(end + 2)
-        incoming.take(3)
+        body = incoming.take(end + len(END_OF_DATA), end + 2)
         size = self._dropped + len(body)
         fault = _worse(self._fault, fault_in(body))
         return Content(b"" if size > self._limit else body, size, fault)

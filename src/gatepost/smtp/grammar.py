@@ -7,6 +7,7 @@ RFC 8689 (REQUIRETLS), and Postfix's XCLIENT. Leaves out whether a command may b
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gatepost.mail.address import Address, normal_domain, parse_address
 from gatepost.mail.client import Recipient
@@ -16,7 +17,7 @@ from gatepost.smtp.reply import BAD_ARGUMENT, Reply
 
 # Path = "<" [ A-d-l ":" ] Mailbox ">"; the mailbox itself is read by mail.address   RFC 5321 §4.1.2
 # Blanks behind the colon are no part of the grammar, but of much mail (RFC 5321 §3.3 speaks of them).
-_PATH = r' *<((?:"(?:[^"\\]|\\.)*"|[^">])*)>(?: +(.*))?'
+_PATH = r' *<([^">]*(?:"(?:[^"\\]|\\.)*"[^">]*)*)>(?: +(.*))?'
 _MAIL = re.compile(r"FROM:" + _PATH, re.IGNORECASE)
 _RCPT = re.compile(r"TO:" + _PATH, re.IGNORECASE)
 # A-d-l = At-domain *( "," At-domain ); "MUST BE accepted, SHOULD NOT be generated, and SHOULD be ignored"
@@ -91,6 +92,12 @@ def parse_mail(argument: str, *, binarymime: bool, requiretls: bool) -> MailFrom
 
 def parse_rcpt(argument: str, *, smtputf8: bool) -> RcptTo | Reply:
     """The argument of RCPT (RFC 5321 §4.1.1.3), or the refusal of it; `smtputf8`: as MAIL declared."""
+    return _rcpt(argument, smtputf8)
+
+
+@lru_cache(maxsize=1024)
+def _rcpt(argument: str, smtputf8: bool) -> RcptTo | Reply:
+    # Remembered, because mail is for the same people all the time.
     match = _RCPT.fullmatch(argument)
     if not match:
         return RCPT_SYNTAX
@@ -170,9 +177,12 @@ def _parameters(trailer: str) -> dict[str, str | None] | Reply:
         return BAD_PARAMETER
     for word in words:
         match = _PARAMETER.fullmatch(word)
-        if not match or match[1].upper() in parameters:
+        if not match:
             return BAD_PARAMETER
-        parameters[match[1].upper()] = match[2]
+        keyword, value = match.groups()
+        parameters[keyword.upper()] = value
+    if len(parameters) != len(words):
+        return BAD_PARAMETER
     return parameters
 
 

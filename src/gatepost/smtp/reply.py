@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 LINE_MAX_OCTETS = 512
 """A reply line with its code and CRLF (RFC 5321 §4.5.3.1.5)."""
@@ -59,6 +60,12 @@ class Reply:
         octets = [f"{self.code}-{prefix}".encode() + line + b"\r\n" for line in lines]
         octets[-1] = f"{self.code} {prefix}".encode() + lines[-1] + b"\r\n"
         return b"".join(octets)
+
+
+@lru_cache(maxsize=512)
+def rendered(reply: Reply, smtputf8: bool) -> bytes:
+    """`render`, remembered: most replies are always the same."""
+    return reply.render(smtputf8=smtputf8)
 
 
 def _safe(line: str, *, smtputf8: bool) -> bytes:

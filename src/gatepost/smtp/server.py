@@ -189,7 +189,11 @@ class SmtpServer:
             return NEED_DATA
         if state is State.HANDSHAKE:
             return session.violate(say.TLS_INJECTION, "starttls-injection") if session.incoming else NEED_DATA
-        return session.enough() or read_command(session)
+        if session.counted:
+            enough = session.enough()
+            if enough is not None:
+                return enough
+        return read_command(session)
 
     def reply(self, reply: Reply) -> None:
         """Answer the event that asks. For LMTP's BodyEnd the same reply goes out for every recipient."""
@@ -207,13 +211,15 @@ class SmtpServer:
         session.state = session.leads_to
         match question:
             case Hello():
-                session.transaction = Transaction()
+                if session.transaction.mail is not None:
+                    session.transaction = Transaction()
                 if question.extended:
                     self._say_keywords(reply)
                     return
                 reply = Reply(250, "", reply.text)
             case MailFrom():
                 session.transaction.mail = question
+                session.transaction.smtputf8 = question.smtputf8
             case RcptTo():
                 session.transaction.recipients.append(question.recipient)
             case BodyStart():
@@ -255,6 +261,7 @@ class SmtpServer:
         """A negative answer: the state stays, but for what has come to its end anyway."""
         session = self._session
         session.refusals += 1
+        session.counted = True
         match question:
             case RcptTo():
                 session.transaction.refused_recipient = True
@@ -278,11 +285,13 @@ class SmtpServer:
         """The answer to EHLO: our greeting, then what is on offer (RFC 5321 §4.1.1.1)."""
         session = self._session
         greeting = Reply(250, "", reply.text.partition("\n")[0][:255]).render()
-        *lines, last = keywords(
-            session.offers,
-            tls=session.tls,
-            auth=session.may_authenticate(),
-            max_octets=session.limits.message_octets,
+        session.outgoing += (
+            b"250-",
+            greeting[4:],
+            keywords(
+                session.offers,
+                tls=session.tls,
+                auth=session.may_authenticate(),
+                max_octets=session.limits.message_octets,
+            ),
         )
-        text = "".join([f"250-{line}\r\n" for line in lines]) + f"250 {last}\r\n"
-        session.outgoing.append(b"250-" + greeting[4:] + text.encode("ascii"))

@@ -6,19 +6,19 @@ driver sees of it.
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import StrEnum, auto
 
 from gatepost.smtp import reply as say
 from gatepost.smtp.dialect import WAYS, Dialect, Offers
 from gatepost.smtp.events import NEED_DATA, Event, Violation
 from gatepost.smtp.framing import Fault, Incoming
 from gatepost.smtp.limits import SmtpLimits
-from gatepost.smtp.reply import Reply
+from gatepost.smtp.reply import Reply, rendered
 from gatepost.smtp.sasl import Exchange
 from gatepost.smtp.transaction import Transaction
 
 
-class State(Enum):
+class State(StrEnum):
     """Where the session is."""
 
     SILENT = auto()
@@ -82,13 +82,15 @@ class Session:
         self.eof = False
         self.lines = self.received = 0
         self.errors = self.refusals = self.auth_failures = self.idle = self.messages = 0
+        self.counted = False
+        """A counter has grown since `enough` looked."""
         self.exchange: Exchange | None = None
         self.held: Reply | None = None
         self.transaction = Transaction()
 
     def say(self, reply: Reply) -> None:
         """Queue a reply; one that closes closes."""
-        self.outgoing.append(reply.render(smtputf8=self.transaction.smtputf8))
+        self.outgoing.append(rendered(reply, self.transaction.smtputf8))
         if reply.close:
             self.close()
 
@@ -98,7 +100,8 @@ class Session:
         self.question = None
         self.exchange = None
         self.incoming.clear()
-        self.transaction = Transaction()
+        if self.transaction.mail is not None or self.transaction.chunk is not None:
+            self.transaction = Transaction()
 
     def ask(self, event: Event, verb: str = "") -> Event:
         """An event that the driver must answer; `verb` says where a positive answer leads, by the table or to READY."""
@@ -108,7 +111,9 @@ class Session:
 
     def violate(self, reply: Reply, what: str, *, counts: bool = True) -> Violation:
         """The peer broke a rule: queue the reply, and count."""
-        self.errors += counts
+        if counts:
+            self.errors += 1
+            self.counted = True
         self.say(reply)
         return Violation(reply, what)
 
@@ -123,8 +128,14 @@ class Session:
         offers = self.offers
         return self.ways.authenticates and bool(offers.auth) and (self.tls or offers.auth_without_tls)
 
+    def idled(self) -> None:
+        """A command that brings no mail nearer."""
+        self.idle += 1
+        self.counted = True
+
     def enough(self) -> Violation | None:
         """What the peer did too often, if anything."""
+        self.counted = False
         limits = self.limits
         if self.errors > limits.errors:
             return self.violate(say.TOO_MANY_ERRORS, "too-many-errors")

@@ -29,10 +29,12 @@ class Chunk:
 class Transaction:
     """What is known of the mail between MAIL and the end of its data."""
 
-    __slots__ = ("body", "chunk", "mail", "reader", "recipients", "refused_recipient")
+    __slots__ = ("body", "chunk", "mail", "reader", "recipients", "refused_recipient", "smtputf8")
 
     def __init__(self) -> None:
         self.mail: MailFrom | None = None
+        self.smtputf8 = False
+        """SMTPUTF8 was declared."""
         self.recipients: list[Recipient] = []
         self.refused_recipient = False
         """Some RCPT was turned down: with no other accepted, DATA says so."""
@@ -60,11 +62,6 @@ class Transaction:
     def binary(self) -> bool:
         """BODY=BINARYMIME: octets are not lines."""
         return self.mail is not None and self.mail.body == "BINARYMIME"
-
-    @property
-    def smtputf8(self) -> bool:
-        """SMTPUTF8 was declared."""
-        return self.mail is not None and self.mail.smtputf8
 
     def judge(
         self, octets: bytes, fault: Fault | None, limits: SmtpLimits, *, allow_bare_lf: bool
