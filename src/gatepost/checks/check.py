@@ -64,7 +64,7 @@ Run = Callable[[Any, Tools, Any], Awaitable[Sequence[Finding]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One check; see `docs/contributing` "add a check in one file"."""
+    """One check; `docs/adding-a-check.md` shows how to write one."""
 
     name: str
     subject: type[Attempt] | type[Mail]

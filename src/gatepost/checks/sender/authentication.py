@@ -223,7 +223,7 @@ def _spf_text(result: SpfResult) -> str:
         "fail": f"{domain} does not allow this client to send its mail{why}",
         "softfail": f"{domain} doubts that this client may send its mail{why}",
         "neutral": f"{domain} does not say whether this client may send its mail{why}",
-        "none": f"{domain} publishes no SPF record{problem}",
+        "none": f"{domain} publishes no SPF record",
         "temperror": f"SPF of {domain} could not be asked{problem}",
     }.get(result.result, f"SPF of {domain} cannot be evaluated{problem}")
 
