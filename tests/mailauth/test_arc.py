@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drive import drive
 from gatepost.dns.answer import Security
@@ -181,3 +183,25 @@ def test_the_body_is_hashed_once_for_dkim_and_arc(monkeypatch: pytest.MonkeyPatc
 def test_nobody_seals_while_a_key_cannot_be_fetched() -> None:
     unsure = ArcResult(result="temperror")
     assert forward(ONCE, "two.example", chain=unsure) == ONCE
+
+
+WORDS = b"i=1 i=2 ; = a=rsa-sha256 b=QQ== bh=QQ== d=one.example s=s h=from cv=none cv=pass c=relaxed/relaxed l=1 :"
+GARBAGE = st.lists(st.sampled_from([*WORDS.split(), b" ", b"\xff", b"\0", b"\r\n\t"]), max_size=20).map(
+    b"".join
+)
+NAMES = st.sampled_from([b"ARC-Seal", b"ARC-Message-Signature", b"ARC-Authentication-Results"])
+
+
+@given(st.lists(st.tuples(NAMES, GARBAGE), min_size=1, max_size=4))
+def test_no_arc_field_raises_or_passes(fields: list[tuple[bytes, bytes]]) -> None:
+    octets = b"".join(b"%b: %b\r\n" % each for each in fields) + MAIL
+    result = validate(octets)
+    assert result.result == "fail"
+    assert (result.reason or "").isprintable()
+    forward(octets, "two.example")
+
+
+@given(st.tuples(GARBAGE, GARBAGE, GARBAGE))
+def test_no_complete_set_of_garbage_raises_or_passes(values: tuple[bytes, bytes, bytes]) -> None:
+    start = b"ARC-Seal: i=1; cv=none; %b\r\nARC-Message-Signature: i=1; %b\r\nARC-Authentication-Results: i=1; %b\r\n"
+    assert validate(start % values + MAIL).result == "fail"
