@@ -176,22 +176,13 @@ def evaluate(
     A name that `organizational` does not hold aligns only with itself; None in it means that a
     lookup failed, so that nothing can be said.
     """
-    record = discovery.record
-    result = DmarcResult(author_domain=discovery.domain, security=discovery.security)
     if discovery.failure is not None:
-        return replace(result, result="temperror", reason=discovery.failure)
+        return undecided(discovery, "temperror", discovery.failure)
+    record = discovery.record
     if record is None:
-        return replace(result, reason=f"{discovery.domain} publishes no DMARC policy")
-    result = replace(result, policy_domain=discovery.policy_domain, record=record.text)
+        return undecided(discovery, "none", f"{discovery.domain} publishes no DMARC policy")
     if not record.usable:
-        return replace(result, reason="the policy record holds no valid policy")
-    published = record.policy_for(below=discovery.policy_domain != discovery.domain, exists=discovery.exists)
-    result = replace(
-        result,
-        published_policy=published,
-        policy=softened(published) if record.testing else published,
-        testing=record.testing,
-    )
+        return undecided(discovery, "none", "the policy record holds no valid policy")
     identities: list[tuple[str, SpfResult | DkimResult, bool]] = [
         ("dkim", each, record.strict_dkim) for each in dkim
     ]
@@ -199,21 +190,44 @@ def evaluate(
     aligned: list[str] = []
     unsure: str | None = None
     for method, identity, strict in identities:
-        name = identity.domain
         if not counts(identity):
             continue
+        name = identity.domain
         same = is_aligned(name, discovery.domain, strict=strict, organizational=organizational)
         if same is None:
             unsure = f"the organizational domains of {discovery.domain} and {name} could not be compared"
-        elif same and identity.result == "pass":
-            aligned.append(method)
-        elif same:
+        elif same and identity.result != "pass":
             unsure = f"{method} for {name} gave a temporary error"
-    if aligned:
-        return replace(result, result="pass", aligned_by=tuple(dict.fromkeys(aligned)))
+        elif same and method not in aligned:
+            aligned.append(method)
+    result, reason = "fail", "nothing that passed is aligned with the author domain"
     if unsure is not None:
-        return replace(result, result="temperror", reason=f"undecided because {unsure}")
-    return replace(result, result="fail", reason="nothing that passed is aligned with the author domain")
+        result, reason = "temperror", f"undecided because {unsure}"
+    published = record.policy_for(below=discovery.policy_domain != discovery.domain, exists=discovery.exists)
+    return DmarcResult(
+        result="pass" if aligned else result,
+        author_domain=discovery.domain,
+        policy_domain=discovery.policy_domain,
+        policy=softened(published) if record.testing else published,
+        published_policy=published,
+        aligned_by=tuple(aligned),
+        testing=record.testing,
+        record=record.text,
+        reason=None if aligned else reason,
+        security=discovery.security,
+    )
+
+
+def undecided(discovery: Discovery, result: str, reason: str) -> DmarcResult:
+    """A result without a policy."""
+    return DmarcResult(
+        result=result,
+        author_domain=discovery.domain,
+        policy_domain=discovery.policy_domain,
+        record=discovery.record.text if discovery.record is not None else None,
+        reason=reason,
+        security=discovery.security,
+    )
 
 
 def counts(identity: SpfResult | DkimResult) -> bool:

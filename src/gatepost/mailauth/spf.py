@@ -6,6 +6,7 @@ Awaits nothing but the resolver. The overall time limit is the caller's, who wra
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 from gatepost.dns.answer import Answer, Resolver, Security, Status
@@ -132,6 +133,7 @@ async def check_host(
     )
 
 
+@lru_cache(maxsize=4096)
 def checkable(domain: str) -> str | None:
     """The normal form of a domain with at least two labels (RFC 7208 §4.3), or None."""
     normal = normal_domain(domain)
@@ -178,6 +180,7 @@ class Check:
         "sender_domain",
         "sender_local",
         "terms",
+        "text",
         "version",
         "voids",
     )
@@ -191,6 +194,7 @@ class Check:
         self.ip = ip
         self.version = ip.version
         self.number = int(ip)
+        self.text = str(ip)
         local, _, domain = question.sender.rpartition("@")
         self.sender_local = local or "postmaster"
         self.sender_domain = domain or question.domain
@@ -212,11 +216,10 @@ class Check:
         if record is None:
             return Outcome("none", problem=f"{domain} publishes no SPF record")
         for directive in record.directives:
-            if directive.mask or directive.name in ("ip4", "ip6"):
+            if directive.version:
                 matched = (
-                    self.number & directive.mask == directive.network
-                    and (directive.name == "ip4") == (self.version == 4)
-                )  # fmt: skip
+                    directive.version == self.version and self.number & directive.mask == directive.network
+                )
             else:
                 matched = directive.name == "all" or await self.matches(directive, domain)
             if matched:
@@ -232,7 +235,8 @@ class Check:
 
     async def record(self, domain: str) -> Record | None:
         """The one record of `domain` (RFC 7208 §4.4, §4.5)."""
-        answer = await self.ask(domain, "TXT")
+        answer = await self.resolver.lookup(domain, "TXT")
+        self.security = min(self.security, answer.security)
         if answer.status is Status.FAILED:
             raise Undecided(
                 "temperror", f"the SPF record of {domain} could not be fetched ({answer.problem})"
@@ -250,7 +254,10 @@ class Check:
     async def matches(self, directive: Directive, domain: str) -> bool:
         """Does a mechanism that asks DNS match (RFC 7208 §5)?"""
         self.count_term(directive.written)
-        target = domain if directive.domain is None else await self.target(directive.domain, domain)
+        if directive.domain is None:
+            target = domain
+        else:
+            target = directive.fixed or await self.target(directive.domain, domain)
         if directive.name == "include":
             return await self.includes(target)
         if directive.name == "ptr":
@@ -296,6 +303,10 @@ class Check:
 
     def within(self, records: tuple[str, ...], directive: Directive) -> bool:
         """Is the client in the network of any of these addresses?"""
+        if self.text in records:
+            return True
+        if self.version == 4 and directive.prefix4 == 32:
+            return False
         shift = 32 - directive.prefix4 if self.version == 4 else 128 - directive.prefix6
         wanted = self.number >> shift
         kind = type(self.ip)
@@ -323,9 +334,6 @@ class Check:
 
     async def target(self, pieces: MacroString, domain: str) -> str:
         """An expanded domain-spec; empty when it cannot be expanded, which nothing matches."""
-        first = pieces[0]
-        if len(pieces) == 1 and isinstance(first, str):
-            return first.removesuffix(".").lower()
         return expand_domain(pieces, await self.values(pieces, domain)) or ""
 
     async def values(self, pieces: MacroString, domain: str) -> MacroValues:
@@ -367,7 +375,8 @@ class Check:
 
     async def ask_counted(self, name: str, kind: str) -> Answer:
         """The main lookup of a term: a failure ends the check, nothing found counts as void."""
-        answer = await self.ask(name, kind)
+        answer = await self.resolver.lookup(name, kind)
+        self.security = min(self.security, answer.security)
         if answer.status is Status.FAILED:
             raise Undecided("temperror", f"{name} {kind} could not be fetched ({answer.problem})")
         if answer.status is not Status.FOUND:

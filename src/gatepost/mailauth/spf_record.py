@@ -30,8 +30,12 @@ class Directive:
     """What a match means."""
     domain: MacroString | None = None
     """None means the current domain."""
+    fixed: str | None = None
+    """`domain` in normal form where it holds no macro."""
     prefix4: int = 32
     prefix6: int = 128
+    version: int = 0
+    """4 for ip4, 6 for ip6, 0 for the others."""
     network: int = 0
     """ip4 and ip6: the network's number, host bits cleared."""
     mask: int = 0
@@ -145,7 +149,14 @@ def network_directive(term: str, name: str, result: str, rest: str) -> Directive
     except AddressValueError:
         return None
     mask = ((1 << length) - 1) << (bits - length)
-    return Directive(written=term, name=name, result=result, network=int(address) & mask, mask=mask)
+    return Directive(
+        written=term,
+        name=name,
+        result=result,
+        version=address.version,
+        network=int(address) & mask,
+        mask=mask,
+    )
 
 
 def host_directive(term: str, name: str, result: str, rest: str) -> Directive | None:
@@ -162,7 +173,15 @@ def host_directive(term: str, name: str, result: str, rest: str) -> Directive | 
         domain = compile_domain(target[1:]) if target[0] == ":" else None
         if domain is None:
             return None
-    return Directive(written=term, name=name, result=result, domain=domain, prefix4=prefix4, prefix6=prefix6)
+    return Directive(
+        written=term,
+        name=name,
+        result=result,
+        domain=domain,
+        fixed=fixed_name(domain),
+        prefix4=prefix4,
+        prefix6=prefix6,
+    )
 
 
 def domain_directive(term: str, name: str, result: str, rest: str) -> Directive | None:
@@ -171,4 +190,11 @@ def domain_directive(term: str, name: str, result: str, rest: str) -> Directive 
     domain = compile_domain(rest[1:]) if rest.startswith(":") else None
     if domain is None:
         return None
-    return Directive(written=term, name=name, result=result, domain=domain)
+    return Directive(written=term, name=name, result=result, domain=domain, fixed=fixed_name(domain))
+
+
+def fixed_name(pieces: MacroString | None) -> str | None:
+    """The name that `pieces` spell when there is no macro among them."""
+    if pieces is None or len(pieces) != 1 or not isinstance(pieces[0], str):
+        return None
+    return pieces[0].removesuffix(".").lower()
