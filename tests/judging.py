@@ -65,7 +65,7 @@ class World:
 
 
 def client(ip: str | None = "198.51.100.7", *, hello: str = "mail.example.org", **more: object) -> Client:
-    return Client(ip=None if ip is None else ip_address(ip), hello=hello, **more)  # type: ignore[arg-type]
+    return Client(ip=None if ip is None else ip_address(ip), hello=hello, **{"port": 40_000, **more})  # type: ignore[arg-type]
 
 
 def attempt(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from drive import drive
@@ -15,6 +17,8 @@ from gatepost.tools import Acquaintance
 from judging import NOW, World, attempt, names
 
 SETTINGS = GreylistSettings(mode=Mode.ENFORCE)
+BEHIND = replace(attempt(), client=replace(attempt().client, port=0))
+"""A client of a relay of ours."""
 
 
 def test_off_by_default() -> None:
@@ -43,7 +47,7 @@ def test_coming_back_too_late_starts_over() -> None:
     assert names(drive(GREYLIST.run(attempt(), world, SETTINGS))) == ["greylist.wait"]
 
 
-@pytest.mark.parametrize("who", [attempt(user="ana"), attempt(ip=None), attempt("127.0.0.1")])
+@pytest.mark.parametrize("who", [attempt(user="ana"), attempt(ip=None), attempt("127.0.0.1"), BEHIND])
 def test_not_for_users_and_clients_without_an_address(who: Attempt) -> None:
     assert drive(GREYLIST.run(who, World(), SETTINGS)) == ()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from drive import drive
@@ -32,3 +34,9 @@ def test_tls_others_and_the_null_sender_pass() -> None:
         attempt(ip=None, sender="a@partner.example"),
     ):
         assert names(drive(TLS_REQUIRED.run(one, World(), SETTINGS))) == []
+
+
+def test_behind_a_relay_of_ours_nobody_knows_and_nobody_is_refused() -> None:
+    one = attempt(sender="a@partner.example")
+    behind = replace(one, client=replace(one.client, port=0))
+    assert names(drive(TLS_REQUIRED.run(behind, World(), SETTINGS))) == []

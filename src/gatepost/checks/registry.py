@@ -13,8 +13,9 @@ from gatepost.checks.connection.rdns import RDNS
 from gatepost.checks.connection.recipients import RECIPIENTS
 from gatepost.checks.connection.tlsrequired import TLS_REQUIRED
 from gatepost.checks.run import Configured
-from gatepost.checks.sender.authentication import ARC, DKIM, DMARC, FORWARDER, SPF
+from gatepost.checks.sender.authentication import ARC, DKIM, DMARC, SPF
 from gatepost.checks.sender.correspondents import CORRESPONDENTS
+from gatepost.checks.sender.forwarder import FORWARDER
 from gatepost.checks.sender.headers import HEADERS
 from gatepost.checks.sender.senders import SENDERS
 from gatepost.mail.client import Attempt, Mail

@@ -46,8 +46,8 @@ class GreylistSettings:
 async def wait(attempt: Attempt, tools: Tools, settings: GreylistSettings) -> Sequence[Finding]:
     """A stranger's first mail."""
     client, sender = attempt.client, attempt.sender
-    if client.ip is None or client.user is not None or client.ip.is_loopback:
-        return ()
+    if client.ip is None or client.user is not None or client.ip.is_loopback or not client.port:
+        return ()  # without a port the client came to a relay of ours: only the relay would wait
     network = network_of(client.ip, ipv4_bits=24)
     memory, now = tools.memory, tools.now
     passed = f"greylist:passed:{network}"

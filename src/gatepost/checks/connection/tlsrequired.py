@@ -37,8 +37,9 @@ class TlsRequiredSettings:
 
 async def over_tls(attempt: Attempt, tools: Tools, settings: TlsRequiredSettings) -> Sequence[Finding]:  # noqa: ARG001
     """Plain mail of a partner."""
-    if attempt.sender is None or attempt.client.tls is not None or attempt.client.ip is None:
-        return ()
+    client = attempt.client
+    if attempt.sender is None or client.tls is not None or client.ip is None or not client.port:
+        return ()  # without a port the client came to a relay of ours, and we cannot know
     domain = attempt.sender.domain
     if not any(is_subdomain(domain, partner) for partner in settings.domains):
         return ()
