@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatepost.smtp import reply as say
 from gatepost.smtp.events import NEED_DATA, AuthRequest, Event, KeysWanted
 from gatepost.smtp.reply import Reply
-from gatepost.smtp.sasl import Credentials, Exchange, KeysFor, encoded
+from gatepost.smtp.sasl import MECHANISMS, Credentials, Exchange, KeysFor, encoded
 from gatepost.smtp.session import Session, State
 
 
@@ -21,7 +21,7 @@ def on_auth(session: Session, argument: str) -> Event | None:
         return session.violate(say.AUTH_NEEDS_TLS, "auth-without-tls")
     mechanism, _, initial = argument.partition(" ")
     mechanism = mechanism.upper()
-    if mechanism not in offers.auth:
+    if mechanism not in offers.auth or mechanism not in MECHANISMS:
         return session.violate(say.AUTH_MECHANISM_UNKNOWN, "auth-mechanism")
     session.exchange = Exchange(mechanism)
     session.state = State.SASL

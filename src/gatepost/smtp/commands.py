@@ -84,9 +84,10 @@ def _on_mail(session: Session, argument: str) -> Event | None:
 def _on_rcpt(session: Session, argument: str) -> Event | None:
     transaction = session.transaction
     if len(transaction.recipients) >= session.limits.recipients:
-        session.refusals += 1
-        session.counted = True
-        return session.violate(say.TOO_MANY_RECIPIENTS, "too-many-recipients", counts=False)
+        # A client that pipelines learns of it too late for some; one that never stops is another matter.
+        transaction.excess += 1
+        counts = transaction.excess > session.limits.recipients
+        return session.violate(say.TOO_MANY_RECIPIENTS, "too-many-recipients", counts=counts)
     recipient = parse_rcpt(argument, smtputf8=transaction.smtputf8)
     if isinstance(recipient, Reply):
         transaction.refused_recipient = True

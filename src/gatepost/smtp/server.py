@@ -167,6 +167,8 @@ class SmtpServer:
         session = self._session
         if session.question is not None:
             return AWAITING_REPLY
+        if session.nothing_to_read:
+            return NEED_DATA
         while session.state is not State.CLOSED:
             event = self._read()
             if event is NEED_DATA and session.eof:

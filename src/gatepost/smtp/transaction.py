@@ -29,13 +29,15 @@ class Chunk:
 class Transaction:
     """What is known of the mail between MAIL and the end of its data."""
 
-    __slots__ = ("body", "chunk", "mail", "reader", "recipients", "refused_recipient", "smtputf8")
+    __slots__ = ("body", "chunk", "excess", "mail", "reader", "recipients", "refused_recipient", "smtputf8")
 
     def __init__(self) -> None:
         self.mail: MailFrom | None = None
         self.smtputf8 = False
         """SMTPUTF8 was declared."""
         self.recipients: list[Recipient] = []
+        self.excess = 0
+        """Recipients turned down because there were too many."""
         self.refused_recipient = False
         """Some RCPT was turned down: with no other accepted, DATA says so."""
         self.reader: DataReader | None = None
