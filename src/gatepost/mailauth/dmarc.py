@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gatepost.dns.answer import Resolver, Security, Status
 from gatepost.dns.names import is_subdomain, tree_walk
@@ -91,8 +92,9 @@ async def discover(domain: str, resolver: Resolver) -> Discovery:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(NamedTuple):
+    """What one name publishes."""
+
     record: PolicyRecord | None
     failure: str | None
     security: Security

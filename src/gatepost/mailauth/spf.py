@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import NamedTuple
 
 from gatepost.dns.answer import Answer, Resolver, Security, Status
 from gatepost.dns.names import valid_query_name
@@ -42,9 +43,8 @@ class SpfLimits:
     """How much of a domain owner's explanation is kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpfQuestion:
-    """The arguments of check_host (RFC 7208 §4.1) and what macros may mention."""
+class SpfQuestion(NamedTuple):
+    """The arguments of check_host (RFC 7208 §4.1) and what macros may mention. A tuple, because it is made twice a message."""
 
     ip: IpAddress | None
     domain: str
@@ -145,8 +145,7 @@ def askable(name: str) -> bool:
     return bool(name) and valid_query_name(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What evaluating one record came to."""
 
     result: str
@@ -180,7 +179,6 @@ class Check:
         "sender_domain",
         "sender_local",
         "terms",
-        "text",
         "version",
         "voids",
     )
@@ -194,7 +192,6 @@ class Check:
         self.ip = ip
         self.version = ip.version
         self.number = int(ip)
-        self.text = str(ip)
         local, _, domain = question.sender.rpartition("@")
         self.sender_local = local or "postmaster"
         self.sender_domain = domain or question.domain
@@ -262,7 +259,7 @@ class Check:
             return await self.includes(target)
         if directive.name == "ptr":
             return await self.is_named(target)
-        if not askable(target):
+        if directive.fixed is None and directive.domain is not None and not askable(target):
             return False
         if directive.name == "mx":
             return await self.is_mail_host(target, directive)
@@ -303,7 +300,7 @@ class Check:
 
     def within(self, records: tuple[str, ...], directive: Directive) -> bool:
         """Is the client in the network of any of these addresses?"""
-        if self.text in records:
+        if str(self.ip) in records:
             return True
         if self.version == 4 and directive.prefix4 == 32:
             return False

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
+from gatepost.dns.names import valid_query_name
 from gatepost.mailauth.spf_macro import MacroString, compile_domain, compile_macros
 
 RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
@@ -31,7 +32,7 @@ class Directive:
     domain: MacroString | None = None
     """None means the current domain."""
     fixed: str | None = None
-    """`domain` in normal form where it holds no macro."""
+    """`domain` in normal form where it holds no macro and can be asked for."""
     prefix4: int = 32
     prefix6: int = 128
     version: int = 0
@@ -68,7 +69,7 @@ SINGLE_CIDR = re.compile(r"([^/]+)(?:/(0|[1-9][0-9]{0,2}))?\Z")
 
 def is_spf(text: str) -> bool:
     """Is this TXT record meant for us (RFC 7208 §4.5)?"""
-    return text[:6].lower() == "v=spf1" and (len(text) == 6 or text[6] == " ")
+    return text[:7] == "v=spf1 " or text[:7].lower() in ("v=spf1 ", "v=spf1")
 
 
 @lru_cache(maxsize=4096)
@@ -194,7 +195,8 @@ def domain_directive(term: str, name: str, result: str, rest: str) -> Directive 
 
 
 def fixed_name(pieces: MacroString | None) -> str | None:
-    """The name that `pieces` spell when there is no macro among them."""
+    """The name that `pieces` spell when there is no macro among them and DNS can carry it."""
     if pieces is None or len(pieces) != 1 or not isinstance(pieces[0], str):
         return None
-    return pieces[0].removesuffix(".").lower()
+    name = pieces[0].removesuffix(".").lower()
+    return name if valid_query_name(name) else None
