@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from gatepost.store.records import Acceptance
 from gatepost.store.store import Store, StoreSettings
@@ -11,6 +16,15 @@ from store_samples import acceptance
 
 NOW = 1_750_000_000.0
 SETTINGS = StoreSettings(inline_octets=1000)
+
+
+@pytest.fixture(name="memory_folder")
+def a_memory_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: what is tested is order, not the patience of this machine's disk."""
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-", dir=memory if memory.is_dir() else None))
+    yield folder
+    shutil.rmtree(folder)
 
 
 def sample(ref: str, size: int, *, held: bool = False) -> Acceptance:
@@ -62,6 +76,5 @@ def present(store: Store, ref: str) -> bool:
 
 
 def abandon(store: Store) -> None:
-    """Close the files and nothing else, as a crash does."""
-    store.database._thread.shutdown(wait=False)
-    store.database._close_now()
+    """Close the files and finish nothing, as a crash does."""
+    store.database.close_now()

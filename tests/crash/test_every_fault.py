@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from faulty_disk import FaultyDisk
-from promise import SETTINGS, abandon, check_promise, sample
+from promise import SETTINGS, a_memory_folder, abandon, check_promise, sample
 
 from gatepost.store.records import Acceptance
 from gatepost.store.store import Store, StoreFailed, StoreFull
+
+memory_folder = a_memory_folder
 
 MAILS = [sample("SMALL", 200), sample("LARGE", 5000), sample("HELD", 300, held=True), sample("LATER", 5000)]
 

@@ -11,9 +11,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from promise import NOW, SETTINGS, check_promise, sample
+from promise import NOW, SETTINGS, a_memory_folder, check_promise, sample
 
 from gatepost.store.store import Store
+
+memory_folder = a_memory_folder
 
 HERE = Path(__file__).parent
 PATHS = os.pathsep.join([str(HERE), str(HERE.parent)])

@@ -81,14 +81,15 @@ class Database:
         """
         if dbapi2.sqlite_version_info < OLDEST_SQLITE:
             raise StoreFailed(f"SQLite {dbapi2.sqlite_version} is too old: 3.51.3 is the oldest that is safe")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = cls(path, settings or DatabaseSettings(), disk or Disk())
-        try:
-            with translated(), turn(path):
-                migrate(database._writing())
-        except BaseException:
-            database._close_now()
-            raise
+        with translated():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            database = cls(path, settings or DatabaseSettings(), disk or Disk())
+            try:
+                with turn(path):
+                    migrate(database._writing())
+            except BaseException:
+                database.close_now()
+                raise
         if database.settings.checkpointer:
             database._checkpointer = Checkpointer(
                 lambda: database._connect(read_only=False),
@@ -132,8 +133,20 @@ class Database:
         """Finish what waits, then close."""
         while self._writer is not None:
             await self._writer
+        self.close_now()
+
+    def close_now(self) -> None:
+        """Close without finishing what waits."""
         self._thread.shutdown()
-        self._close_now()
+        if self._checkpointer is not None:
+            self._checkpointer.end()
+            self._checkpointer = None
+        for connection in (self._reader, self._connection):
+            if connection is not None:
+                with contextlib.suppress(dbapi2.Error):
+                    connection.close()
+        self._reader = self._connection = None
+        self._turns.close()
 
     async def _write(self) -> None:
         """Commit batch after batch until nobody waits."""
@@ -249,17 +262,6 @@ class Database:
                 connection.rollback()
             with contextlib.suppress(dbapi2.Error):
                 connection.close()
-
-    def _close_now(self) -> None:
-        if self._checkpointer is not None:
-            self._checkpointer.end()
-            self._checkpointer = None
-        for connection in (self._reader, self._connection):
-            if connection is not None:
-                with contextlib.suppress(dbapi2.Error):
-                    connection.close()
-        self._reader = self._connection = None
-        self._turns.close()
 
 
 def one_by_itself(

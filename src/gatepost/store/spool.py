@@ -18,12 +18,13 @@ UNFINISHED = ".unfinished"
 
 
 class Spool:
-    """The folder of message files: ``spool/<last two characters of the reference>/<reference>``."""
+    """The folder of message files: ``spool/<last character of the reference>/<reference>``."""
 
     def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self.folder = folder
         self.disk = disk or Disk()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._synced: set[Path] = set()
 
     def write(self, ref: str, octets: bytes) -> None:
         """Keep the octets under `ref`, durably. Raises StoreFull or StoreFailed, and then leaves nothing behind.
@@ -73,7 +74,7 @@ class Spool:
 
     def path_of(self, ref: str) -> Path:
         """Where the file is or would be."""
-        return self.folder / ref[-2:] / ref
+        return self.folder / ref[-1:] / ref
 
     def files(self) -> Iterator[os.DirEntry[str]]:
         """Every file in the spool, unfinished ones too."""
@@ -84,6 +85,8 @@ class Spool:
                         yield from files
 
     def _make_folder(self, folder: Path) -> None:
-        if not folder.is_dir():
+        """Once in the life of a process its name is synced, whoever made it."""
+        if folder not in self._synced:
             folder.mkdir(mode=0o700, exist_ok=True)
             self.disk.sync_folder(self.folder)
+            self._synced.add(folder)

@@ -18,7 +18,7 @@ from gatepost.mail.client import Envelope, Recipient
 from gatepost.store import history, journal, messages, quarantine, queue
 from gatepost.store.database import Connection, Database, DatabaseSettings
 from gatepost.store.disk import Disk, Room, RoomSettings, room
-from gatepost.store.failures import DuplicateRef, StoreFailed, StoreFull
+from gatepost.store.failures import DuplicateRef, StoreFailed, StoreFull, translated
 from gatepost.store.figures import Figures, figures
 from gatepost.store.journal import JournalEntry
 from gatepost.store.later import Later
@@ -70,9 +70,18 @@ class Store:
         """Open or create the store in the state folder; raises StoreFailed with a sentence for the operator."""
         settings = settings or StoreSettings()
         disk = disk or Disk()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with translated():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            spool = Spool(folder / "spool", disk)
         database = Database.open(folder / "gatepost.db", settings.database, disk)
-        return cls(folder, database, Spool(folder / "spool", disk), settings)
+        try:
+            with translated():  # the names of what was made now
+                disk.sync_folder(folder)
+                disk.sync_folder(folder.parent)
+        except StoreFailed:
+            database.close_now()
+            raise
+        return cls(folder, database, spool, settings)
 
     async def close(self) -> None:
         """Write what still waits, then close."""
