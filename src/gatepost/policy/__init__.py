@@ -1,7 +1,7 @@
 """What facts are worth, and what to do with a message: the only place that judges. Pure."""
 
 from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
-from gatepost.policy.decide import FactRule, Policy, decide, decide_at_door
+from gatepost.policy.judge import FactRule, Policy, decide, decide_at_door
 from gatepost.policy.settings import PolicyOverride, PolicySettings
 
 __all__ = [

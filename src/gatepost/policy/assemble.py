@@ -14,7 +14,7 @@ from typing import Protocol
 from gatepost.mail.address import Address
 from gatepost.mail.finding import Mode
 from gatepost.mail.verdict import Action
-from gatepost.policy.decide import FactRule, Policy
+from gatepost.policy.judge import FactRule, Policy
 from gatepost.policy.settings import PolicyOverride, PolicySettings
 
 CEILINGS = {"reputation": 6.0, "connection": 2.0, "sender": 2.0, "header": 3.0}
