@@ -76,6 +76,18 @@ def test_equal_names_need_no_walk() -> None:
     assert zone.asked == ["_dmarc.example.com"]
 
 
+def test_both_methods_are_named_where_both_are_aligned() -> None:
+    zone = txt(example__com="v=DMARC1; p=reject")
+    assert judged(zone, "example.com", dkim=("example.com",), spf="bounce.example.com").aligned_by == (
+        "dkim",
+        "spf",
+    )
+    assert judged(zone, "example.com", dkim=("m.example.com",), spf="example.com").aligned_by == (
+        "dkim",
+        "spf",
+    )
+
+
 def test_names_that_share_nothing_need_no_walk() -> None:
     zone = Counting(txt(example__com="v=DMARC1; p=reject"))
     assert judged(zone, "example.com", dkim=("example.org",), spf="mail.example.net").result == "fail"

@@ -55,7 +55,8 @@ PLAIN = re.compile(
 def authors(message: Message) -> Authors:
     """The authors by every From field of `message`; never raises, linear in the header's size."""
     fields = message.named(b"from")
-    problems = header_problems(message, fields)
+    sound = len(fields) == 1 and not message.defects
+    problems = [] if sound else header_problems(message, fields)
     if len(fields) == 1 and not problems and len(value := message.value(fields[0])) < 500:
         plain = PLAIN.fullmatch(value)
         if plain is not None and bool(plain[5]) == (b"<" in value):

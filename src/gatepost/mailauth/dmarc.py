@@ -150,14 +150,14 @@ async def organizational_domains(
     record, author = discovery.record, discovery.domain
     if record is None:
         return known
-    wanted = [each.domain for each in dkim if counts(each) and not record.strict_dkim]
-    if counts(spf) and not record.strict_spf:
+    wanted: list[str] = []
+    if not record.strict_dkim and not any(proves(each, author) for each in dkim):
+        wanted += [each.domain for each in dkim if counts(each)]
+    if not record.strict_spf and counts(spf):
         wanted.append(spf.domain)
-    identities: tuple[SpfResult | DkimResult, ...] = (spf, *dkim)
-    if any(each.result == "pass" and each.domain == author and counts(each) for each in identities):
-        return known  # aligned already, whatever the others are
+    # Equal names are aligned, and names under different top levels never are.
     top = author.rpartition(".")[2]
-    wanted = [name for name in dict.fromkeys(wanted) if name and name.rpartition(".")[2] == top]
+    wanted = [name for name in dict.fromkeys(wanted) if name != author and name.rpartition(".")[2] == top]
     if not wanted:
         return known
     known[author] = ceiling = (await tree(author, resolver)).organizational
@@ -237,6 +237,11 @@ def counts(identity: SpfResult | DkimResult) -> bool:
     if isinstance(identity, DkimResult) and not identity.covers_all:
         return False
     return identity.result in ("pass", "temperror") and bool(identity.domain)
+
+
+def proves(signature: DkimResult, author: str) -> bool:
+    """Does it pass for the author domain itself?"""
+    return signature.result == "pass" and signature.domain == author and signature.covers_all
 
 
 def is_aligned(
