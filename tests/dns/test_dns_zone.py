@@ -45,6 +45,7 @@ host.signed.example A 192.0.2.2
 host.broken.signed.example A 192.0.2.3
 half.example A 192.0.2.4
 out.signed.example CNAME half.example
+into.example CNAME host.signed.example
 *.spotty.example A 192.0.2.5
 """,
 )
@@ -130,6 +131,8 @@ def test_security_is_the_weakest_link_of_the_chain() -> None:
     assert ask("example.com", "MX").security is Security.INSECURE
     through_alias = ask("out.signed.example", "A")
     assert (through_alias.records, through_alias.security) == (("192.0.2.4",), Security.INSECURE)
+    into_signed = ask("into.example", "A")
+    assert (into_signed.records, into_signed.security) == (("192.0.2.2",), Security.INSECURE)
 
 
 def test_times_to_live() -> None:

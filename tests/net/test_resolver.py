@@ -443,17 +443,36 @@ def test_an_extended_error_says_why(code: int, problem: str) -> None:
     )
 
 
-def test_an_alias_left_open_is_followed() -> None:
+@pytest.mark.parametrize(("first", "second", "weakest"), [(0, 1, 2), (1, 0, 2), (1, 1, 3)])
+def test_an_alias_left_open_is_followed_and_the_weakest_link_counts(
+    first: int, second: int, weakest: int
+) -> None:
     target = dnswire.question("there.example", "A")
     assert target is not None
 
     def behaviour(query: bytes) -> list[bytes]:
         if query[12 : 12 + len(target)] == target:
-            return [reply(query, a(9), question=target)]
+            return [reply(query, a(9), question=target, flags=0x8180 | second << 5)]
         data = b"\5there\xc0\x10"
-        return [reply(query, b"\xc0\x0c" + struct.pack("!HHIH", 5, 1, 20, len(data)) + data)]
+        alias = b"\xc0\x0c" + struct.pack("!HHIH", 5, 1, 20, len(data)) + data
+        return [reply(query, alias, flags=0x8180 | first << 5)]
 
-    asyncio.run(against(behaviour, expect(("192.0.2.9",))))
+    async def use(resolver: CachingResolver) -> None:
+        answer = await resolver.lookup("www.example", "A")
+        assert answer == Answer(Status.FOUND, ("192.0.2.9",), Security(weakest), 20)
+
+    asyncio.run(against(behaviour, use))
+
+
+def test_a_failure_is_not_looked_into_where_nobody_is_trusted() -> None:
+    async def run() -> None:
+        async with ZoneServer(Zone.parse("$BOGUS example")) as server:
+            resolver = CachingResolver(DnsSettings(servers=(server.address,)))
+            assert (await resolver.lookup("a.example", "A")).problem == "servfail"
+            assert len(server.asked) == 1
+            await resolver.close()
+
+    asyncio.run(run())
 
 
 def test_queries_cannot_be_guessed() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pytest
 from conftest import real_program
 from gatepost.dns.answer import Answer, Security, Status
 from gatepost.net.resolver import CachingResolver, DnsSettings, validates
+from gatepost.net.zoneserver import _bind
 
 pytestmark = pytest.mark.peers
 APEX = "tree.example"
@@ -106,10 +106,9 @@ remote-control:
 
 
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket(socket.AF_INET) as tcp:
-        udp.bind(("127.0.0.1", 0))
-        port: int = udp.getsockname()[1]
-        tcp.bind(("127.0.0.1", port))
+    stream, datagrams = _bind(0)
+    with stream, datagrams:
+        port: int = stream.getsockname()[1]
         return port
 
 

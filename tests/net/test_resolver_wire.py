@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import dns.flags
 import dns.message
 import dns.name
@@ -9,6 +11,7 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -133,3 +136,57 @@ def test_a_dot_inside_a_label_is_not_a_dot_between_labels() -> None:
     read = dnswire.read(wire, asked)
     assert read is not None
     assert read.records == ()
+
+
+def message(asked: bytes, *records: bytes, authority: int = 0, rcode: int = 0) -> bytes:
+    """A response with these records, the last `authority` of them in the authority section."""
+    counts = (len(records) - authority).to_bytes(2, "big") + authority.to_bytes(2, "big")
+    return b"\0\0\x81" + bytes((0x80 | rcode,)) + b"\0\1" + counts + b"\0\0" + asked + b"".join(records)
+
+
+def record(owner: bytes, kind: int, data: bytes, *, ttl: int = 60, in_class: int = 1) -> bytes:
+    fields = (kind, 2), (in_class, 2), (ttl, 4), (len(data), 2)
+    return owner + b"".join(value.to_bytes(size, "big") for value, size in fields) + data
+
+
+A_EXAMPLE = dnswire.question("a.example", "A")
+assert A_EXAMPLE is not None
+OWN = b"\xc0\x0c"
+
+
+def test_a_ttl_with_the_top_bit_set_counts_as_zero() -> None:
+    read = dnswire.read(message(A_EXAMPLE, record(OWN, 1, b"abcd", ttl=0x80000001)), A_EXAMPLE)
+    assert read is not None
+    assert (read.records, read.ttl_s) == (("97.98.99.100",), 0)
+
+
+def test_records_of_another_class_are_not_taken() -> None:
+    read = dnswire.read(message(A_EXAMPLE, record(OWN, 1, b"abcd", in_class=3)), A_EXAMPLE)
+    assert read is not None
+    assert read.records == ()
+
+
+@pytest.mark.parametrize(
+    ("owner", "ttl"), [(b"\7example\0", 33), (b"\0", 33), (b"\5other\0", 0), (b"\1b" + OWN, 0)]
+)
+def test_only_a_soa_above_the_name_says_how_long_nothing_lasts(owner: bytes, ttl: int) -> None:
+    soa = record(owner, 6, b"\0\0" + (33).to_bytes(4, "big") * 5)
+    read = dnswire.read(message(A_EXAMPLE, soa, authority=1, rcode=3), A_EXAMPLE)
+    assert read is not None
+    assert (read.rcode, read.ttl_s) == (dnswire.NXDOMAIN, ttl)
+
+
+def test_aliases_in_a_ring_are_a_failure() -> None:
+    there, back = record(OWN, 5, b"\1b\0"), record(b"\1b\0", 5, OWN)
+    read = dnswire.read(message(A_EXAMPLE, there, back), A_EXAMPLE)
+    assert read is not None
+    assert read.answer(trusted=True).problem == "cname loop"
+
+
+@pytest.mark.parametrize("length", [dnswire.MAX_ALIASES, dnswire.MAX_ALIASES + 1])
+def test_a_chain_of_aliases_ends_somewhere(length: int) -> None:
+    names = [OWN, *(bytes((1, 65 + step, 0)) for step in range(length))]
+    chain = [record(name, 5, following) for name, following in itertools.pairwise(names)]
+    read = dnswire.read(message(A_EXAMPLE, *chain, record(names[-1], 1, b"abcd")), A_EXAMPLE)
+    assert read is not None
+    assert bool(read.records) == (length <= dnswire.MAX_ALIASES)

@@ -77,7 +77,7 @@ class Response:
     bogus: bool = False
     """An extended error says that validation failed."""
     alias: str = ""
-    """Where the aliases lead to, when the message does not say what is there."""
+    """Where the aliases lead to, when the message does not say what is there; `ttl_s` is then that of the aliases."""
     loop: bool = False
 
     def answer(self, trusted: bool) -> Answer:
@@ -162,9 +162,10 @@ def _read(wire: bytes, asked: bytes) -> Response:
         response.ttl_s = min(ttl, *(seconds for seconds, _, _ in found[name]))
         return response
     nothing = _read_rest(wire, position, authorities + additionals, name=name, response=response)
-    response.ttl_s = min(ttl, nothing or 0)
     if hops and nothing is None and response.rcode == NOERROR:
-        response.alias = name
+        response.alias, response.ttl_s = name, ttl
+    else:
+        response.ttl_s = min(ttl, nothing or 0)
     return response
 
 
