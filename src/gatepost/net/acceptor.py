@@ -12,7 +12,7 @@ import contextlib
 import logging
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gatepost.mail.client import IpAddress
@@ -32,8 +32,6 @@ TURNED_AWAY = {
     "too-fast": Reply(421, "4.7.0", "Too many connections from your address in a minute", close=True),
     "no-worker": Reply(421, "4.3.2", "Not ready, try again in a moment", close=True),
 }
-_AT_ONCE = 64
-"""Connections accepted in one turn of the loop."""
 _REPORTS_A_SECOND = 20
 """Turned-away connections that workers record for history; beyond this they are only counted."""
 _BUSY_RETRY_S = 0.02
@@ -53,6 +51,7 @@ class Listening:
     listener: Listener
     index: int
     fronts: tuple[Network, ...]
+    family: int
 
     @property
     def address(self) -> str:
@@ -66,6 +65,7 @@ def bind(listeners: Sequence[Listener], *, backlog: int) -> tuple[Listening, ...
     with contextlib.ExitStack() as undo:
         bound: list[Listening] = []
         for index, listener in enumerate(listeners):
+            fronts = networks(listener.proxy_protocol_from)
             host, port = host_and_port(listener.address)
             for each in ("0.0.0.0", "::") if host == "*" else (host,):  # noqa: S104 - the operator said so
                 try:
@@ -76,7 +76,7 @@ def bind(listeners: Sequence[Listener], *, backlog: int) -> tuple[Listening, ...
                     raise CannotListen(f"{listener.address}: {failure.strerror or failure}") from None
                 undo.callback(sock.close)
                 port = sock.getsockname()[1]
-                bound.append(Listening(sock, listener, index, networks(listener.proxy_protocol_from)))
+                bound.append(Listening(sock, listener, index, fronts, int(sock.family)))
         undo.pop_all()
     return tuple(bound)
 
@@ -155,24 +155,22 @@ class Acceptor:
     # A visitor's way from the listening socket to a worker
 
     def _ready(self, listening: Listening) -> None:
-        for _ in range(_AT_ONCE):
-            try:
-                sock, address = listening.sock.accept()
-            except BlockingIOError:
-                return
-            except ConnectionError:
-                continue
-            except OSError as failure:  # out of descriptors or memory: a full queue would spin the loop
-                log.error("cannot accept connections just now: %s", failure)
-                self._loop.remove_reader(listening.sock.fileno())
-                self._loop.call_later(_NO_DESCRIPTORS_S, self._resume, listening)
-                return
-            place = self.census.place(address[0])
-            visitor = _Visitor(listening, sock, place, address[1])
-            if listening.fronts and within(place.ip, listening.fronts):
-                self._await_header(visitor)
-            else:
-                self._arrived(visitor)
+        """One connection a turn: the loop comes back while there are more, and asking in vain is dear."""
+        try:
+            sock, address = listening.sock.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError as failure:  # out of descriptors or memory: trying on at once would spin the loop
+            log.error("cannot accept connections just now: %s", failure)
+            self._loop.remove_reader(listening.sock.fileno())
+            self._loop.call_later(_NO_DESCRIPTORS_S, self._resume, listening)
+            return
+        place = self.census.place(address[0])
+        visitor = _Visitor(listening, sock, place, address[1])
+        if listening.fronts and within(place.ip, listening.fronts):
+            self._await_header(visitor)
+        else:
+            self._arrived(visitor)
 
     def _resume(self, listening: Listening) -> None:
         if not self._stopped:
@@ -250,11 +248,12 @@ class Acceptor:
             number=self._number,
             listener=visitor.listening.index,
             sock=visitor.sock,
+            family=visitor.listening.family,
             peer=visitor.peer.ip,
             ip=visitor.place.ip,
             port=visitor.port,
         )
-        for post in sorted(self._posts, key=_busyness) if len(self._posts) > 1 else self._posts:
+        for post in _least_busy_first(self._posts):
             post.open += 1
             self._held[self._number] = (post, visitor.place)
             if post.give(arrival):
@@ -322,6 +321,13 @@ class _Visitor:
         self.port = port
         self.header = b""
         self.tries = 0
+
+
+def _least_busy_first(posts: Sequence[Post]) -> Iterator[Post]:
+    if posts:
+        first = min(posts, key=_busyness)
+        yield first
+        yield from (post for post in sorted(posts, key=_busyness) if post is not first)
 
 
 def _busyness(post: Post) -> int:

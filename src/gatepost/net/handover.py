@@ -14,9 +14,9 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gatepost.mail.client import IpAddress
 from gatepost.smtp.reply import Reply
@@ -29,11 +29,10 @@ _MAPPED = b"\0" * 10 + b"\xff\xff"
 _FD_SPACE = socket.CMSG_SPACE(4)
 _PACKET = 4096
 _AT_ONCE = 32
-"""Packets taken in one turn of the loop, so that a flood of connections does not starve open sessions."""
+"""Connections taken in one turn of the loop, so that a flood of them does not starve open sessions."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(NamedTuple):
     """An accepted connection on its way to a session."""
 
     number: int
@@ -41,6 +40,8 @@ class Arrival:
     listener: int
     """Index among the listeners."""
     sock: socket.socket
+    family: int
+    """Its address family; a socket object takes long to say so."""
     peer: IpAddress
     """Who is really connected; the front, behind one."""
     ip: IpAddress
@@ -185,7 +186,7 @@ class RemotePost:
             arrival.number,
             arrival.listener,
             arrival.port,
-            sock.family,
+            arrival.family,
             _packed(arrival.peer),
             _packed(arrival.ip),
         )
@@ -217,23 +218,22 @@ class RemotePost:
             return
 
     def _readable(self) -> None:
-        for _ in range(_AT_ONCE):
-            try:
-                packet = self._channel.recv(_PACKET)
-            except BlockingIOError:
-                return
-            except OSError:
-                packet = b""
-            if not packet:
-                self.close()
-                self._back.lost(self)
-                return
-            if packet[:1] == b"E":
-                for (number,) in struct.iter_unpack("!Q", packet[1:]):
-                    self._back.ended(self, number)
-            elif packet[:1] == b"N":
-                _, number, ip = _NAMED.unpack(packet)
-                self._back.renamed(self, number, _unpacked(ip))
+        """One packet a turn: the loop comes back while there is more, and asking in vain is dear."""
+        try:
+            packet = self._channel.recv(_PACKET)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if not packet:
+            self.close()
+            self._back.lost(self)
+        elif packet[:1] == b"E":
+            for (number,) in struct.iter_unpack("!Q", packet[1:]):
+                self._back.ended(self, number)
+        elif packet[:1] == b"N":
+            _, number, ip = _NAMED.unpack(packet)
+            self._back.renamed(self, number, _unpacked(ip))
 
 
 class RemoteDesk:
@@ -308,19 +308,22 @@ class RemoteDesk:
             if not packet:
                 self._acceptor_gone()
                 return
-            kind = packet[:1]
-            if kind == b"C":
+            if packet[:1] == b"C":
                 self._connection(packet, ancillary)
-            elif kind == b"A":
-                _, number, admitted = _ANSWER.unpack(packet)
-                answer = self._questions.pop(number, None)
-                if answer is not None and not answer.done():
-                    answer.set_result(admitted)
-            elif kind == b"T" and self._turned is not None:
-                _, listener, port, code, ip = _TURNED.unpack_from(packet)
-                what, enhanced, text = packet[_TURNED.size :].decode(errors="replace").split("\0", 2)
-                reply = Reply(code, enhanced, text, close=True)
-                self._turned(listener=listener, ip=_unpacked(ip), port=port, reply=reply, what=what)
+            else:
+                self._word(packet)
+
+    def _word(self, packet: bytes) -> None:
+        if packet[:1] == b"A":
+            _, number, admitted = _ANSWER.unpack(packet)
+            answer = self._questions.pop(number, None)
+            if answer is not None and not answer.done():
+                answer.set_result(admitted)
+        elif packet[:1] == b"T" and self._turned is not None:
+            _, listener, port, code, ip = _TURNED.unpack_from(packet)
+            what, enhanced, text = packet[_TURNED.size :].decode(errors="replace").split("\0", 2)
+            reply = Reply(code, enhanced, text, close=True)
+            self._turned(listener=listener, ip=_unpacked(ip), port=port, reply=reply, what=what)
 
     def _connection(self, packet: bytes, ancillary: list[tuple[int, int, bytes]]) -> None:
         _, number, listener, port, family, peer, ip = _CONNECTION.unpack(packet)
@@ -332,7 +335,13 @@ class RemoteDesk:
         assert self._arrive is not None
         self._arrive(
             Arrival(
-                number=number, listener=listener, sock=sock, peer=_unpacked(peer), ip=_unpacked(ip), port=port
+                number=number,
+                listener=listener,
+                sock=sock,
+                family=family,
+                peer=_unpacked(peer),
+                ip=_unpacked(ip),
+                port=port,
             )
         )
 
@@ -351,5 +360,6 @@ def _packed(ip: IpAddress) -> bytes:
     return _MAPPED + ip.packed if isinstance(ip, IPv4Address) else ip.packed
 
 
+@lru_cache(maxsize=4096)
 def _unpacked(octets: bytes) -> IpAddress:
     return IPv4Address(octets[12:]) if octets[:12] == _MAPPED else IPv6Address(octets)
