@@ -18,7 +18,7 @@ from gatepost.store.store import Store
 memory_folder = a_memory_folder
 
 HERE = Path(__file__).parent
-PATHS = os.pathsep.join([str(HERE), str(HERE.parent)])
+PATHS = os.pathsep.join([str(HERE), str(HERE.parent), *sys.path])
 
 
 def start(program: str, *arguments: str) -> subprocess.Popen[bytes]:

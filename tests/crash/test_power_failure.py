@@ -38,7 +38,11 @@ def logger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(logger: Path, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parent}", "LD_PRELOAD": str(logger)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent), *sys.path]),
+        "LD_PRELOAD": str(logger),
+    }
     return subprocess.run(
         [sys.executable, str(HERE / "logged.py"), *arguments],
         env=environment,
