@@ -62,7 +62,7 @@ def test_retention_deletes_what_is_old_and_nothing_else(tmp_path: Path) -> None:
             )
             await store.settle(item, attempt, Done())
         for ref, age in (("HOLD31", 31), ("HOLD29", 29)):
-            await store.carry_out(acceptance(ref, at=NOW - age * DAY_S, held=True, octets=b"x" * 40_000))
+            await store.carry_out(acceptance(ref, at=NOW - age * DAY_S, held=True, octets=b"x" * 100_000))
         for age in (401, 400.5, 1):
             await Postmaster(store).note("x", Why("ana", str(age), NOW - age * DAY_S))
         gone = await expire(store, NOW, Retention())
@@ -206,7 +206,7 @@ def test_a_newer_schema_is_refused_in_words(tmp_path: Path) -> None:
 def test_only_the_owner_may_read(tmp_path: Path) -> None:
     async def story() -> None:
         store = Store.open(tmp_path / "state")
-        await store.carry_out(acceptance("LARGE", at=NOW, octets=b"x" * 40_000))
+        await store.carry_out(acceptance("LARGE", at=NOW, octets=b"x" * 100_000))
         for path in (tmp_path / "state").rglob("*"):
             assert path.stat().st_mode & 0o077 == 0, path
         assert (tmp_path / "state").stat().st_mode & 0o077 == 0
@@ -219,7 +219,7 @@ def test_a_message_without_its_file_is_reported_and_a_file_without_a_row_swept(t
     async def story() -> None:
         store = Store.open(tmp_path)
         for ref in ("ONE", "TWO"):
-            await store.carry_out(acceptance(ref, at=NOW, octets=b"x" * 40_000))
+            await store.carry_out(acceptance(ref, at=NOW, octets=b"x" * 100_000))
         store.spool.write("STRAY", b"octets")
         store.spool.path_of("ONE").write_bytes(b"short")
         stray = store.spool.path_of("STRAY")
@@ -239,11 +239,11 @@ def test_a_message_without_its_file_is_reported_and_a_file_without_a_row_swept(t
 def test_a_second_large_message_of_the_same_name_leaves_the_first_alone(tmp_path: Path) -> None:
     async def story() -> None:
         store = Store.open(tmp_path)
-        await store.carry_out(acceptance("SAME", at=NOW, octets=b"a" * 40_000))
-        for octets in (b"b" * 40_000, b"small"):
+        await store.carry_out(acceptance("SAME", at=NOW, octets=b"a" * 100_000))
+        for octets in (b"b" * 100_000, b"small"):
             with pytest.raises(StoreFailed, match="taken"):
                 await store.carry_out(acceptance("SAME", at=NOW, octets=octets))
-        assert store.octets_of("SAME") == b"a" * 40_000
+        assert store.octets_of("SAME") == b"a" * 100_000
         with pytest.raises(ValueError, match="not a reference"):
             await store.carry_out(acceptance("../x", at=NOW))
         await store.close()

@@ -54,6 +54,7 @@ CREATE TABLE history (
     sender TEXT NOT NULL,
     client TEXT NOT NULL,
     message_id TEXT NOT NULL,
+    recipient_domains TEXT NOT NULL, -- each between blanks
     facts BLOB NOT NULL
 ) STRICT;
 CREATE INDEX history_at ON history (at, kind, action);
