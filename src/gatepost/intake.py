@@ -7,6 +7,7 @@ decision out before we answer. A 250 means stored and synced.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -15,8 +16,8 @@ from typing import Protocol
 from gatepost.checks.run import Configured, run
 from gatepost.checks.sender.identity import correspondent
 from gatepost.mail.address import Address
-from gatepost.mail.author import displayed_author, message_id, subject_text
-from gatepost.mail.authresults import AuthResults
+from gatepost.mail.author import authors, displayed_author, message_id, subject_text
+from gatepost.mail.authresults import AuthResults, DmarcResult, SpfResult
 from gatepost.mail.client import Attempt, Client, Envelope, Mail
 from gatepost.mail.finding import Finding
 from gatepost.mail.message import Message
@@ -137,9 +138,7 @@ class Intake:
         """Authenticate, let every check say what it sees, and decide for each recipient. Changes nothing."""
         started = perf_counter()
         tools = self.tools(now)
-        auth = await self.prove(
-            client, envelope, message, tools.resolver, now, self.auth, receiver=self.hostname
-        )
+        auth = await self._prove(client, envelope, message, tools, now)
         proved = perf_counter()
         mail = Mail(client=client, envelope=envelope, message=message, auth=auth)
         remaining_s = max(1.0, self.patience_s - (proved - started))
@@ -152,6 +151,18 @@ class Intake:
             milliseconds={"authentication": round((proved - started) * 1000, 3),
                           "total": round((perf_counter() - started) * 1000, 3)},
         )  # fmt: skip
+
+    async def _prove(
+        self, client: Client, envelope: Envelope, message: Message, tools: Tools, now: float
+    ) -> AuthResults:
+        """Authenticate within the message's patience; name servers that dawdle are name servers that failed."""
+        try:
+            async with asyncio.timeout(self.patience_s):
+                return await self.prove(
+                    client, envelope, message, tools.resolver, now, self.auth, receiver=self.hostname
+                )
+        except TimeoutError:
+            return not_proved_in_time(message, self.patience_s)
 
     async def screen_again(self, client: Client, envelope: Envelope, now: float) -> list[Screened]:
         """The door's questions about a client learnt only from the message, as facts: the door has let it in."""
@@ -303,6 +314,16 @@ class Intake:
             ref=ref, at=now, kind=kind, client=client, envelope=envelope, judged=judged,
             findings=findings, reply=str(reply), mode=self.policies.mode.value,
         )  # fmt: skip
+
+
+def not_proved_in_time(message: Message, patience_s: float) -> AuthResults:
+    """Nothing could be asked in time: a temporary error like any other (RFC 7208 §2.6.6, RFC 9989)."""
+    problem = f"the name servers did not answer within {patience_s:.0f} s"
+    return AuthResults(
+        spf_mail_from=SpfResult(result="temperror", identity="mail_from", problem=problem),
+        spf_hello=SpfResult(result="temperror", identity="hello", problem=problem),
+        dmarc=DmarcResult(result="temperror", author_domain=authors(message).domain, reason=problem),
+    )
 
 
 def together(actions: Sequence[Action]) -> list[Action]:

@@ -20,6 +20,7 @@ from gatepost.delivery.runner import DeliveryRunner
 from gatepost.intake import Intake
 from gatepost.jobs.rounds import Round
 from gatepost.mail.address import Address, parse_address
+from gatepost.mail.client import IpAddress
 from gatepost.net.callout import RecipientCallout
 from gatepost.net.outbound import Outbound
 from gatepost.net.resolver import CachingResolver
@@ -31,6 +32,12 @@ from gatepost.store.records import HistoryEntry
 from gatepost.store.ref import new_ref
 from gatepost.store.store import Store
 
+REFUSALS_KEPT_A_MINUTE = 600
+"""Refusals of one client that are kept in history in a minute; the log and the metrics have them all."""
+
+CLIENTS_COUNTED = 20_000
+"""Clients whose refusals are kept in a minute."""
+
 LOOK_AT_DISK_S = 2.0
 """How often, at most, a busy gate looks how much room the disk has."""
 
@@ -40,10 +47,22 @@ class Keeper:
 
     def __init__(self, store: Store) -> None:
         self.carry_out = store.carry_out
-        self.record_soon = store.record_soon
         self._store = store
         self._looked_at = -LOOK_AT_DISK_S
         self._room = True
+        self._minute = 0
+        self._refusals: dict[IpAddress | None, int] = {}
+
+    def record_soon(self, entry: HistoryEntry) -> None:
+        """Keep a refusal; of a client that floods us, only so many a minute, so that it cannot fill the history."""
+        minute = int(time.monotonic() // 60)
+        if minute != self._minute:
+            self._minute, self._refusals = minute, {}
+        client = entry.client.ip
+        seen = self._refusals.get(client, 0)
+        if seen < REFUSALS_KEPT_A_MINUTE and len(self._refusals) < CLIENTS_COUNTED:
+            self._refusals[client] = seen + 1
+            self._store.record_soon(entry)
 
     def has_room(self) -> bool:
         """False from the watermark on."""
