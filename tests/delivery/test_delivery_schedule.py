@@ -73,8 +73,12 @@ def test_a_destination_that_is_down_rests_longer_each_time_and_is_probed_by_one(
 
 
 def test_those_who_find_a_crowd_come_back_one_after_the_other() -> None:
-    place = Destination(SETTINGS, 2)
+    place = Destination(SETTINGS, 2, crowd=8)
     place.pace_s = 1.0
-    assert place.crowded_until(NOW) is None
+    assert place.crowded_until(1, NOW) is None
     place.waiting = 8
-    assert [place.crowded_until(NOW) for _ in range(3)] == [NOW + 1.5, NOW + 2.0, NOW + 2.5]
+    assert [place.crowded_until(item, NOW) for item in (1, 2, 3)] == [NOW + 2.5, NOW + 2.75, NOW + 3.0]
+    assert place.crowded_until(1, NOW + 2.5) == NOW + 2.5 + 3.0, "again at the end of the line"
+    place.waiting = 7
+    assert place.crowded_until(2, NOW + 6) is None
+    assert place.outside == {1, 3}

@@ -33,6 +33,8 @@ _LOG = logging.getLogger("gatepost.delivery")
 JUNK_MARK = b"X-Gatepost-Verdict: junk\r\n"
 """For the next hop's Sieve."""
 _AFTER_A_BUG_S = 900.0
+_CLAIM_MOST = 100
+"""So many are claimed in one step."""
 
 
 class Queue(Protocol):
@@ -84,6 +86,8 @@ class DeliveryRunner:
     _gates: dict[Where, asyncio.Semaphore] = field(default_factory=dict)
     _gate: asyncio.Semaphore = field(init=False)
     _woken: asyncio.Event = field(init=False)
+    _more: bool = False
+    """The last look at the queue did not see its end."""
     _stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -116,8 +120,8 @@ class DeliveryRunner:
 
     async def _claim(self) -> bool:
         """Take what is due; True when there may be more at once."""
-        room = self.settings.in_hand - self._in_hand
-        if room <= 0:
+        room = min(self.settings.in_hand - self._in_hand, _CLAIM_MOST)
+        if room < min(self.settings.in_hand, _CLAIM_MOST):
             return False
         try:
             items = await self.store.claim(self.clock(), room, self.settings.lease_s, self.worker)
@@ -129,7 +133,8 @@ class DeliveryRunner:
             task = asyncio.create_task(self._attend(where, group))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return len(items) >= room
+        self._more = len(items) >= room
+        return self._more
 
     def _grouped(self, items: Sequence[QueueItem]) -> list[tuple[Where, list[QueueItem]]]:
         """The same message to the same destination goes at once; into a Maildir, or forwarded, each by itself."""
@@ -150,7 +155,7 @@ class DeliveryRunner:
         try:
             state = self._state(where)
             now = self.clock()
-            until = state.rests_until(now) or state.crowded_until(now)
+            until = state.rests_until(now) or state.crowded_until(items[0].id, now)
             if until is None:
                 until = await self._in_turn(where, items, state)
             if until is not None:
@@ -166,7 +171,8 @@ class DeliveryRunner:
                     await self.store.settle(item, None, RetryAt(self.clock() + _AFTER_A_BUG_S))
         finally:
             self._in_hand -= len(items)
-            self._woken.set()
+            if self._more:
+                self._woken.set()
 
     async def _in_turn(self, where: Where, items: list[QueueItem], state: Destination) -> float | None:
         """Wait for a place, then deliver; or until when to wait, because those before found nobody."""
@@ -189,14 +195,16 @@ class DeliveryRunner:
         if state is None:
             if len(self._destinations) > 5000:
                 self._forget_idle()
-            state = Destination(self.settings.schedule, self.settings.at_once_per_destination)
+            local = isinstance(where, MaildirAt)
+            at_once = self.settings.at_once if local else self.settings.at_once_per_destination
+            state = Destination(self.settings.schedule, at_once, crowd=self.settings.in_hand * 3 // 4)
             self._destinations[where] = state
-            self._gates[where] = asyncio.Semaphore(self.settings.at_once_per_destination)
+            self._gates[where] = asyncio.Semaphore(at_once)
         return state
 
     def _forget_idle(self) -> None:
         for where, state in list(self._destinations.items()):
-            if not (state.running or state.waiting or state.failures):
+            if not (state.running or state.waiting or state.failures or state.outside):
                 del self._destinations[where], self._gates[where]
 
     async def _put_back(self, item: QueueItem, until: float, words: str) -> None:
@@ -225,8 +233,10 @@ class DeliveryRunner:
         if not sound:
             return
         if isinstance(where, MaildirAt):
+            began = self.clock()
             for item in sound:
                 await self._file(where, item, octets)
+            state.reached(self.clock() - began)
         else:
             await self._send(where, sound, octets, state)
 

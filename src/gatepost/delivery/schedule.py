@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gatepost.delivery.settings import ScheduleSettings
 
@@ -39,16 +39,18 @@ class Destination:
 
     settings: ScheduleSettings
     at_once: int
+    crowd: int = 1000
+    """So many may wait here before others are sent back into the queue."""
     running: int = 0
     waiting: int = 0
     failures: int = 0
     """Tries in a row that found nobody."""
     resting_until: float = 0.0
     last_words: str = ""
-    pace_s: float = 0.1
+    pace_s: float = 0.01
     """Seconds a transaction takes, a moving average."""
-    put_back: int = 0
-    put_back_at: float = 0.0
+    outside: set[int] = field(default_factory=set)
+    """The copies sent back into the queue, by their number there."""
 
     def rests_until(self, now: float) -> float | None:
         """Until when nobody may ask it; None when it may be asked. When it was down, one at a time may."""
@@ -60,17 +62,21 @@ class Destination:
             return now + self.settings.destination_pause_s
         return None
 
-    def crowded_until(self, now: float) -> float | None:
-        """When to come back because enough are waiting here already; None when there is room."""
-        if self.waiting < 4 * self.at_once:
+    def crowded_until(self, item: int, now: float) -> float | None:
+        """When this copy is to come back because enough wait here already; None when there is room.
+
+        Those sent back come one after the other, twice as fast as the destination takes mail: coming too
+        early costs another round, coming too late leaves it idle.
+        """
+        self.outside.discard(item)
+        if self.waiting < self.crowd:
             return None
-        if now - self.put_back_at > 60.0:
-            self.put_back = 0
-        self.put_back, self.put_back_at = self.put_back + 1, now
-        return now + 1.0 + min(self.put_back * self.pace_s / self.at_once, 600.0)
+        self.outside.add(item)
+        ahead = self.waiting + len(self.outside)
+        return now + min(0.25 + ahead * self.pace_s / self.at_once / 2, 600.0)
 
     def reached(self, seconds: float) -> None:
-        """A session came about."""
+        """Somebody was there, and it took so long."""
         self.failures, self.resting_until = 0, 0.0
         self.pace_s += (seconds - self.pace_s) / 8
 

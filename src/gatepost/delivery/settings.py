@@ -57,8 +57,8 @@ class DeliverySettings:
     """The same towards one destination."""
     recipients_per_transaction: int = 100
     """RFC 5321 §4.5.3.1.8."""
-    in_hand: int = 400
-    """Copies claimed from the queue at the same time."""
+    in_hand: int = 1000
+    """Copies claimed from the queue at the same time; three quarters of them may wait for one destination."""
     lease_s: float = 3600.0
     """For how long a copy is claimed; a try that lasts longer is broken off."""
     poll_s: float = 1.0

@@ -33,7 +33,6 @@ class Link(asyncio.Protocol):
         self._woken: asyncio.Future[None] | None = None
         self._paused = False
         self._lost = False
-        self._heard = 0
 
     @classmethod
     async def connect(cls, machine: SmtpClient, hop: Hop, address: str, *, timeout_s: float) -> Link:
@@ -66,7 +65,6 @@ class Link(asyncio.Protocol):
 
     async def transact(self, message: Outgoing) -> Finished:
         """Send one message after `until_ready`; always returns, whatever happens to the connection."""
-        self._heard = self.machine.steps
         self.machine.send(message)
         while True:
             event = await self._next_event()
@@ -84,8 +82,8 @@ class Link(asyncio.Protocol):
 
     @property
     def died_unheard(self) -> bool:
-        """The connection ended before the last transaction got its first reply."""
-        return self.machine.ended and self.machine.steps == self._heard
+        """The session ended before the last transaction's MAIL FROM was taken: as an idle one does that was kept too long."""
+        return self.machine.fault is not None and self.machine.fault.stage in ("mail", "idle")
 
     def leave(self) -> None:
         """QUIT and close, without waiting for the reply."""

@@ -248,7 +248,11 @@ class Outbound:
             eight_bit_anyway=self.settings.eight_bit_anyway,
         )
         link = await Link.connect(machine, hop, address, timeout_s=self.settings.connect_timeout_s)
-        await link.until_ready(self._context(verify=verify), hop.host or "localhost", verify=verify)
+        try:
+            await link.until_ready(self._context(verify=verify), hop.host or "localhost", verify=verify)
+        except BaseException:
+            link.abort()
+            raise
         return link
 
     def _context(self, *, verify: bool) -> ssl.SSLContext:

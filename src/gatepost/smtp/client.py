@@ -127,18 +127,19 @@ class SmtpClient:
         self._body = b""
         self._body_at = 0
         self._doing: _Transaction | None = None
-        self._fault: Fault | None = None
+        self.fault: Fault | None = None
+        """Why the session ended, None while it goes on."""
         self._quitting = False
 
     def receive(self, octets: bytes) -> None:
         """Take octets from the other side; never raises."""
-        if self._fault or self._quitting or not octets:
+        if self.fault or self._quitting or not octets:
             return
         if self._awaited and self._awaited[0] == "handshake":
             self.fail("the other side sent text between STARTTLS and the TLS handshake")
             return
         self._replies.feed(octets)
-        while self._fault is None:
+        while self.fault is None:
             reply = self._replies.next_reply()
             if reply is None:
                 return
@@ -185,7 +186,7 @@ class SmtpClient:
     @property
     def ended(self) -> bool:
         """No message can be sent on this session any more."""
-        return self._fault is not None or self._quitting
+        return self.fault is not None or self._quitting
 
     def send(self, message: Outgoing) -> None:
         """Begin a transaction; only after `Ready`. Ends with `Finished`."""
@@ -428,9 +429,9 @@ class SmtpClient:
             self._events.append(Ready())
 
     def _break(self, fault: Fault) -> None:
-        if self._fault is not None:
+        if self.fault is not None:
             return
-        self._fault = fault
+        self.fault = fault
         if self._doing:
             committed = " after the whole message was sent" if self._doing.committed else ""
             outcome = Outcome(
