@@ -33,6 +33,7 @@ class Reception:
         self._sessions: dict[Session, int] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
+        self._next_check: asyncio.TimerHandle | None = None
         self._stopping = False
 
     def open(self) -> None:
@@ -76,6 +77,8 @@ class Reception:
             offers=rules.offers(client, arrival.peer, self.service),
         )
         session = Session(self.service, machine, client, ended=self._ended, renamed=renamed)
+        if self._next_check is None:
+            self._next_check = self._loop.call_later(self.service.check_every_s, self._check)
         self._sessions[session] = number
         task = self._loop.create_task(
             self._connect(session, arrival, implicit_tls=rules.role is Dialect.SUBMISSIONS)
@@ -113,6 +116,14 @@ class Reception:
             raise
         if self._stopping:
             session.stop()
+
+    def _check(self) -> None:
+        now = self._loop.time()
+        for session in list(self._sessions):
+            session.check(now)
+        self._next_check = None
+        if self._sessions:
+            self._next_check = self._loop.call_later(self.service.check_every_s, self._check)
 
     def _ended(self, session: Session) -> None:
         number = self._sessions.pop(session, None)

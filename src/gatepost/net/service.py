@@ -41,3 +41,16 @@ class Service:
     authenticator: Authenticator | None = None
     in_flight_octets: int = 0
     """Of messages coming in, in all sessions."""
+    greeting: Reply = field(init=False)
+    hello: Reply = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.greeting = Reply(220, "", f"{self.hostname} ESMTP")
+        self.hello = Reply(250, "", self.hostname)
+
+    @property
+    def check_every_s(self) -> float:
+        """How often sessions are looked at for slowness: each second, or as the shortest patience asks."""
+        limits = self.smtp_limits
+        shortest = min(limits.command_s, limits.data_s, limits.auth_s, self.limits.session_s)
+        return min(1.0, max(0.02, shortest / 8))

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 from gatepost.mail.client import Attempt, Client, Envelope, TlsFacts
-from gatepost.net.service import Service
+from gatepost.net.service import Authenticator, Service
 from gatepost.net.xclient import client_named
 from gatepost.smtp import events
 from gatepost.smtp.dialect import Offers
@@ -81,8 +81,6 @@ class Session(asyncio.Protocol):
         self._body_octets = self._discarded = 0
         self._opened = self._since = 0.0
         self._progress = -1
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = 0.0
 
     # The transport's side
 
@@ -92,7 +90,7 @@ class Session(asyncio.Protocol):
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             self._secured(tls)
-        self._machine.greet(Reply(220, "", f"{self._service.hostname} ESMTP"))
+        self._machine.greet(self._service.greeting)
         self._pump()
 
     def data_received(self, data: bytes) -> None:
@@ -127,7 +125,6 @@ class Session(asyncio.Protocol):
         self._stalled = True
         self._since = self._loop.time()
         self._pause_reading()
-        self._set_alarm()
 
     def resume_writing(self) -> None:
         self._stalled = False
@@ -136,13 +133,11 @@ class Session(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._lost = self._closing = True
-        if self._timer is not None:
-            self._timer.cancel()
         self._forget_body()
         if self._question is None:
             self._leave()
         elif not self._receiving:
-            self._question.cancel()
+            self._loop.call_soon(self._question.cancel)  # not before its first step, which owns the coroutine
         # A message already being judged and stored is left to finish: stopping it halfway would prove nothing.
 
     def stop(self) -> None:
@@ -160,44 +155,57 @@ class Session(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         if self._question is not None:
-            self._question.cancel()
+            self._loop.call_soon(self._question.cancel)
+
+    def check(self, now: float) -> None:
+        """To be called now and then (`now` is the loop's time): ends what takes too long (RFC 5321 §4.5.3.2).
+
+        One look at each session a second costs less than a timer that every command moves.
+        """
+        if self._transport is None:
+            return
+        if self._closing or self._stalled:
+            if now >= self._since + (_CLOSING_S if self._closing else self._machine.patience_s):
+                self.abort()
+            return
+        progress = self._machine.progress
+        if progress != self._progress or self._question is not None:
+            self._progress, self._since = progress, now
+        too_slow = now >= self._since + self._machine.patience_s
+        too_long = now >= self._opened + self._service.limits.session_s and not self._in_body
+        if (too_slow or too_long) and self._question is None:
+            self._say_last(timed_out(self._service.hostname), "too-slow")
 
     # The machine's side
 
     def _pump(self) -> None:
-        """Take events until one must wait; then send what there is and set the alarm."""
+        """Take events until one must wait; then send what there is. Not to be called while stalled or asking."""
         machine = self._machine
-        while self._question is None and not self._handshaking and not self._stalled:
+        while True:
             event = machine.next_event()
             step = self._STEPS.get(type(event))
             if step is None:
                 break
             step(self, event)
+            if self._question is not None:
+                return
+            if self._stalled:
+                break
         transport = self._transport
         if transport is None or self._closing:
-            return
-        if self._question is not None:
             return
         octets = machine.outgoing()
         if octets:
             transport.write(octets)
-        if self._handshaking:
-            return
-        if machine.closed or (self._eof and not self._stalled):
+        if machine.closed or self._eof:
             self._close()
         elif self._stopping and not self._in_body:
             self._say_last(shutting_down(self._service.hostname), "stopping")
-        else:
-            progress = machine.progress
-            if progress != self._progress:
-                self._progress = progress
-                self._since = self._loop.time()
-            self._set_alarm()
 
     def _hello(self, event: events.Hello) -> None:
         self._forget_mail()
         self.client = replace(self.client, hello=event.name, extended=event.extended)
-        self._machine.reply(Reply(250, "", self._service.hostname))
+        self._machine.reply(self._service.hello)
 
     def _start_tls(self, _: events.StartTls) -> None:
         tls = self._service.tls
@@ -262,26 +270,26 @@ class Session(asyncio.Protocol):
             self._machine.reply(_NO_SIGN_IN)
             return
 
-        async def ask() -> None:
-            answer = await authenticator.sign_in(self.client, event.mechanism, event.credentials)
-            if isinstance(answer, str):
-                self.client = replace(self.client, user=answer)
-                answer = AUTHENTICATED
-            self._machine.reply(answer)
+        self._ask(self._verify(authenticator, event))
 
-        self._ask(ask())
+    async def _verify(self, authenticator: Authenticator, event: events.AuthRequest) -> None:
+        answer = await authenticator.sign_in(self.client, event.mechanism, event.credentials)
+        if isinstance(answer, str):
+            self.client = replace(self.client, user=answer)
+            answer = AUTHENTICATED
+        self._machine.reply(answer)
 
     def _keys_wanted_by(self, event: events.KeysWanted) -> None:
         authenticator = self._service.authenticator
         assert authenticator is not None  # without one no mechanism is offered
         self._keys_wanted = True
 
-        async def ask() -> None:
-            keys = await authenticator.keys(self.client, event.mechanism, event.user)
-            self._machine.keys(keys)
-            self._keys_wanted = False
+        self._ask(self._look_up_keys(authenticator, event))
 
-        self._ask(ask())
+    async def _look_up_keys(self, authenticator: Authenticator, event: events.KeysWanted) -> None:
+        keys = await authenticator.keys(self.client, event.mechanism, event.user)
+        self._machine.keys(keys)
+        self._keys_wanted = False
 
     def _mail_from(self, event: events.MailFrom) -> None:
         service = self._service
@@ -299,13 +307,13 @@ class Session(asyncio.Protocol):
         assert mail is not None
         attempt = Attempt(client=self.client, sender=mail.sender, recipient=event.recipient, size=mail.size)
 
-        async def ask() -> None:
-            screened = await self._service.handler.screen(attempt)
-            if screened.reply.positive:
-                self._screened.append(screened)
-            self._machine.reply(screened.reply)
+        self._ask(self._screen(attempt))
 
-        self._ask(ask())
+    async def _screen(self, attempt: Attempt) -> None:
+        screened = await self._service.handler.screen(attempt)
+        if screened.reply.positive:
+            self._screened.append(screened)
+        self._machine.reply(screened.reply)
 
     def _body_start(self, event: events.BodyStart) -> None:
         self._in_body = True
@@ -316,18 +324,13 @@ class Session(asyncio.Protocol):
     def _body_end(self, event: events.BodyEnd) -> None:
         self._in_body = False
         self._receiving = True
-        envelope, octets, screened = self._envelope, event.octets, self._screened
-        assert envelope is not None
+        assert self._envelope is not None
+        self._ask(self._receive(self._envelope, event.octets, self._screened))
 
-        async def ask() -> None:
-            replies = await self._service.handler.receive(self.client, envelope, octets, screened)
-            self._answer_message(replies)
-
-        self._ask(ask())
-
-    def _answer_message(self, replies: Sequence[Reply]) -> None:
+    async def _receive(self, envelope: Envelope, octets: bytes, screened: Sequence[Screened]) -> None:
+        replies = await self._service.handler.receive(self.client, envelope, octets, screened)
         if self.client.role == "lmtp":
-            self._machine.reply_each(list(replies))
+            self._machine.reply_each(replies)
         else:
             self._machine.reply(replies[0])
 
@@ -337,17 +340,17 @@ class Session(asyncio.Protocol):
             self._machine.reply(Reply(501, "5.5.4", f"XCLIENT: {named}"))
             return
 
-        async def ask() -> None:
-            offers = await self._renamed(named)
-            if offers is None:
-                self._refuse(_TOO_MANY, "too-many-from-client")
-                return
-            self.client = named
-            self._forget_mail()
-            self._machine.reply(Reply(220, "", f"{self._service.hostname} ESMTP"))
-            self._machine.start_over(offers)
+        self._ask(self._become(named))
 
-        self._ask(ask())
+    async def _become(self, named: Client) -> None:
+        offers = await self._renamed(named)
+        if offers is None:
+            self._refuse(_TOO_MANY, "too-many-from-client")
+            return
+        self.client = named
+        self._forget_mail()
+        self._machine.reply(self._service.greeting)
+        self._machine.start_over(offers)
 
     def _reset(self, _: events.Reset) -> None:
         self._forget_mail()
@@ -364,15 +367,19 @@ class Session(asyncio.Protocol):
     # Questions to the handler
 
     def _ask(self, question: Coroutine[Any, Any, None]) -> None:
-        self._question = self._loop.create_task(question)
-        self._question.add_done_callback(self._answered)
+        self._question = self._loop.create_task(self._await(question))
 
-    def _answered(self, question: asyncio.Task[None]) -> None:
+    async def _await(self, question: Coroutine[Any, Any, None]) -> None:
         """The one place where a bug anywhere in a handler ends."""
+        failure: BaseException | None = None
+        try:
+            await question
+        except asyncio.CancelledError as cancelled:
+            failure = cancelled
+        except Exception as bug:
+            log.exception("a question about mail from %s failed", self.client.ip)
+            failure = bug
         self._question = None
-        failure = asyncio.CancelledError() if question.cancelled() else question.exception()
-        if isinstance(failure, Exception):
-            log.error("a question about mail from %s failed", self.client.ip, exc_info=failure)
         if self._receiving:
             self._receiving = False
             if failure is None:
@@ -399,39 +406,6 @@ class Session(asyncio.Protocol):
         if self._envelope is not None:
             self._forget_mail()
 
-    # The alarm: one timer a session, moved only when it would ring too late
-
-    def _set_alarm(self) -> None:
-        ends = self._patience_ends()
-        if self._timer is None or ends < self._rings_at:
-            self._ring_at(ends)
-
-    def _ring_at(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._rings_at = when
-        self._timer = self._loop.call_at(when, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        now = self._loop.time()
-        if self._closing:
-            self.abort()
-        elif self._question is not None and not self._stalled:
-            self._ring_at(now + self._machine.patience_s)
-        elif now < (ends := self._patience_ends()):
-            self._ring_at(ends)
-        elif self._stalled:
-            self.abort()
-        else:
-            self._say_last(timed_out(self._service.hostname), "too-slow")
-
-    def _patience_ends(self) -> float:
-        patience_s = self._machine.patience_s
-        if self._in_body:
-            return self._since + patience_s
-        return min(self._since + patience_s, self._opened + self._service.limits.session_s)
-
     # Ends
 
     def _say_last(self, reply: Reply, what: str) -> None:
@@ -453,7 +427,7 @@ class Session(asyncio.Protocol):
         else:
             transport.write_eof()
             self._resume_reading()
-        self._ring_at(self._loop.time() + _CLOSING_S)
+        self._since = self._loop.time()
 
     def _refuse(self, reply: Reply, what: str) -> None:
         self._turned_down(reply, what)
