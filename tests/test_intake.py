@@ -204,6 +204,14 @@ def test_foreign_results_under_our_name_do_not_travel_on() -> None:
     assert shelf.kept[0].octets[span[0] : span[1]] == forged
 
 
+def test_nobody_else_may_say_what_we_decided() -> None:
+    shelf = Shelf()
+    forged = b"X-Gatepost-Verdict: deliver\r\nx-gatepost: score=-9\r\n"
+    receive(intake(shelf), GOOD, envelope(), message(extra=forged))
+    removed = b"".join(shelf.kept[0].octets[start:end] for start, end in shelf.kept[0].removed_fields)
+    assert removed == forged
+
+
 def test_behind_our_own_relay_the_outer_client_is_judged() -> None:
     shelf = Shelf()
     relay = Client(ip=ip_address("10.0.0.1"), hello="inner.example.net")

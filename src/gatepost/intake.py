@@ -35,6 +35,8 @@ from gatepost.tools import Tools
 MAX_RECEIVED = 100
 """A message that has passed more hops than this is in a loop (RFC 5321 §6.3)."""
 
+OWN_FIELDS = (b"x-gatepost", b"x-gatepost-verdict")
+
 DISK_FULL = Reply(452, "4.3.1", "There is no room for more mail just now; please try again later")
 DISK_FAILED = Reply(451, "4.3.0", "The message could not be stored; please try again later")
 
@@ -253,7 +255,7 @@ class Intake:
             entry=entry,
             octets=message.octets,
             added_header=self._added_header(entry),
-            removed_fields=foreign_fields(message, self.hostname),
+            removed_fields=not_theirs_to_write(message, self.hostname),
             deliveries=tuple(copy for one, action in accepted for copy in copies(one, action)),
             may_bounce=sender_proved(entry.envelope.sender, entry.auth),
         )
@@ -314,6 +316,12 @@ class Intake:
             ref=ref, at=now, kind=kind, client=client, envelope=envelope, judged=judged,
             findings=findings, reply=str(reply), mode=self.policies.mode.value,
         )  # fmt: skip
+
+
+def not_theirs_to_write(message: Message, authserv_id: str) -> tuple[tuple[int, int], ...]:
+    """Spans of fields that only we write: results under our name, and our own verdict, which Sieve believes."""
+    ours = [(one.start, one.end) for name in OWN_FIELDS for one in message.named(name)]
+    return tuple(sorted((*foreign_fields(message, authserv_id), *ours)))
 
 
 def not_proved_in_time(message: Message, patience_s: float) -> AuthResults:
