@@ -1,0 +1,507 @@
+"""One function a parser: octets in, nothing may be raised but AssertionError, which says what is wrong.
+
+Used three times: by hypothesis in every `./check` (test_fuzz_targets), with what once felled a target
+(corpus/), and by atheris for as long as one likes (tools/fuzz.sh).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import ip_address
+from pathlib import Path
+
+from drive import drive
+from gatepost.config.load import ConfigError
+from gatepost.config.schema import settle
+from gatepost.dns.answer import Answer, Status
+from gatepost.dns.zone import Zone, ZoneError
+from gatepost.mail.address import parse_address, printable
+from gatepost.mail.author import authors, displayed_author, message_id, subject_text
+from gatepost.mail.client import Client, Envelope
+from gatepost.mail.encoded_words import decode_words
+from gatepost.mail.message import Message
+from gatepost.mail.trace import client_behind, read_from_clause, topmost_client
+from gatepost.mailauth.authenticate import authenticate
+from gatepost.mailauth.dmarc_record import is_policy_record, parse_policy_record
+from gatepost.mailauth.header import (
+    authentication_results,
+    foreign_fields,
+    parse_authentication_results,
+    received_field,
+)
+from gatepost.mailauth.keys import read_key
+from gatepost.mailauth.spf import SpfQuestion, check_host
+from gatepost.mailauth.spf_record import parse_record
+from gatepost.mailauth.taglist import parse_tags, read_base64
+from gatepost.net.dnswire import answers_question, question, read
+from gatepost.net.xclient import client_named
+from gatepost.scan.source import split_mailbox, why_no_message
+from gatepost.smtp.client import NEED_REPLY, Finished, Ready, SmtpClient, TlsWanted
+from gatepost.smtp.dialect import Dialect, Offers
+from gatepost.smtp.events import (
+    CLOSED,
+    NEED_DATA,
+    AuthRequest,
+    BodyEnd,
+    BodyStart,
+    Event,
+    KeysWanted,
+    StartTls,
+    XClient,
+)
+from gatepost.smtp.framing import fault_in
+from gatepost.smtp.grammar import parse_mail, parse_rcpt
+from gatepost.smtp.limits import SmtpLimits
+from gatepost.smtp.proxy import Incomplete, NotProxy, parse_proxy
+from gatepost.smtp.reply import (
+    AUTHENTICATED,
+    DATA_PIPELINED,
+    OK,
+    START_DATA,
+    TLS_INJECTION,
+    TLS_READY,
+    Reply,
+    ReplyParser,
+)
+from gatepost.smtp.sasl import Exchange, KeysFor, ScramKeys
+from gatepost.smtp.sending import Outgoing, OutgoingRecipient, Protocol, TlsUse
+from gatepost.smtp.server import SmtpServer
+
+NOW = 1_700_000_000.0
+LIMITS = SmtpLimits(message_octets=20_000, discard_octets=40_000, errors=8, refusals=8, recipients=5)
+CLIENT = Client(ip=ip_address("192.0.2.1"), hello="client.example")
+SENDER = parse_address("ana@a.example")
+
+
+@lru_cache(maxsize=1)
+def scram_keys() -> ScramKeys:
+    return ScramKeys.of_password("secret", salt=b"salt" * 4, iterations=1, nonce="3rfcNHYJY1ZVvWVs7j")
+
+
+def server(octets: bytes) -> None:
+    """A dialogue fed whole and fed in pieces gives the same events and the same replies."""
+    if not octets:
+        return
+    way, octets = octets[0], octets[1:]
+    dialect = list(Dialect)[way & 3]
+    offers = Offers(
+        starttls=bool(way & 4),
+        auth=("PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER") if way & 8 else (),
+        auth_without_tls=bool(way & 8),
+        auth_excused=bool(way & 16),
+        xclient=bool(way & 32),
+        binarymime=bool(way & 64),
+        allow_bare_lf=bool(way & 128),
+    )
+    whole = dialogue(dialect, offers, [octets])
+    whole = dialogue(dialect, offers, [octets])
+    split = dialogue(dialect, offers, [octets[at : at + 1] for at in range(len(octets))])
+    # Two things depend on when octets come: what follows STARTTLS at once is an injection, and what follows a
+    # DATA that was refused was sent without waiting.
+    if not any(reply.text.encode() in whole[1] for reply in (TLS_INJECTION, DATA_PIPELINED)):
+        assert whole == split, (whole, split)
+
+
+def dialogue(dialect: Dialect, offers: Offers, pieces: list[bytes]) -> tuple[list[Event], bytes]:
+    machine = SmtpServer(dialect, LIMITS, hostname="mx.example.net", offers=offers)
+    machine.greet(Reply(220, "", "mx.example.net ESMTP"))
+    events: list[Event] = []
+    said: list[bytes] = []
+    for piece in pieces:
+        machine.receive(piece)
+        step(machine, events)
+        said.append(machine.outgoing())
+    machine.eof()
+    step(machine, events)
+    said.append(machine.outgoing())
+    return events, b"".join(said)
+
+
+def step(machine: SmtpServer, events: list[Event]) -> None:
+    while (event := machine.next_event()) not in (NEED_DATA, CLOSED):
+        events.append(event)
+        assert len(events) < 100_000
+        if isinstance(event, BodyEnd) and machine.envelope and machine.envelope.body != "BINARYMIME":
+            assert fault_in(event.octets) is None
+        if machine.awaiting:
+            answer(machine, event)
+
+
+def answer(machine: SmtpServer, event: Event) -> None:
+    match event:
+        case KeysWanted():
+            machine.keys(scram_keys())
+        case StartTls():
+            machine.reply(TLS_READY)
+            machine.outgoing()
+            if not machine.closed:
+                machine.tls_started()
+        case AuthRequest():
+            machine.reply(AUTHENTICATED)
+        case BodyStart():
+            machine.reply(START_DATA)
+        case BodyEnd() if machine.dialect is Dialect.LMTP:
+            envelope = machine.envelope
+            assert envelope is not None
+            machine.reply_each([OK] * len(envelope.recipients))
+        case XClient():
+            client_named(CLIENT, event.attributes)
+            machine.reply(Reply(220, "", "again"))
+        case _:
+            machine.reply(OK)
+
+
+def reply_parser(octets: bytes) -> None:
+    """Whole and octet by octet alike; what comes out can be said again and stays one reply."""
+    whole, single = ReplyParser(), ReplyParser()
+    whole.feed(octets)
+    found = []
+    while (reply := whole.next_reply()) is not None:
+        found.append(reply)
+        if not isinstance(reply, Reply):
+            break
+        rendered = reply.render()
+        assert rendered.endswith(b"\r\n")
+        assert all(line[:3] == rendered[:3] for line in rendered[:-2].split(b"\r\n"))
+    again = []
+    for at in range(len(octets)):
+        single.feed(octets[at : at + 1])
+        while (reply := single.next_reply()) is not None:
+            again.append(reply)
+            if not isinstance(reply, Reply):
+                break
+        if again and not isinstance(again[-1], Reply):
+            break
+    assert found == again, (found, again)
+
+
+def client(octets: bytes) -> None:
+    """Whatever a server says: every recipient has an outcome, and nothing but our words is sent."""
+    if not octets:
+        return
+    way, octets = octets[0], octets[1:]
+    machine = SmtpClient(
+        hello="mx.example.net",
+        protocol=Protocol.LMTP if way & 1 else Protocol.SMTP,
+        tls=TlsUse.REQUIRED if way & 2 else TlsUse.OPPORTUNISTIC,
+    )
+    message = Outgoing(
+        sender="a@b.example",
+        recipients=tuple(OutgoingRecipient(address=f"r{n}@b.example") for n in range(1 + (way >> 2 & 3))),
+        octets=None if way & 16 else b"Subject: x\r\n\r\n.body\r\n",
+    )
+    size = 1 if way & 32 else max(1, len(octets))
+    sent = 0
+    for at in range(0, len(octets), size):
+        machine.receive(octets[at : at + size])
+        while (event := machine.next_event()) is not NEED_REPLY:
+            if isinstance(event, Ready) and machine.idle and sent < 20:
+                sent += 1
+                machine.send(message)
+            elif isinstance(event, TlsWanted) and not machine.ended:
+                machine.tls_started(verified=bool(way & 64))
+            elif isinstance(event, Finished):
+                assert len(event.outcomes) == len(message.recipients)
+        while machine.outgoing():
+            pass
+        assert machine.patience_s is None or machine.patience_s > 0
+    machine.fail("gone")
+
+
+def proxy(octets: bytes) -> None:
+    """A prefix of a header is never taken for something else, and a header says how long it is."""
+    read_whole = parse_proxy(octets)
+    if not isinstance(read_whole, (Incomplete, NotProxy)):
+        assert 0 < read_whole.length <= len(octets)
+        for cut in range(0, read_whole.length, 7):
+            assert isinstance(parse_proxy(octets[:cut]), Incomplete)
+        assert parse_proxy(octets + b"EHLO x\r\n") == read_whole
+
+
+def message(octets: bytes) -> None:
+    """Fields lie in order within the octets; nothing read from them has a control character in it."""
+    parsed = Message.parse(octets)
+    assert 0 <= parsed.body_start <= len(octets)
+    end = 0
+    for each in parsed.fields:
+        assert end <= each.start < each.colon < each.end <= parsed.body_start
+        end = each.end
+        assert parsed.raw(each)[: len(each.name)].lower() == each.name
+    found = authors(parsed)
+    if found.domain is not None:
+        assert len({box.domain for box in found.addresses}) == 1
+        assert found.field_count == 1
+    for text in (displayed_author(parsed), subject_text(parsed), message_id(parsed)):
+        assert text.isprintable()
+    client_behind(CLIENT, parsed, [])
+    topmost_client(parsed, [])
+    foreign_fields(parsed, "mx.example.net")
+
+
+def author(octets: bytes) -> None:
+    """One From field of any octets."""
+    message(b"From: " + octets + b"\r\n\r\n")
+
+
+def authentication_results_field(octets: bytes) -> None:
+    """Reading never raises, and a field under our name is always among the foreign ones."""
+    parsed = parse_authentication_results(octets)
+    value = octets.replace(b"\n", b" ").replace(b"\r", b" ")
+    parsed = parse_authentication_results(value)
+    one = Message.parse(b"Authentication-Results: " + value + b"\r\n\r\n")
+    found = foreign_fields(one, "mx.example.net")
+    if parsed is not None and parsed.authserv_id.strip().casefold() == "mx.example.net":
+        assert found
+
+
+def tag_list(octets: bytes) -> None:
+    text = octets.decode("utf-8", "surrogateescape")
+    for lenient in (False, True):
+        tags = parse_tags(text, lenient=lenient)
+        if isinstance(tags, dict):
+            for value in tags.values():
+                read_base64(value)
+    read_key(text)
+    if is_policy_record(text):
+        parse_policy_record(text)
+
+
+class Hostile:
+    """Answers every question with the same records: whatever kind is asked for, as text and as an address."""
+
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        self.texts = texts
+        self.asked = 0
+
+    async def lookup(self, name: str, kind: str) -> Answer:
+        self.asked += 1
+        records = {
+            "TXT": self.texts,
+            "A": ("192.0.2.1",),
+            "AAAA": ("2001:db8::1",),
+            "MX": ("10 a.example",) * 12,
+            "PTR": ("a.example", "b.example"),
+        }.get(kind, ())
+        if self.asked % 7 == 0:
+            return Answer(Status.FAILED)
+        return Answer(Status.FOUND, records) if records else Answer(Status.NO_DATA)
+
+
+def proved(octets: bytes) -> None:
+    """A message and the TXT record that everybody publishes, parted by a NUL: bounded questions, a sound header."""
+    record, _, mail = octets.partition(b"\0")
+    resolver = Hostile((record.decode("utf-8", "surrogateescape"),))
+    parsed = Message.parse(mail)
+    auth = drive(
+        authenticate(CLIENT, Envelope(sender=SENDER), parsed, resolver, NOW, receiver="mx.example.net")
+    )
+    assert resolver.asked < 300
+    header = authentication_results("mx.example.net", auth) + received_field(
+        CLIENT, receiver="mx.example.net", ref="R", now=NOW, recipient=None
+    )
+    again = Message.parse(header + b"\r\n")
+    assert not again.defects
+    assert [each.name for each in again.fields] == [b"authentication-results", b"received"]
+    read_back = parse_authentication_results(again.value(again.fields[0]))
+    assert read_back is not None
+    assert read_back.authserv_id == "mx.example.net"
+    assert [one.result for one in read_back.results if one.method == "dmarc"] == [auth.dmarc.result]
+
+
+def spf(octets: bytes) -> None:
+    """Any record, published everywhere: ten terms, two void lookups, an RFC word as result."""
+    sender, _, record = octets.partition(b"\0")
+    text = record.decode("utf-8", "surrogateescape")
+    parse_record(text)
+    address = sender.decode("utf-8", "surrogateescape") or "ana@a.example"
+    for texts in ((text,), (f"v=spf1 {text}",), (text, "v=spf1 -all")):
+        resolver = Hostile(texts)
+        asked = SpfQuestion(
+            ip=CLIENT.ip, domain="a.example", sender=address, hello="client.example",
+            identity="mail_from", receiver="mx.example.net", now=NOW,
+        )  # fmt: skip
+        result = drive(check_host(asked, resolver))
+        assert result.result in {"none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"}
+        assert result.lookups <= 11
+        assert resolver.asked <= 250
+
+
+def words(octets: bytes) -> None:
+    decode_words(octets.decode("utf-8", "surrogateescape"))
+    shown = printable(octets.decode("utf-8", "replace"), 80)
+    assert len(shown) <= 80
+    assert shown.isprintable()
+
+
+def dns_message(octets: bytes) -> None:
+    for kind in ("A", "AAAA", "MX", "TXT", "PTR", "TLSA", "SOA", "CNAME"):
+        asked = question("a.example", kind)
+        assert asked is not None
+        for wire in (octets, octets[:12] + asked + octets[12:]):
+            if answers_question(wire, asked):
+                response = read(wire, asked)
+                if response is not None:
+                    for record in response.answer(trusted=True).records:
+                        assert record.isprintable() or kind == "TXT"
+
+
+def zone(octets: bytes) -> None:
+    try:
+        parsed = Zone.parse(octets.decode("utf-8", "replace"))
+    except ZoneError:
+        return
+    for kind in ("A", "TXT", "MX", "NS"):
+        drive(parsed.lookup("a.example", kind))
+
+
+def path(octets: bytes) -> None:
+    """An address survives being written and read again, and can be said in SMTP."""
+    text = octets.decode("utf-8", "replace")
+    for smtputf8 in (False, True):
+        address = parse_address(text, smtputf8=smtputf8)
+        if address is not None:
+            assert "\r" not in str(address)
+            assert "\n" not in str(address)
+            assert parse_address(str(address), smtputf8=True) == address
+        parse_mail(f"FROM:<{text}>", binarymime=True, requiretls=True)
+        parse_mail(text, binarymime=True, requiretls=True)
+        parse_rcpt(f"TO:<{text}>", smtputf8=smtputf8)
+        parse_rcpt(text, smtputf8=smtputf8)
+
+
+def config(octets: bytes) -> None:
+    """Any TOML is a configuration or a ConfigError."""
+    try:
+        table = tomllib.loads(octets.decode("utf-8", "replace"))
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return
+    try:
+        settle(table, file="fuzz", path=None, folder=Path("/nonexistent"))
+        settle({"hostname": "mx.example.net", **table}, file="fuzz", path=None, folder=Path("/nonexistent"))
+    except ConfigError:
+        return
+
+
+def mailbox(octets: bytes) -> None:
+    """No octet of an mbox is lost to a message that was not there."""
+    for start in (b"", b"From a@b Thu Jan  1 00:00:00 1970\n"):
+        found = list(split_mailbox(start + octets))
+        assert found
+        assert sum(map(len, found)) <= len(start) + len(octets)
+        for one in found:
+            why_no_message(one)
+
+
+def received(octets: bytes) -> None:
+    read_from_clause(octets)
+    read_from_clause(b"from " + octets)
+
+
+def sasl(octets: bytes) -> None:
+    """Lines of an exchange: credentials, a challenge or None."""
+    if not octets:
+        return
+    mechanism = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER")[octets[0] & 3]
+    lines = octets[1:].decode("utf-8", "replace").split("\n")
+    exchange = Exchange(mechanism)
+    step = exchange.start(None if octets[0] & 4 else lines.pop(0))
+    for line in [*lines, "", ""]:
+        if isinstance(step, KeysFor):
+            step = exchange.keys(scram_keys())
+        elif isinstance(step, bytes):
+            step = exchange.respond(line)
+        else:
+            assert "secret" not in repr(step)
+            return
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    each.__name__: each
+    for each in (
+        server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
+        spf, words, dns_message, zone, path, config, mailbox, received, sasl,
+    )
+}  # fmt: skip
+
+# What a coverage-guided or random run starts from: octets near what each parser reads.
+SEEDS: dict[str, tuple[bytes, ...]] = {
+    "server": (
+        b"\x00EHLO a\r\nMAIL FROM:<a@b.example> SIZE=10\r\nRCPT TO:<c@d.example>\r\nDATA\r\nx: y\r\n\r\n..\r\n.\r\nQUIT\r\n",
+        b"\x13LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@d>\r\nBDAT 3\r\nabcBDAT 0 LAST\r\n",
+        b"\x0dEHLO a\r\nSTARTTLS\r\nAUTH PLAIN AGEAYg==\r\nAUTH LOGIN\r\nYQ==\r\nYg==\r\n*\r\nRSET\r\n",
+        b"\x0dEHLO a\r\nAUTH SCRAM-SHA-256 biwsbj1hLHI9Yg==\r\n=\r\nAUTH OAUTHBEARER bixhPXg=\r\n",
+        b"\x20XCLIENT ADDR=192.0.2.9 LOGIN=a\r\nEHLO b\r\nVRFY a\r\nNOOP\r\nHELP\r\nGET / HTTP/1.1\r\n",
+    ),
+    "reply_parser": (b"250-2.1.0 a\r\n250 2.1.0 b\r\n", b"220 x\n5", b"354 \r\n"),
+    "client": (
+        b"\x0c220 a\r\n250-b\r\n250-PIPELINING\r\n250-DSN\r\n250 SIZE 10000\r\n250 ok\r\n250 ok\r\n550 5.1.1 no\r\n354 go\r\n250 ok\r\n",
+        b"\x00220 a\r\n250-b\r\n250 STARTTLS\r\n220 go\r\n250 b\r\n250 s\r\n250 r\r\n354 go\r\n250 ok\r\n421 bye\r\n",
+        b"\x07220 a\r\n250 b\r\n250 s\r\n250 r\r\n250 r\r\n354 go\r\n250 a\r\n450 b\r\n",
+    ),
+    "proxy": (
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 25\r\n",
+        b"PROXY UNKNOWN\r\n",
+        b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x03\xe8\x00\x19",
+    ),
+    "message": (
+        b"From: A <a@b.example>\r\nTo: c\r\n d\r\nReceived: from x (y [192.0.2.1])\r\n by z\r\n\r\nbody",
+        b" lead\r\nFrom : \0=?utf-8?q?a?= <a@b.example>\rSubject: x\r\n\r\n",
+    ),
+    "author": (
+        b'"a\\"b" (c) <@r.example:a@b.example>, g: x@y.example;',
+        b"=?utf-8?b?YUBiLmV4YW1wbGU=?= <a@xn--bcher-kva.example>",
+    ),
+    "authentication_results_field": (
+        b'mx.example.net 1; spf=pass (c (d)) smtp.mailfrom="a b"@c; dkim=fail reason="x" header.d=e',
+        b"(c)MX.example.net; none",
+    ),
+    "tag_list": (b"v=DKIM1; k=rsa; p=MTIz; t=s:y", b"v=DMARC1; p=reject; sp=none; rua=mailto:a@b!10m"),
+    "proved": (
+        (
+            b"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\0DKIM-Signature: v=1; a=ed25519-sha256;"
+            b" c=relaxed/simple; d=a.example; s=s; h=From:To; bh=AAAA; b=AAAA; l=3; i=@a.example\r\nFrom: a@a.example\r\n\r\nx\r\n"
+        ),
+        (
+            b"v=spf1 a mx -all\0ARC-Seal: i=1; a=rsa-sha256; cv=none; d=a.example; s=s; b=AA\r\nARC-Message-Signature: i=1;"
+            b" a=rsa-sha256; d=a.example; s=s; h=from; bh=AA; b=AA\r\nARC-Authentication-Results: i=1; x; spf=pass\r\nFrom: a@b.example\r\n\r\n"
+        ),
+        b"v=DMARC1; p=reject\0From: a@a.example\r\n\r\n",
+    ),
+    "spf": (
+        b"a@b\0v=spf1 a:%{l1r-}.%{d2}.a.example/24//64 mx ptr exists:%{i}.x ip4:192.0.2.0/24 include:b.example redirect=%{o}.c exp=x.%{h}",
+        b"\0include:a.example ip6:2001:db8::/32 ?all",
+    ),
+    "words": (b"=?utf-8?q?a=20b?= =?iso-2022-jp*en?b?GyRCJCIbKEI=?=", b"=?utf-7?b?AA?="),
+    "dns_message": (
+        b"\x00\x01\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01",
+        b"\x00\x01\x81\x80\x00\x01\x00\x01\x00\x01\x00\x01\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x3c\x00\x03\x02ab\xc0\x0c\x00\x06\x00\x01",
+    ),
+    "zone": (
+        b'$ORIGIN a.example.\n@ 60 IN SOA ns h 1 2 3 4 5\n@ TXT "v=spf1" "b"\n* A 192.0.2.1\n$FAIL b.example\n',
+        b"$TTL 5m\n$SECURE a.example\nwww CNAME a.example.\na MX 10 b.example.\n$TIMEOUT x TXT\n$BOGUS y\n",
+    ),
+    "path": (
+        b'"a b\\"c"@[IPv6:2001:db8::1]',
+        "jörg@bücher.example".encode(),
+        b"@a,@b:c%d@e.example",
+        b"a@[192.0.2.1]",
+    ),
+    "config": (
+        (
+            b'hostname = "a.example"\n[[domains]]\nname = "b.example"\nrecipients = ["x@b.example"]\ndeliver = "maildir:m"\n'
+            b'[domains.aliases]\nx = "y@b.example"\n[[listeners]]\naddress = "127.0.0.1:25"\n'
+        ),
+        b'[policy]\njunk_at = 1\n[policy.weights]\n"a.b" = 1.0\n[[policy.overrides]]\nrecipients = ["b.example"]\n[dns]\nservers = ["127.0.0.1:53"]\n',
+        b'trusted_relays = ["10.0.0.0/8"]\n[[checks.dnsbl.lists]]\nzone = "x"\nmode = "observe"\n[outbound]\nretry_first = "60s"\n',
+    ),
+    "mailbox": (b"A: b\n\n>From x\n\nFrom c@d Thu Jan  1 00:00:00 1970\nB: c\r\n\r\n",),
+    "received": (b"mail.example (helo=x) (y [IPv6:2001:db8::1]) by z", b"a ([192.0.2.1]:25)"),
+    "sasl": (
+        b"\x00AGEAYg==",
+        b"\x05\nYQ==\nYg==",
+        b"\x02biwsbj1hLHI9Yg==\nYz1iaXdzLHI9Yg==",
+        b"\x03bixhPWIsAWF1dGg9QmVhcmVyIGMBAQ==",
+    ),
+}
