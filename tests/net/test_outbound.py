@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+import uvloop
 
 from gatepost.dns.zone import Zone
 from gatepost.net.outbound import Outbound, OutboundSettings, Sent
@@ -29,6 +32,15 @@ def outbound(zone: str = "", **options: Any) -> Outbound:
     return Outbound("mx.example.net", Zone.parse(zone), settings, **options)
 
 
+@pytest.fixture(params=["asyncio", "uvloop"])
+def both_loops(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What depends on the loop's transports is tried on both."""
+    if request.param == "uvloop":
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    yield
+    asyncio.set_event_loop_policy(None)
+
+
 async def send_once(peer: Peer, message: Outgoing | None = None, **options: Any) -> Sent:
     out = outbound(**options)
     protocol = Protocol.LMTP if peer.lmtp else Protocol.SMTP
@@ -37,6 +49,7 @@ async def send_once(peer: Peer, message: Outgoing | None = None, **options: Any)
     return sent
 
 
+@pytest.mark.usefixtures("both_loops")
 @pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize("pipelining", [True, False])
 @pytest.mark.parametrize("lmtp", [True, False])
@@ -51,6 +64,7 @@ def test_a_message_arrives_octet_for_octet(*, split: bool, pipelining: bool, lmt
     asyncio.run(go())
 
 
+@pytest.mark.usefixtures("both_loops")
 def test_a_large_message_arrives_whole() -> None:
     async def go() -> None:
         octets = b"Subject: large\r\n\r\n" + b".a line of some length, again and again\r\n" * 100_000
@@ -65,9 +79,14 @@ def test_a_large_message_arrives_whole() -> None:
 STAGES = ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "message"]
 
 
-@pytest.mark.parametrize("pipelining", [True, False])
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("how", ["die", "silent", "421 4.3.2 closing", "garbage"])
+@pytest.mark.parametrize(
+    ("how", "pipelining"),
+    [
+        *product(["die", "421 4.3.2 closing", "garbage"], [True, False]),
+        ("silent", True),
+    ],
+)
 def test_whatever_dies_wherever_the_message_waits(stage: str, how: str, *, pipelining: bool) -> None:
     async def go() -> Sent:
         patience = Patience(
@@ -93,6 +112,7 @@ def test_whatever_dies_wherever_the_message_waits(stage: str, how: str, *, pipel
     assert expected.removesuffix(" the answer to" if stage == "greeting" else "") in sent.outcomes[0].words
 
 
+@pytest.mark.usefixtures("both_loops")
 def test_dying_in_the_middle_of_the_message() -> None:
     async def go() -> Sent:
         async with Peer(die_in_body_after=1000, keywords=("PIPELINING",)).serve() as peer:
@@ -167,6 +187,7 @@ def test_idle_connections_take_their_leave() -> None:
     assert asyncio.run(go()).lines[-1] == "QUIT"
 
 
+@pytest.mark.usefixtures("both_loops")
 def test_lmtp_over_a_unix_socket(tmp_path: Path) -> None:
     async def go() -> None:
         path = str(tmp_path / "lmtp.sock")
@@ -198,6 +219,7 @@ def server_context(authority: trustme.CA, name: str) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.usefixtures("both_loops")
 @pytest.mark.parametrize(
     ("use", "trusted", "name", "delivered", "verified"),
     [
@@ -240,6 +262,7 @@ def test_tls(
         assert "certificate" in sent.outcomes[0].words
 
 
+@pytest.mark.usefixtures("both_loops")
 def test_a_broken_handshake_falls_back_to_plain_text_only_when_opportunistic() -> None:
     async def go(use: TlsUse) -> Sent:
         peer = Peer(keywords=("STARTTLS", "PIPELINING"))  # says 220 to it and then goes on in plain text

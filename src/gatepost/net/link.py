@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from typing import cast
 
 from gatepost.smtp.client import NEED_REPLY, ClientEvent, Finished, SmtpClient, TlsWanted
 from gatepost.smtp.sending import Fault, Hop, Outgoing
@@ -102,8 +103,8 @@ class Link(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no asyncio.Transport by descent.
+        self._transport = cast("asyncio.Transport", transport)
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -186,7 +187,6 @@ class Link(asyncio.Protocol):
             raise Broken(
                 Fault(words="the connection ended in the TLS handshake", stage="tls"), in_handshake=True
             )
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.tls_version = transport.get_extra_info("ssl_object").version()
         self.tls_verified = verify
