@@ -9,9 +9,9 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gatepost.checks.connection.hello import HelloSettings
 from gatepost.checks.registry import ALL_CHECKS, configure
 from gatepost.checks.run import Configured
-from gatepost.checks.sender.senders import problems
 from gatepost.config.load import ConfigError, parse_toml, read_table
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.routes import Routes
@@ -161,8 +161,10 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     settings["forwarder"] = dataclasses.replace(
         forwarder, trusted_sealers=(*forwarder.trusted_sealers, *config.arc.trusted_sealers)
     )
-    for problem in problems(settings["senders"]):
-        raise ConfigError(file, "checks.senders", f"{problem}.")
+    settings["hello"] = with_our_names(settings["hello"], config)
+    for check in ALL_CHECKS:
+        for problem in check.problems(settings[check.name]) if check.problems else ():
+            raise ConfigError(file, f"checks.{check.name}", f"{problem}.")
     try:
         checks = configure(settings, config.policy.modes)
         policies = assemble(config.policy, checks, mode=config.mode)
@@ -189,3 +191,12 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         path=path, folder=folder, config=config, table=table, checks=checks, policies=policies,
         routes=routes, trusted_relays=tuple(networks),
     )  # fmt: skip
+
+
+def with_our_names(hello: HelloSettings, config: Config) -> HelloSettings:
+    """Host name and domains are ours without being told; a single label such as localhost is everybody's."""
+    names = (*hello.our_names, config.hostname, *(one.name.removeprefix(".") for one in config.domains))
+    normal_names = (normal_domain(name) or name.lower() for name in names)
+    return dataclasses.replace(
+        hello, our_names=tuple(dict.fromkeys(name for name in normal_names if "." in name))
+    )

@@ -18,6 +18,8 @@ class Figures:
     stopped: int
     """Held in the queue until a person lets them go on."""
     oldest_queued_s: float | None
+    oldest_moving_s: float | None
+    """The same without those that are held until a person lets them go on."""
     longest_due_s: float | None
     """How long the copy that waits longest has been due: large when delivery does not keep up or is down."""
     held: int
@@ -30,9 +32,10 @@ class Figures:
 
 def figures(connection: Connection, now: float) -> Figures:
     """One look at the tables."""
-    queued, due, being_tried, stopped, oldest_queued, longest_due = connection.execute(
+    queued, due, being_tried, stopped, oldest_queued, oldest_moving, longest_due = connection.execute(
         "SELECT count(*), count(*) FILTER (WHERE held_because IS NULL AND due_at <= ?1),"
         " count(*) FILTER (WHERE worker IS NOT NULL AND due_at > ?1), count(held_because), min(created_at),"
+        " min(created_at) FILTER (WHERE held_because IS NULL),"
         " min(due_at) FILTER (WHERE held_because IS NULL AND due_at <= ?1) FROM queue",
         (now,),
     ).fetchone()
@@ -48,6 +51,7 @@ def figures(connection: Connection, now: float) -> Figures:
         being_tried=being_tried,
         stopped=stopped,
         oldest_queued_s=age(oldest_queued),
+        oldest_moving_s=age(oldest_moving),
         longest_due_s=age(longest_due),
         held=held,
         oldest_held_s=age(oldest_held),

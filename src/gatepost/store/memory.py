@@ -159,6 +159,15 @@ def number_in(value: str) -> int:
         return 0
 
 
+def stored(connection: Connection, prefix: str, *, now: float) -> dict[str, str]:
+    """Every written fact and counter whose key begins with `prefix`, for those who only look."""
+    rows = connection.execute(
+        "SELECT key, value FROM memory WHERE key >= ? AND key < ? AND expires_at > ?",
+        (prefix, prefix + "\U0010ffff", now),
+    )
+    return dict(rows.fetchall())
+
+
 def expire(connection: Connection, *, now: float, limit: int) -> int:
     """Delete at most `limit` expired rows."""
     return int(

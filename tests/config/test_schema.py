@@ -1,0 +1,50 @@
+"""What the whole configuration works out: every check may object, and our own names are ours without being told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatepost.config.load import ConfigError
+from gatepost.config.schema import settle
+
+
+def settled(**table: Any) -> Any:
+    return settle({"hostname": "mx.example.net", **table}, file="gatepost.toml", path=None, folder=Path())
+
+
+@pytest.mark.parametrize(
+    ("check", "table", "said"),
+    [
+        (
+            "dnsbl",
+            {"lists": [{"zone": "bl.example"}, {"zone": "bl.example"}]},
+            "two lists are called bl.example",
+        ),
+        ("forwarder", {"known": ["300.1.1.1"]}, "300.1.1.1"),
+        ("senders", {"allow": [{"sender": "ana@example.org", "owner": "it"}]}, "lacks reason"),
+    ],
+)
+def test_every_check_may_object_to_its_settings(check: str, table: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        settled(checks={check: table})
+    assert caught.value.key == f"checks.{check}"
+    assert said in str(caught.value)
+
+
+def test_host_name_and_domains_are_our_names() -> None:
+    domains = [
+        {"name": "example.net", "deliver": "maildir:m"},
+        {"name": ".example.org", "deliver": "maildir:m"},
+    ]
+    loaded = settled(domains=domains, checks={"hello": {"our_names": ["Extra.example"]}})
+    (hello,) = [one.settings for one in loaded.checks if one.name == "hello"]
+    assert hello.our_names == ("extra.example", "mx.example.net", "example.net", "example.org")
+
+
+def test_a_name_without_a_dot_is_everybodys() -> None:
+    loaded = settle({"hostname": "localhost"}, file="", path=None, folder=Path())
+    (hello,) = [one.settings for one in loaded.checks if one.name == "hello"]
+    assert hello.our_names == ()
