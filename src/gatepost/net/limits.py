@@ -33,7 +33,7 @@ class ConnectionLimits:
     """Connections open at once, all clients together."""
     per_client: int = 50
     """Connections one client may have open at once."""
-    per_client_a_minute: int = 300
+    per_client_a_minute: int = 6000
     """New connections one client may make in a minute."""
     unlimited_clients: tuple[str, ...] = ("127.0.0.0/8", "::1")
     """Networks the limits per client do not apply to, while less than three quarters of all connections are taken."""

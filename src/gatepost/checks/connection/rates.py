@@ -42,7 +42,7 @@ class RatesSettings:
     """off, observe or enforce."""
     window_s: float = 600.0
     """Counts start anew so long after the first."""
-    recipients: int = 5000
+    recipients: int = 50_000
     """Recipients per client and window; 0 is no limit."""
     unknown_recipients: int = 50
     """Unknown recipients per client in ten minutes, after which nothing more is taken from it; 0 is no limit."""
@@ -56,7 +56,7 @@ class VolumeSettings:
     """off, observe or enforce."""
     window_s: float = 600.0
     """Counts start anew so long after the first."""
-    messages: int = 3000
+    messages: int = 30_000
     """Messages per client and window; 0 is no limit."""
 
 
