@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -101,7 +102,15 @@ class Parts:
         self.store = Store.open(self.loaded.state, replace(config.store, database=database))
         self.keeper = Keeper(self.store)
         self.resolver = CachingResolver(config.dns)
-        self.outbound = Outbound(hello=config.hostname, resolver=self.resolver, settings=config.outbound)
+        outbound = config.outbound
+        if outbound.trust_anchors:
+            outbound = replace(outbound, trust_anchors=str(self.loaded.folder / outbound.trust_anchors))
+        self.outbound = Outbound(
+            hello=config.hostname,
+            resolver=self.resolver,
+            settings=outbound,
+            shuffle=random.shuffle,
+        )
         self.memory = StoredMemory(self.store.database, time.time)
         self.correspondents = StoredCorrespondents(self.store.database, time.time)
         self.callout = RecipientCallout(sender=self.outbound, clock=time.monotonic, settings=config.callout)
@@ -153,9 +162,11 @@ class Parts:
                 postmaster=self.postmaster(),
                 original=self.store.octets_of,
                 new_ref=fresh_ref,
+                expand=self.directory.expand,
                 settings=config.delivery,
             ),
             settings=config.delivery,
+            retry_first_s=config.outbound.retry_first_s,
         )
 
     def postmaster(self) -> Address:
