@@ -54,7 +54,7 @@ PY
 }
 
 # The real programs the tests start, and the Debian package of each.
-PEERS="unbound:unbound knotd:knot postfix:postfix dovecot:dovecot-core,dovecot-lmtpd swaks:swaks curl:curl openssl:openssl"
+PEERS="unbound:unbound knotd:knot postfix:postfix dovecot:dovecot-core /usr/lib/dovecot/lmtp:dovecot-lmtpd cc:gcc,libc6-dev swaks:swaks curl:curl openssl:openssl"
 PATH="$PATH:/usr/sbin:/sbin"
 
 missing_packages() {
