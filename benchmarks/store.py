@@ -1,6 +1,6 @@
 """How fast the store takes mail: 4 KB messages, 20 callers, in one or more processes that share the database.
 
-    .venv/bin/python bench/store.py [--messages N] [--callers N] [--processes N] [--octets N] [--folder DIR]
+    .venv/bin/python benchmarks/store.py [--messages N] [--callers N] [--processes N] [--octets N] [--folder DIR]
 
 Prints the rate, the CPU time of one message (this process, all threads) and the latency of `carry_out`.
 """

@@ -1,4 +1,4 @@
-"""CPU microseconds of authenticating one message, answers cached: python bench/auth.py
+"""CPU microseconds of authenticating one message, answers cached: python benchmarks/auth.py
 
 A 5 KB message that passes SPF, DKIM (rsa-2048, relaxed/relaxed) and DMARC, over a Zone resolver.
 """

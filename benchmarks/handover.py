@@ -1,6 +1,6 @@
 """What handing sockets to workers costs, against SO_REUSEPORT: CPU milliseconds a connection.
 
-usage: bench/handover.py [CONNECTIONS] [WORKERS]
+usage: benchmarks/handover.py [CONNECTIONS] [WORKERS]
 
 The connections do nothing but greet and quit, so that the difference is the hand-over. CPU is that of the
 server's processes (rusage at their end, user and system); the client's is not counted.

@@ -1,6 +1,6 @@
 """What a lookup costs: remembered ones per second, and ones that go over loopback per second of our CPU.
 
-Run: python bench/dns_lookups.py (not dns.py: that name would hide the library)
+Run: python benchmarks/dns_lookups.py (not dns.py: that name would hide the library)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """CPU per message of parsing and of verifying one relaxed/relaxed RSA-2048 signature, with the key at hand.
 
-    python bench/dkim.py [body octets, default 5000]
+    python benchmarks/dkim.py [body octets, default 5000]
 
 Prints microseconds of CPU per call: the best of several rounds, so that neighbours on the machine count less.
 """
