@@ -13,21 +13,26 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
+from gatepost.app.orders import orders
 from gatepost.app.wiring import build_intake
+from gatepost.checks.connection.lists import forget_keys
 from gatepost.config.schema import Loaded
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.notices import Notices
 from gatepost.delivery.runner import DeliveryRunner
 from gatepost.intake import Intake
+from gatepost.jobs.look import DROPPED_KEPT_S, DROPPED_KEY
 from gatepost.jobs.rounds import Round
+from gatepost.jobs.tallies import Differences, Tallies
+from gatepost.jobs.work import Jobs
 from gatepost.mail.address import Address, parse_address
 from gatepost.mail.client import IpAddress
 from gatepost.net.callout import RecipientCallout
 from gatepost.net.outbound import Outbound
 from gatepost.net.resolver import CachingResolver
-from gatepost.net.tls import ServerTls
 from gatepost.store.correspondents import StoredCorrespondents
 from gatepost.store.disk import Room
+from gatepost.store.later import Later
 from gatepost.store.memory import StoredMemory
 from gatepost.store.records import HistoryEntry
 from gatepost.store.ref import new_ref
@@ -41,6 +46,9 @@ CLIENTS_COUNTED = 20_000
 
 LOOK_AT_DISK_S = 2.0
 """How often, at most, a busy gate looks how much room the disk has."""
+
+COUNTS_WRITTEN_S = 5.0
+"""How soon what was counted for the metrics is written."""
 
 
 class Keeper:
@@ -82,6 +90,10 @@ class Parts:
         self.store: Store
         self.resolver: CachingResolver
         self.outbound: Outbound
+        self.runner: DeliveryRunner | None = None
+        """Where this process delivers."""
+        self.connections: Callable[[], int] = lambda: 0
+        """How many reached this process."""
 
     @contextlib.asynccontextmanager
     async def opened(self, *, checkpointer: bool = False) -> AsyncIterator[Parts]:
@@ -115,8 +127,13 @@ class Parts:
         self.correspondents = StoredCorrespondents(self.store.database, time.time)
         self.callout = RecipientCallout(sender=self.outbound, clock=time.monotonic, settings=config.callout)
         self.directory = self._directory()
+        self.tallies = Tallies()
+        self.differences = Differences(self.tallies)
+        self.counted = Later(self._write_counts, COUNTS_WRITTEN_S)
 
     async def _close(self) -> None:
+        self.counted.soon()
+        await self.counted.finish()
         await self.outbound.close()
         await self.resolver.close()
         await self.memory.close()
@@ -127,6 +144,7 @@ class Parts:
         """After a reload."""
         self.loaded = loaded
         self.directory = self._directory()
+        forget_keys()
 
     def intake(self, announce: Callable[[HistoryEntry], None]) -> Intake:
         """The flow that receives mail under the present configuration."""
@@ -150,7 +168,7 @@ class Parts:
     def delivery(self, *, jitter: Callable[[], float]) -> DeliveryRunner:
         """The runner that empties the queue."""
         config = self.loaded.config
-        return DeliveryRunner(
+        self.runner = DeliveryRunner(
             store=self.store,
             routes=self.loaded.routes,
             sender=self.outbound,
@@ -168,6 +186,7 @@ class Parts:
             settings=config.delivery,
             retry_first_s=config.outbound.retry_first_s,
         )
+        return self.runner
 
     def postmaster(self) -> Address:
         """Who reads what the gate has to say: the one named, else postmaster at our first domain."""
@@ -180,12 +199,49 @@ class Parts:
         named = self.loaded.config.delivery.postmaster
         return parse_address(named) if named else None
 
-    def jobs(self, tls: ServerTls | None) -> Sequence[Round]:  # noqa: ARG002
+    def jobs(self) -> Sequence[Round]:
         """What the clock starts in this process."""
-        return ()
+        return Jobs(
+            store=self.store,
+            memory=self.memory,
+            resolver=self.resolver,
+            orders=lambda: orders(self.loaded),
+            clock=time.time,
+            new_ref=fresh_ref,
+            expand=self.final_addresses,
+            write_tallies=self.counted.soon,
+            started_at=time.time(),
+        ).rounds()
+
+    def final_addresses(self, address: Address) -> tuple[str, ...]:
+        """Where mail to this address goes, by the directory of this moment."""
+        return self.directory.expand(address)
 
     def count(self, entry: HistoryEntry) -> None:
-        """For the metrics."""
+        """For the metrics; costs an addition or two."""
+        self.tallies.entry(entry)
+        self.counted.soon()
+
+    async def _write_counts(self) -> None:
+        """Add what this process counted to the sums of all."""
+        resolver, runner, store = self.resolver, self.runner, self.store
+        totals = {
+            "dns|memory": resolver.remembered,
+            "dns|network": resolver.asked,
+            "dns|failed": resolver.failed,
+            "connections": self.connections(),
+            "dropped": store.dropped_entries,
+        }
+        if runner is not None:
+            totals |= {
+                "delivery|delivered": runner.delivered,
+                "delivery|deferred": runner.deferred,
+                "delivery|failed": runner.failed,
+            }
+        more = self.differences.add(totals)
+        if more.get("dropped"):
+            await self.memory.add(DROPPED_KEY, more["dropped"], ttl_s=DROPPED_KEPT_S)
+        await self.tallies.write(self.memory)
 
 
 def fresh_ref(now: float) -> str:

@@ -20,6 +20,7 @@ from gatepost.app.log import log_entry, start_log
 from gatepost.app.parts import Parts
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, load
+from gatepost.jobs.presence import is_running, presence
 from gatepost.jobs.rounds import run_rounds
 from gatepost.net.acceptor import CannotListen, bind
 from gatepost.net.handover import Desk
@@ -84,6 +85,12 @@ class Gate:
     def run(self) -> int:
         """Until SIGTERM; the exit status."""
         config = self.loaded.config
+        if is_running(self.loaded.state):
+            raise ConfigError(
+                str(self.loaded.path),
+                "state",
+                f"another gate is at work on {self.loaded.state}: stop it first.",
+            )
         self.loaded.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if config.user and os.geteuid() == 0:
             own_state(self.loaded.state, config.user)
@@ -125,6 +132,7 @@ class Gate:
 
             life.on_reload(reload)
             reception = Reception(service, config.listeners, desk)
+            parts.connections = lambda: reception.arrived
             reception.open()
             life.ready()
             await life.stopping.wait()
@@ -139,6 +147,10 @@ class Gate:
 
     async def deliver(self, life: Life) -> None:
         """The process that delivers, and does what the clock starts."""
+        with presence(self.loaded.state):
+            await self._deliver(life)
+
+    async def _deliver(self, life: Life) -> None:
         async with self.parts.opened(checkpointer=True) as parts:
             runner = parts.delivery(jitter=random.random)
             self.bell.listen(runner.poke)
@@ -151,7 +163,7 @@ class Gate:
             life.on_reload(reload)
             life.ready()
             async with asyncio.TaskGroup() as group:
-                rounds = group.create_task(run_rounds(parts.jobs(self.tls)))
+                rounds = group.create_task(run_rounds(parts.jobs()))
                 delivering = group.create_task(runner.run())
                 await life.stopping.wait()
                 runner.stop()

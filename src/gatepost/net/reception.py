@@ -35,6 +35,8 @@ class Reception:
         self._empty = asyncio.Event()
         self._next_check: asyncio.TimerHandle | None = None
         self._stopping = False
+        self.arrived = 0
+        """Connections so far."""
 
     def open(self) -> None:
         """Begin to take connections."""
@@ -61,6 +63,7 @@ class Reception:
         await asyncio.gather(*self._connecting, return_exceptions=True)
 
     def _arrived(self, arrival: Arrival) -> None:
+        self.arrived += 1
         rules = self._rules[arrival.listener]
         client = Client(ip=arrival.ip, port=arrival.port, role=rules.role.value)
         number = arrival.number

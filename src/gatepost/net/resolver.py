@@ -68,6 +68,8 @@ class CachingResolver:
         self._flights: dict[Key, asyncio.Task[Answer]] = {}
         self._room = asyncio.Semaphore(self.settings.max_in_flight)
         self._closing = False
+        self.remembered = 0
+        """Questions answered from memory, since the start."""
         self.asked = 0
         """Questions that were not remembered, since the start."""
         self.failed = 0
@@ -78,10 +80,12 @@ class CachingResolver:
         key = (name, kind)
         answer = self._cache.get(key)
         if answer is not None:
+            self.remembered += 1
             return answer
         key = (normal(name), kind.upper())
         answer = self._cache.get(key)
         if answer is not None:
+            self.remembered += 1
             return answer
         flight = self._flights.get(key)
         if flight is None:

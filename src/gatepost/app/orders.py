@@ -1,0 +1,34 @@
+"""What a configuration says of the jobs, as `jobs.work` wants to know it."""
+
+from __future__ import annotations
+
+from gatepost import __version__
+from gatepost.checks.connection.dnsbl import DnsblSettings
+from gatepost.checks.connection.lists import ListSettings
+from gatepost.config.schema import Loaded
+from gatepost.jobs.work import Orders
+
+
+def orders(loaded: Loaded) -> Orders:
+    """Of this moment: cheap, asked anew at each beat."""
+    config = loaded.config
+    return Orders(
+        hostname=config.hostname,
+        mode=config.mode.value,
+        version=__version__,
+        folder=loaded.folder,
+        jobs=config.jobs,
+        alerts=config.alerts,
+        retention=config.retention,
+        tls=config.tls,
+        lists=lists_of(loaded),
+        metrics=config.metrics.address,
+    )
+
+
+def lists_of(loaded: Loaded) -> tuple[ListSettings, ...]:
+    """The DNS lists that are set up; none where the check is off."""
+    for one in loaded.checks:
+        if isinstance(one.settings, DnsblSettings):
+            return one.settings.lists if one.wanted else ()
+    return ()

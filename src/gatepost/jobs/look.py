@@ -1,0 +1,81 @@
+"""A look at the gate from outside: disk, queue, certificates, resolver, lists, the counts of the last hour.
+
+The jobs take it every minute, `gatepost status` whenever it is asked; both see the same facts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gatepost.checks.connection.listhealth import HEALTH_KEY, out_of_service, plan
+from gatepost.checks.connection.lists import ListSettings
+from gatepost.jobs.concerns import Certificate, Disk, Facts
+from gatepost.mail.finding import Mode
+from gatepost.net.resolver import CachingResolver, Validation, validates
+from gatepost.net.tls import TlsSettings, TlsUnusable, certificate_expires_at, expand
+from gatepost.store import memory
+from gatepost.store.database import Connection
+from gatepost.store.disk import RoomSettings, judge
+from gatepost.store.store import Store
+
+DROPPED_KEY = "jobs:dropped"
+"""Entries of history lost of late."""
+DROPPED_KEPT_S = 3600.0
+"""For so long after the first of them."""
+
+
+def look(
+    store: Store,
+    *,
+    now: float,
+    certificates: Sequence[Certificate],
+    validations: Sequence[Validation],
+    lists: Iterable[ListSettings],
+) -> Facts:
+    """The facts of this moment."""
+    facts = store.database.read(lambda connection: remembered(connection, now))
+    out = out_of_service(facts.get(HEALTH_KEY))
+    asked = {key for one in lists if one.mode is not Mode.OFF for key in plan(one)}
+    return Facts(
+        now=now,
+        figures=store.figures(now),
+        disk=disk_of(store.folder, store.settings.room),
+        validations=validations,
+        certificates=certificates,
+        lists_out={key: why for key, why in out.items() if key in asked},
+        dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),
+    )
+
+
+def remembered(connection: Connection, now: float) -> dict[str, str]:
+    """What the jobs have written down."""
+    return memory.stored(connection, HEALTH_KEY, now=now) | memory.stored(connection, "jobs:", now=now)
+
+
+def disk_of(folder: Path, settings: RoomSettings) -> Disk:
+    """One `statvfs`."""
+    usage = shutil.disk_usage(folder)
+    return Disk(
+        free_octets=usage.free, total_octets=usage.total, room=judge(usage.free, usage.total, settings)
+    )
+
+
+async def validated(resolver: CachingResolver) -> list[Validation]:
+    """What the resolvers do about DNSSEC. Whoever is silent is asked once more: a lost packet is no trouble."""
+    first = await validates(resolver)
+    return first if all(one.answers for one in first) else await validates(resolver)
+
+
+def certificates_of(settings: TlsSettings, folder: Path) -> list[Certificate]:
+    """Every certificate named in the configuration, as it lies on the disk."""
+    if not settings.certificate:
+        return []
+    found = []
+    for name in (settings.certificate, *(one.certificate for one in settings.more)):
+        try:
+            found.append(Certificate(name, certificate_expires_at(expand(name, folder))))
+        except TlsUnusable as fault:
+            found.append(Certificate(name, None, str(fault)))
+    return found
