@@ -20,6 +20,8 @@ from gatepost.mail.message import HeaderField, Message
 LONGEST_OCTETS = 65_536
 """Of one From field; real ones stay below 1,000 (RFC 5322 §2.1.1)."""
 MOST_ADDRESSES = 100
+MOST_SHOWN = 3
+"""Addresses that stay in sight of a From field too long to be shown."""
 UNSAFE_HEADER = frozenset({"bare-cr", "bare-lf", "leading-continuation", "too-many-fields"})
 
 
@@ -92,9 +94,20 @@ def known_domain(written: bytes) -> str | None:
 
 
 def displayed_author(message: Message, limit: int = 300) -> str:
-    """The From field as a reader sees it, printable and bounded; several fields are joined by `` | ``."""
-    values = [message.value(each)[: 4 * limit] for each in message.named(b"from")[:10]]
-    return printable(" | ".join(decode_words(as_text(value)) for value in values), limit)
+    """The From field as a reader sees it, printable and bounded; several fields are joined by `` | ``.
+
+    Of what is too long to be shown the name is cut, never the addresses: a long name must not push them out of sight.
+    """
+    values = [message.value(each)[: 4 * limit + 1] for each in message.named(b"from")[:10]]
+    text = " | ".join(decode_words(as_text(value)) for value in values)
+    if len(text) <= limit and all(len(value) <= 4 * limit for value in values):
+        return printable(text, limit)
+    found = authors(message).addresses
+    shown = ", ".join(f"<{address}>" for address in found[:MOST_SHOWN]) + ", ..." * (len(found) > MOST_SHOWN)
+    if not shown:
+        return printable(text, limit)
+    shown = printable(shown, limit - 20)
+    return f"{printable(text, limit - len(shown) - 1)} {shown}"
 
 
 def subject_text(message: Message, limit: int = 500) -> str:
@@ -155,7 +168,7 @@ CONFUSING = re.compile(
     r"[^\S ]|[\ufffd\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u00ad\ufe6b\uff20\uff1c\uff1e@<>,;:()\"]|=\?"
 )
 BRACKETED_INSIDE = re.compile(r"<[^<>@]*+@([^<>@]*+)>")
-ADDRESS_INSIDE = re.compile(r"@\s*+([^\W_][\w-]*+(?:\.[\w-]++)++)")
+ADDRESS_INSIDE = re.compile(r"[@\uff20\ufe6b]\s*+([^\W_][\w-]*+(?:\.[\w-]++)++)")
 
 
 def read_mailboxes(value: bytes) -> Reading:
@@ -368,7 +381,7 @@ def hidden_addresses(text: str, reading: Reading) -> None:
     if any(normal_domain(found) not in judged for found in BRACKETED_INSIDE.findall(text)):
         reading.problems.append("another address in angle brackets inside a name of From")
     for box in reading.mailboxes:
-        if "@" in box.name and other_domain(box.name, judged):
+        if other_domain(box.name, judged):
             reading.remarks.append("another address in the display name")
         if CONFUSING_NAME.search(box.name):
             reading.remarks.append("a directional or invisible character in the display name")

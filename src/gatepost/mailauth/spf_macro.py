@@ -119,7 +119,7 @@ def expand_one(piece: Expansion, values: MacroValues) -> str:
         if piece.reverse:
             parts.reverse()
         value = ".".join(parts[-piece.keep :] if piece.keep else parts)
-    return quote(value, safe=UNRESERVED) if piece.escape else value
+    return quote(value, safe=UNRESERVED, errors="replace") if piece.escape else value
 
 
 def value_of(letter: str, values: MacroValues) -> str:

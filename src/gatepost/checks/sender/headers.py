@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatepost.checks.check import Check, Emits
-from gatepost.mail.author import authors
+from gatepost.mail.address import printable
+from gatepost.mail.author import Authors, authors
 from gatepost.mail.client import Mail
 from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.message import Message
@@ -27,6 +28,12 @@ BAD_FROM = Emits(
     name="headers.bad_from",
     about="From cannot be read in one way only: it may show another author than the one judged.",
     weight=2.5,
+    group="header",
+)
+BAD_NAME = Emits(
+    name="headers.misleading_name",
+    about="The name beside the author's address shows another address, or characters that nobody sees.",
+    weight=0.5,
     group="header",
 )
 NO_DATE = Emits(name="headers.no_date", about="There is no Date field.", weight=1.0, group="header")
@@ -63,6 +70,13 @@ ONCE = (
     b"references",
     b"in-reply-to",
 )
+# Remarks of `mail.author` about a display name that may be taken for the author.
+MISLEADING = frozenset(
+    {
+        "another address in the display name",
+        "a directional or invisible character in the display name",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +111,19 @@ def _author(message: Message) -> list[Finding]:
         return [NO_FROM.found("the message names no author")]
     if count > 1:
         return [SEVERAL_FROM.found(f"the message has {count} From fields", {"count": count})]
-    problems = [one for one in authors(message).problems if not one.endswith("in the header")]
-    if not problems:
+    author = authors(message)
+    problems = [one for one in author.problems if not one.endswith("in the header")]
+    if problems:
+        return [BAD_FROM.found(f"From cannot be trusted: {', '.join(problems)}", {"problems": problems})]
+    misleading = [one for one in author.remarks if one in MISLEADING]
+    if not misleading:
         return []
-    return [BAD_FROM.found(f"From cannot be trusted: {', '.join(problems)}", {"problems": problems})]
+    text = f"the author's name may mislead: {', '.join(misleading)} beside {_addresses(author)}"
+    return [BAD_NAME.found(text, {"remarks": misleading})]
+
+
+def _addresses(author: Authors) -> str:
+    return " and ".join(printable(str(address), 100) for address in author.addresses[:3])
 
 
 def _defects(defects: Sequence[str]) -> list[Finding]:
@@ -119,6 +142,6 @@ HEADERS = Check(
     subject=Mail,
     settings=HeadersSettings,
     run=headers,
-    emits=(NO_FROM, SEVERAL_FROM, BAD_FROM, NO_DATE, NO_ID, REPEATED, MALFORMED, TOO_MANY),
+    emits=(NO_FROM, SEVERAL_FROM, BAD_FROM, BAD_NAME, NO_DATE, NO_ID, REPEATED, MALFORMED, TOO_MANY),
     asks=False,
 )
