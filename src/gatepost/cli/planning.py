@@ -30,6 +30,7 @@ def plan(file: str, config: str | None, since: str, as_json: bool) -> None:
     Example: gatepost plan stricter.toml --since 7d
     """
     from gatepost.app.installation import opened
+    from gatepost.app.told import told_by_people
     from gatepost.config.schema import load
     from gatepost.plan.compare import compare
     from gatepost.store import history
@@ -50,7 +51,10 @@ def plan(file: str, config: str | None, since: str, as_json: bool) -> None:
 
         result = installation.store.database.read(
             lambda connection: compare(
-                counted(history.since(connection, start)), installation.loaded.policies, candidate
+                counted(history.since(connection, start)),
+                installation.loaded.policies,
+                candidate,
+                told_by_people(connection),
             )
         )
     if as_json:

@@ -1,0 +1,184 @@
+"""`gatepost backup` and `gatepost journal`: keeping everything, and knowing who did what."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from gatepost.cli.story import moment
+from gatepost.cli.terminal import config_option, failing_clearly, find_config
+
+RESTORED = "It was queued when the backup of {} was made, and may have been delivered since."
+
+
+@click.group()
+def backup() -> None:
+    """Back up, verify and restore everything kept: queue, quarantine, history, journal, memory.
+
+    The configuration, keys and certificates are files of yours and not in it.
+
+    Example: gatepost backup create /backup/gatepost-today
+    """
+
+
+@backup.command("create")
+@click.argument("target", type=click.Path(path_type=Path))
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="The manifest as JSON.")
+@failing_clearly
+def create(target: Path, config: str | None, as_json: bool) -> None:
+    """Write a backup into the new folder TARGET, as of one moment; the gate may be running.
+
+    It holds mail: keep it where only you can read it.
+
+    Example: gatepost backup create /backup/gatepost-2026-11-24
+    """
+    from gatepost.config.schema import load
+    from gatepost.store.backup import backup as write
+    from gatepost.store.failures import StoreFailed
+
+    loaded = load(find_config(config))
+    if not (loaded.state / "gatepost.db").exists():
+        raise StoreFailed(f"{loaded.state} holds nothing yet: has the gate been started once?")
+    if target.exists():
+        raise StoreFailed(f"{target} exists already: name a new folder")
+    manifest = write(loaded.state, target, now=time.time())
+    if as_json:
+        click.echo(json.dumps(asdict(manifest)))
+        return
+    counts = manifest.counts
+    click.echo(
+        f"{target}: {counts['messages']:,} messages, {counts['history']:,} entries of history,"
+        f" {counts['journal']:,} of the journal; {len(manifest.files):,} files."
+    )
+
+
+@backup.command("verify")
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@failing_clearly
+def verify(target: Path, as_json: bool) -> None:
+    """Is the backup in TARGET whole and unaltered? Exit status 1 when it is not.
+
+    Example: gatepost backup verify /backup/gatepost-2026-11-24
+    """
+    from gatepost.store.backup import verify as problems_of
+
+    problems = problems_of(target)
+    if as_json:
+        click.echo(json.dumps({"sound": not problems, "problems": problems}, ensure_ascii=False))
+    for problem in problems:
+        if not as_json:
+            click.echo(f"{problem}.", err=True)
+    if problems:
+        sys.exit(1)
+    if not as_json:
+        click.echo(f"{target} is whole and unaltered.")
+
+
+@backup.command("restore")
+@click.argument("source", type=click.Path(path_type=Path))
+@config_option
+@click.option(
+    "--deliver", is_flag=True, help="Let what was queued then go out at once; it may arrive a second time."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@failing_clearly
+def restore(source: Path, config: str | None, deliver: bool, as_json: bool) -> None:
+    """Make the state of this configuration from the backup in SOURCE. The gate must be stopped and the state empty; run it as the gate's user.
+
+    What was queued is held (gatepost queue retry lets it go on), since it may have been delivered after the backup.
+    A backup of an older Gatepost is brought up to date when the gate starts.
+
+    Example: gatepost backup restore /backup/gatepost-2026-11-24
+    """
+    from gatepost.config.schema import load
+    from gatepost.jobs.presence import is_running
+    from gatepost.store.backup import restore as make
+    from gatepost.store.failures import StoreFailed
+
+    loaded = load(find_config(config))
+    if is_running(loaded.state):
+        raise StoreFailed(f"a gate is at work on {loaded.state}: stop it first")
+    why = None if deliver else RESTORED.format(source.name)
+    manifest = make(source, loaded.state, hold_because=why)
+    if as_json:
+        click.echo(json.dumps({"state": str(loaded.state), "counts": manifest.counts}))
+        return
+    queued = manifest.counts.get("queue", 0)
+    held = "" if deliver or not queued else f"; {queued:,} queued copies are held until gatepost queue retry"
+    click.echo(f"{loaded.state} is as it was on {moment(manifest.made_at)}{held}.")
+
+
+@click.group()
+def journal() -> None:
+    """Who did what, and why; is it unaltered?
+
+    Example: gatepost journal list --about 2N515RPF08P1Z
+    """
+
+
+@journal.command("list")
+@config_option
+@click.option("--about", help="Only what was done about the message with this reference.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an entry.")
+@failing_clearly
+def journal_list(config: str | None, about: str | None, limit: int, as_json: bool) -> None:
+    """List what people did, the newest first.
+
+    Example: gatepost journal list --limit 20
+    """
+    from gatepost.app.installation import opened
+    from gatepost.store.ref import as_typed
+
+    with opened(find_config(config)) as installation:
+        entries = installation.store.journal(subject=as_typed(about) if about else None, limit=limit)
+    for entry in entries:
+        if as_json:
+            click.echo(json.dumps(asdict(entry), ensure_ascii=False))
+        else:
+            why = f": {entry.why}" if entry.why else ""
+            subject = f" {entry.subject}" if entry.subject else ""
+            click.echo(f"{entry.number:>6}  {moment(entry.at)}  {entry.who}  {entry.what}{subject}{why}")
+    if not entries and not as_json:
+        click.echo("Nothing is in the journal.", err=True)
+
+
+@journal.command("verify")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@failing_clearly
+def journal_verify(config: str | None, as_json: bool) -> None:
+    """Is every entry as it was written, and none missing? Exit status 1 when not.
+
+    A cut of the newest entries only shows against an older head: gatepost backup verify compares with the one it kept.
+
+    Example: gatepost journal verify
+    """
+    from gatepost.app.installation import opened
+    from gatepost.store import journal as chain
+
+    with opened(find_config(config)) as installation:
+        problem, head = installation.store.database.read(
+            lambda connection: (chain.verify(connection), chain.head(connection))
+        )
+    if as_json:
+        told = {
+            "sound": problem is None,
+            "problem": problem,
+            "number": head.number,
+            "chain": head.chain.hex(),
+        }
+        click.echo(json.dumps(told))
+    elif problem is None:
+        click.echo(f"The journal is unaltered up to entry {head.number} ({head.chain.hex()[:16]}…).")
+    else:
+        click.echo(f"{problem}.", err=True)
+    if problem is not None:
+        sys.exit(1)
