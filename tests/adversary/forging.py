@@ -173,4 +173,8 @@ def assert_nobody_is_fooled(entry: HistoryEntry, victim: str = "victim.example")
 
 def authors_address(shown: str) -> str:
     """The address that a reader finds at the end."""
-    return shown.rpartition("<")[2].removesuffix(">") if shown.endswith(">") else shown.rsplit(" ", maxsplit=1)[-1]
+    return (
+        shown.rpartition("<")[2].removesuffix(">")
+        if shown.endswith(">")
+        else shown.rsplit(" ", maxsplit=1)[-1]
+    )

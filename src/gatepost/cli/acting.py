@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +11,15 @@ from typing import Any
 import click
 
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, find_config
+from gatepost.cli.terminal import (
+    config_option,
+    failing_clearly,
+    find_config,
+    harmless,
+    json_line,
+    say,
+    whoami,
+)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 why_option = click.option("--why", default="", help="The reason, for the journal.")
@@ -76,9 +82,7 @@ def queue_show(ref: str, config: str | None, as_json: bool) -> None:
     show(found, as_json, waiting_line, f"Nothing of {ref} is in the queue.", missing_is_failure=True)
     for one in attempts:
         if not as_json:
-            click.echo(
-                f"  {moment(one.at)}  {one.status} to {one.to} at {one.host}: {one.reply or one.reason}"
-            )
+            say(f"  {moment(one.at)}  {one.status} to {one.to} at {one.host}: {one.reply or one.reason}")
 
 
 @quarantine.command("list")
@@ -116,6 +120,10 @@ def quarantine_show(ref: str, config: str | None, raw: bool, as_json: bool) -> N
     from gatepost.store import quarantine as rows
     from gatepost.store.ref import as_typed
 
+    if raw and sys.stdout.isatty():
+        raise click.UsageError(
+            "--raw would let the message speak to your terminal: send it to a file or a pager."
+        )
     with opened(find_config(config)) as installation:
         found = installation.store.database.read(lambda connection: rows.find(connection, ref=as_typed(ref)))
         if raw and found:
@@ -142,17 +150,14 @@ def acting(group: click.Group, name: str, method: str, done: str, help_text: str
 
         with opened(find_config(config)) as installation:
             hands = Postmaster(installation.store)
-            reason = Why(who=getpass.getuser(), why=why, at=time.time())
+            reason = Why(who=whoami(), why=why, at=time.time())
             copies = installation.run(getattr(hands, method)(as_typed(ref), reason, to=to))
         if not copies:
             click.echo(f"There is no such copy of {ref}, or it is being delivered just now.", err=True)
             sys.exit(1)
         for copy in copies:
-            click.echo(
-                json.dumps({"ref": copy.ref, "to": copy.to, "done": done})
-                if as_json
-                else f"{copy.ref} for {copy.to}: {done}"
-            )
+            told = {"ref": copy.ref, "to": copy.to, "done": done}
+            click.echo(json_line(told) if as_json else harmless(f"{copy.ref} for {copy.to}: {done}"))
 
 
 acting(
@@ -196,7 +201,7 @@ def note(installation: Any, what: str, ref: str) -> None:
     """Reading somebody's mail is written down as well."""
     from gatepost.store.postmaster import Postmaster, Why
 
-    why = Why(who=getpass.getuser(), why="", at=time.time())
+    why = Why(who=whoami(), why="", at=time.time())
     installation.run(Postmaster(installation.store).note(what, why, subject=ref))
 
 
@@ -210,7 +215,7 @@ def show(
 ) -> None:
     """Rows as lines or JSON."""
     for row in rows:
-        click.echo(json.dumps(asdict(row), ensure_ascii=False) if as_json else line(row))
+        click.echo(json_line(asdict(row)) if as_json else harmless(line(row)))
     if not rows:
         if not as_json or missing_is_failure:
             click.echo(nothing, err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
@@ -12,7 +11,7 @@ from ipaddress import ip_address
 import click
 
 from gatepost.cli.story import moment, tell
-from gatepost.cli.terminal import config_option, failing_clearly, find_config
+from gatepost.cli.terminal import config_option, failing_clearly, find_config, harmless, json_line, say
 from gatepost.mail.verdict import Action
 from gatepost.scan.report import story_json, strictest
 from gatepost.store.history import Search
@@ -52,15 +51,15 @@ def explain(ref: str, config: str | None, as_json: bool) -> None:
         if len(found) > 1 and found[0].ref != wanted:
             click.echo(f"Several references begin with {ref}:", err=True)
             for entry in found:
-                click.echo(f"  {one_line(entry)}", err=True)
+                click.echo(f"  {harmless(one_line(entry))}", err=True)
             sys.exit(1)
         entry = found[0]
         attempts = store.attempts_of(entry.ref)
     if as_json:
-        click.echo(json.dumps(story_json(entry, attempts), ensure_ascii=False))
+        click.echo(json_line(story_json(entry, attempts)))
         return
     for line in tell(entry, attempts):
-        click.echo(click.style(line, bold=True) if line and not line.startswith(" ") else line)
+        say(line, bold=bool(line) and not line.startswith(" "))
 
 
 @click.command()
@@ -107,9 +106,9 @@ def history(
             page = store.find(search, limit=min(limit - number, 500), after=after)
             for entry in page.entries:
                 shown = (
-                    json.dumps(story_json(entry, store.attempts_of(entry.ref)), ensure_ascii=False)
+                    json_line(story_json(entry, store.attempts_of(entry.ref)))
                     if as_json
-                    else one_line(entry)
+                    else harmless(one_line(entry))
                 )
                 click.echo(shown)
             number, after = number + len(page.entries), page.next

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 import time
@@ -18,7 +17,7 @@ from rich.progress import track
 
 from gatepost.app.scanning import fresh_ref, open_examiner
 from gatepost.cli.story import tell
-from gatepost.cli.terminal import failing_clearly
+from gatepost.cli.terminal import failing_clearly, harmless, json_line
 from gatepost.config.schema import Loaded
 from gatepost.intake import Intake
 from gatepost.scan.judge import Told, judge, read_ip
@@ -147,7 +146,7 @@ class Scanner:
     async def _judge_one(self, examiner: Intake, loaded: Loaded, found: Found) -> Line:
         wanted = self.wanted
         if found.problem:
-            return "", "", f"{found.path}: {found.problem}"
+            return "", "", harmless(f"{found.path}: {found.problem}")
         told = Told(
             client_ip=read_ip(wanted.client_ip) if wanted.client_ip else None,
             hello=wanted.hello, mail_from=wanted.mail_from, recipients=wanted.recipients,
@@ -161,10 +160,10 @@ class Scanner:
         if wanted.as_json:
             shown: dict[str, Any] = {"path": found.path, "index": found.index} | verdict_json(entry)
             shown["milliseconds"]["total"] = round((time.perf_counter() - started) * 1000, 3)
-            return verdict.action.value, json.dumps(shown, ensure_ascii=False), ""
+            return verdict.action.value, json_line(shown), ""
         place = f"{found.path}#{found.index}" if found.index else found.path
         return (
             verdict.action.value,
-            "\n".join([place, *("  " + line for line in tell(entry, [], only_looked_at=True))]),
+            harmless("\n".join([place, *("  " + line for line in tell(entry, [], only_looked_at=True))])),
             "",
         )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import functools
+import json
+import os
+import pwd
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
+
+from gatepost.mail.address import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,6 +42,38 @@ def failing_clearly(command: Callable[P, R]) -> Callable[P, R]:
             sys.exit(1)
 
     return careful
+
+
+LONGEST_LINE = 10_000
+# Escape, CSI in one octet, delete, marks that turn text round: a terminal acts on them, and JSON lets them through.
+ACTS = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def harmless(text: str) -> str:
+    """Lines in which other people's words may stand, so that none of them can move the cursor or hide a line."""
+    return "\n".join(printable(line, LONGEST_LINE) for line in text.split("\n"))
+
+
+def say(text: str, *, bold: bool = False) -> None:
+    """Print lines of the story of somebody's mail."""
+    shown = harmless(text)
+    click.echo(click.style(shown, bold=True) if bold else shown)
+
+
+def json_line(value: Any) -> str:
+    """One line of JSON that is as harmless on a terminal."""
+    return ACTS.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def whoami() -> str:
+    """Who acts, for the journal: the account by its number, not by what the environment says of it."""
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:
+        name = f"uid {number}"
+    by = os.environ.get("SUDO_USER", "") if number == 0 else ""
+    return f"{name} ({printable(by, 40)})" if by else name
 
 
 def find_config(given: str | None) -> Path:
