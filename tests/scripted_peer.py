@@ -35,6 +35,7 @@ class Peer:
     messages: list[bytes] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    """Where to listen; 0 takes a free one."""
 
     @contextlib.asynccontextmanager
     async def serve(self, path: str | None = None) -> AsyncIterator[Peer]:
@@ -54,7 +55,7 @@ class Peer:
         if path:
             server = await asyncio.start_unix_server(meet, path, limit=1 << 22)
         else:
-            server = await asyncio.start_server(meet, "127.0.0.1", 0, limit=1 << 22)
+            server = await asyncio.start_server(meet, "127.0.0.1", self.port, limit=1 << 22)
             self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

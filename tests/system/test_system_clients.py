@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from whole import Gate, mail, running, tls_for, until, without_trace
 
 from conftest import real_program
 from real_servers import postfix
-from whole import Gate, mail, running, tls_for, until, without_trace
 
 ODD = mail("odd", b".\r\n..two dots\r\n" + "naïve 8-bit\r\n".encode() + b"x" * 20_000 + b"\r\n\r\n\r\n")
 BIG = mail("big", b"".join(b"%08d %s\r\n" % (line, b"y" * 60) for line in range(9_000)))

@@ -26,7 +26,7 @@ ZONE = """
 $TTL 300
 example.net.              MX  10 mx.example.net.
 mx.example.net.           A   192.0.2.1
-good.example.             TXT "v=spf1 ip4:192.0.2.10 ip4:127.0.0.1 -all"
+good.example.             TXT "v=spf1 ip4:192.0.2.10 ip4:127.0.0.0/8 -all"
 good.example.             MX  10 mail.good.example.
 mail.good.example.        A   192.0.2.10
 10.2.0.192.in-addr.arpa.  PTR mail.good.example.
@@ -35,9 +35,22 @@ plain.example.            MX  10 mail.good.example.
 strict.example.           TXT "v=spf1 -all"
 strict.example.           MX  10 mail.good.example.
 _dmarc.strict.example.    TXT "v=DMARC1; p=reject"
+soft.example.             TXT "v=spf1 -all"
+soft.example.             MX  10 mail.good.example.
+_dmarc.soft.example.      TXT "v=DMARC1; p=quarantine"
+back.example.             TXT "v=spf1 ip4:192.0.2.10 -all"
+back.example.             MX  10 mail.good.example.
 """
 PROGRAM = [sys.executable, "-m", "gatepost"]
-TRACE = (b"Received", b"Authentication-Results", b"X-Gatepost", b"Return-Path", b"Delivered-To")
+TRACE = (
+    b"Received",
+    b"Authentication-Results",
+    b"X-Gatepost",
+    b"X-Gatepost-Verdict",
+    b"Return-Path",
+    b"Delivered-To",
+    b"X-Original-To",
+)
 """What we, or a real server behind us, put in front of a message."""
 
 
@@ -58,6 +71,8 @@ class Gate:
 
     def start(self, *, before: Sequence[str] = (), environment: dict[str, str] | None = None) -> None:
         """Returns when it is ready. `before` is put in front of the command."""
+        if self.process is not None:
+            self.kill()  # it has ended already; this only tidies up
         log = (self.folder / "log").open("ab")
         with log:
             self.process = subprocess.Popen(
