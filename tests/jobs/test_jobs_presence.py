@@ -1,0 +1,37 @@
+"""One gate on a state folder, and who can tell."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from gatepost.jobs.presence import AlreadyRunning, is_running, presence
+
+
+def test_is_seen_while_it_is_there(tmp_path: Path) -> None:
+    assert not is_running(tmp_path)
+    with presence(tmp_path):
+        assert is_running(tmp_path)
+        with pytest.raises(AlreadyRunning), presence(tmp_path):
+            pass
+        assert is_running(tmp_path)
+    assert not is_running(tmp_path)
+
+
+def test_a_killed_holder_is_gone_at_once(tmp_path: Path) -> None:
+    ready, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with presence(tmp_path):
+            os.write(tell, b"!")
+            signal.pause()
+    assert os.read(ready, 1) == b"!"
+    assert is_running(tmp_path)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert not is_running(tmp_path)
+    os.close(ready)
+    os.close(tell)
