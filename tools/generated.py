@@ -72,14 +72,15 @@ def findings() -> str:
         "Generated from the checks by `tools/generated.py`. Weights are defaults in log-odds of being unwanted, changed in",
         "`[policy.weights]`. A check that could not say reports `NAME.unavailable`.",
         "",
-        "| finding | meaning | weight | decides | at RCPT TO |",
-        "|--|--|--|--|--|",
+        "| finding | meaning | weight | decides | at RCPT TO | reference |",
+        "|--|--|--|--|--|--|",
     ]
     for check in ALL_CHECKS:
         for fact in check.emits:
             action = fact.action.value if fact.action else ""
             lines.append(
-                f"| `{fact.name}` | {cell(fact.about)} | {fact.weight:+.1f} | {action} | {'yes' if fact.at_door else ''} |"
+                f"| `{fact.name}` | {cell(fact.about)} | {fact.weight:+.1f} | {action} | {'yes' if fact.at_door else ''} "
+                f"| {cell(fact.reference)} |"
             )
     return "\n".join(lines) + "\n"
 

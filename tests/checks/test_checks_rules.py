@@ -28,6 +28,7 @@ def test_the_name_prefixes_what_it_emits(check: Check) -> None:
     for emits in check.emits:
         assert emits.name.startswith(f"{check.name}.")
         assert emits.about.endswith(".")
+        assert emits.reference.startswith(("RFC ", "configuration reference, [", "operating guide, "))
 
 
 def test_every_declared_fact_of_a_module_belongs_to_a_check() -> None:

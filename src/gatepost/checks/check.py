@@ -35,6 +35,8 @@ class Emits:
     """``check.fact``."""
     about: str
     """One line for the analyst."""
+    reference: str = ""
+    """Where to read more: ``RFC 7208 §8.4``, or a part of the manual."""
     weight: float = 0.0
     """Default log-odds that mail with this fact is unwanted; negative speaks for the mail."""
     group: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gatepost.checks.references import reference_of
 from gatepost.mail.authresults import AuthResults
 from gatepost.mail.verdict import SEVERITY, Action, Verdict
 from gatepost.store.records import DeliveryAttempt, HistoryEntry
@@ -20,6 +21,7 @@ def verdict_json(entry: HistoryEntry) -> dict[str, Any]:
         "would_action": verdict.would_action.value,
         "rule": verdict.rule,
         "reason": verdict.reason,
+        "reference": reference_of(verdict.rule),
         "score": round(verdict.score, 2),
         "probability": None,
         "findings": findings_json(entry, verdict),
@@ -53,7 +55,8 @@ def story_json(entry: HistoryEntry, attempts: list[DeliveryAttempt]) -> dict[str
         "recipients": [
             {"to": str(one.recipient.address), "action": one.verdict.action.value,
              "would_action": one.verdict.would_action.value, "rule": one.verdict.rule,
-             "reason": one.verdict.reason, "score": round(one.verdict.score, 2)}
+             "reason": one.verdict.reason, "reference": reference_of(one.verdict.rule),
+             "score": round(one.verdict.score, 2)}
             for one in entry.judged
         ],
         "timeline": [{"at": entry.at, "what": "decided", "text": entry.reply}]
@@ -100,6 +103,7 @@ def findings_json(entry: HistoryEntry, verdict: Verdict) -> list[dict[str, Any]]
                 "weight": 0.0,
                 "mode": "observe",
                 "evidence": dict(one.evidence),
+                "reference": reference_of(one.key),
             }
             for one in entry.findings
         ]
@@ -112,6 +116,7 @@ def findings_json(entry: HistoryEntry, verdict: Verdict) -> list[dict[str, Any]]
             "weight": weighed.weight,
             "mode": weighed.mode.value,
             "evidence": dict(finding.evidence),
+            "reference": reference_of(finding.key),
         }
         if finding.source:
             row["source"] = finding.source

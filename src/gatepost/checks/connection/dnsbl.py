@@ -24,6 +24,7 @@ from gatepost.tools import Tools
 LISTED = Emits(
     name="dnsbl.listed",
     about="A block list has the client or a name it uses.",
+    reference="RFC 5782 §2.1",
     weight=2.0,
     group="reputation",
     at_door=True,
@@ -33,14 +34,23 @@ LISTED = Emits(
 WELCOME = Emits(
     name="dnsbl.welcome",
     about="A welcome list has the client or a name it uses.",
+    reference="RFC 5782 §2.2",
     weight=-2.0,
     group="welcome",
     at_door=True,
 )
-ERROR = Emits(name="dnsbl.error", about="A list answered with an error: we may not ask, or ask too much.")
-SILENT = Emits(name="dnsbl.silent", about="A list did not answer.")
-OUT = Emits(name="dnsbl.out_of_service", about="A list is not asked because it is not in order.")
-ASKED = Emits(name="dnsbl.asked", about="Which lists were asked, for their figures.")
+ERROR = Emits(
+    name="dnsbl.error",
+    about="A list answered with an error: we may not ask, or ask too much.",
+    reference="RFC 5782 §5",
+)
+SILENT = Emits(name="dnsbl.silent", about="A list did not answer.", reference="RFC 5782 §6")
+OUT = Emits(
+    name="dnsbl.out_of_service",
+    about="A list is not asked because it is not in order.",
+    reference="RFC 5782 §5",
+)
+ASKED = Emits(name="dnsbl.asked", about="Which lists were asked, for their figures.", reference="RFC 5782 §6")
 
 PATIENCE_S = 4.0
 """How long lists may take together; whoever is late was silent."""

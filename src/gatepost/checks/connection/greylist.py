@@ -20,12 +20,18 @@ from gatepost.tools import Tools
 WAIT = Emits(
     name="greylist.wait",
     about="An unknown client has not waited long enough with its first mail.",
+    reference="RFC 6647 §2.4",
     action=Action.DEFER,
     at_door=True,
     excused_by=("dnsbl.welcome",),
     reply="450 4.7.1",
 )
-WAITED = Emits(name="greylist.waited", about="An unknown client came back after waiting.", weight=-0.5)
+WAITED = Emits(
+    name="greylist.waited",
+    about="An unknown client came back after waiting.",
+    reference="RFC 6647 §2.4",
+    weight=-0.5,
+)
 DAY_S = 86_400.0
 
 

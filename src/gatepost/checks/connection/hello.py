@@ -19,32 +19,44 @@ from gatepost.mail.finding import Finding, Mode
 from gatepost.tools import Tools
 
 OURS = Emits(
-    name="hello.ours", about="The client introduces itself with our own name.", weight=3.0, group="connection"
+    name="hello.ours",
+    about="The client introduces itself with our own name.",
+    reference="RFC 5321 §4.1.4",
+    weight=3.0,
+    group="connection",
 )
 BARE_ADDRESS = Emits(
     name="hello.bare_address",
     about="The client introduces itself with an address without brackets.",
+    reference="RFC 5321 §4.1.3",
     weight=1.5,
     group="connection",
 )
 WRONG_LITERAL = Emits(
     name="hello.wrong_literal",
     about="The client introduces itself with another address than its own.",
+    reference="RFC 5321 §4.1.3",
     weight=1.5,
     group="connection",
 )
 LITERAL = Emits(
-    name="hello.literal", about="The client has no name, only its address.", weight=0.7, group="connection"
+    name="hello.literal",
+    about="The client has no name, only its address.",
+    reference="RFC 5321 §4.1.4",
+    weight=0.7,
+    group="connection",
 )
 NOT_QUALIFIED = Emits(
     name="hello.not_qualified",
     about="The client introduces itself with a name that is no full domain name.",
+    reference="RFC 5321 §2.3.5",
     weight=1.0,
     group="connection",
 )
 UNKNOWN = Emits(
     name="hello.unknown",
     about="The name the client introduces itself with does not exist.",
+    reference="RFC 5321 §2.3.5",
     weight=0.5,
     group="connection",
 )

@@ -20,6 +20,7 @@ from gatepost.tools import Tools
 EXCEEDED = Emits(
     name="rates.exceeded",
     about="The client asked for more than its share of recipients.",
+    reference="RFC 5321 §7.8",
     action=Action.DEFER,
     at_door=True,
     binding=True,
@@ -28,6 +29,7 @@ EXCEEDED = Emits(
 FLOOD = Emits(
     name="volume.exceeded",
     about="The client sent more than its share of messages.",
+    reference="RFC 5321 §7.8",
     action=Action.DEFER,
     binding=True,
     reply="450 4.7.1",

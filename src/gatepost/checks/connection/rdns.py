@@ -16,19 +16,29 @@ from gatepost.mail.client import Attempt, IpAddress
 from gatepost.mail.finding import Finding, Mode
 from gatepost.tools import Tools, Unavailable
 
-CONFIRMED = Emits(name="rdns.confirmed", about="The client's address has a name that leads back to it.")
+CONFIRMED = Emits(
+    name="rdns.confirmed",
+    about="The client's address has a name that leads back to it.",
+    reference="RFC 8601 §3",
+)
 MISSING = Emits(
-    name="rdns.missing", about="The client's address has no name.", weight=1.2, group="connection"
+    name="rdns.missing",
+    about="The client's address has no name.",
+    reference="RFC 1912 §2.1",
+    weight=1.2,
+    group="connection",
 )
 UNCONFIRMED = Emits(
     name="rdns.unconfirmed",
     about="The client's address has a name that does not lead back to it.",
+    reference="RFC 8601 §3",
     weight=1.0,
     group="connection",
 )
 GENERIC = Emits(
     name="rdns.generic",
     about="The name is one that providers give to whole ranges, not to mail servers.",
+    reference="RFC 1912 §2.1",
     weight=1.0,
     group="connection",
 )

@@ -18,6 +18,7 @@ from gatepost.tools import Tools
 PLAIN = Emits(
     name="tlsrequired.plain",
     about="Mail of this sender must come over TLS, and did not.",
+    reference="RFC 3207 §6",
     action=Action.REFUSE,
     at_door=True,
     binding=True,

@@ -22,10 +22,15 @@ from gatepost.tools import Tools
 _BY_SIGNATURE = ("dmarc.pass", "forwarder.trusted")
 
 SPF_EMITS = (
-    Emits(name="spf.pass", about="The client may send for the envelope sender's domain."),
+    Emits(
+        name="spf.pass",
+        about="The client may send for the envelope sender's domain.",
+        reference="RFC 7208 §8.3",
+    ),
     Emits(
         name="spf.fail",
         about="The envelope sender's domain says that this client may not send for it.",
+        reference="RFC 7208 §8.4",
         weight=1.5,
         group="sender",
         excused_by=_BY_SIGNATURE,
@@ -33,6 +38,7 @@ SPF_EMITS = (
     Emits(
         name="spf.softfail",
         about="The envelope sender's domain doubts this client.",
+        reference="RFC 7208 §8.5",
         weight=0.7,
         group="sender",
         excused_by=_BY_SIGNATURE,
@@ -40,19 +46,26 @@ SPF_EMITS = (
     Emits(
         name="spf.neutral",
         about="The envelope sender's domain says nothing about this client.",
+        reference="RFC 7208 §8.2",
         weight=0.2,
         group="sender",
     ),
     Emits(
         name="spf.none",
         about="The envelope sender's domain publishes no SPF record.",
+        reference="RFC 7208 §8.1",
         weight=0.3,
         group="sender",
     ),
-    Emits(name="spf.temperror", about="SPF could not be asked; matters only through DMARC."),
+    Emits(
+        name="spf.temperror",
+        about="SPF could not be asked; matters only through DMARC.",
+        reference="RFC 7208 §8.6",
+    ),
     Emits(
         name="spf.permerror",
         about="The envelope sender's SPF record cannot be evaluated.",
+        reference="RFC 7208 §8.7",
         weight=0.5,
         group="sender",
         excused_by=_BY_SIGNATURE,
@@ -60,31 +73,58 @@ SPF_EMITS = (
     Emits(
         name="spf.hello_fail",
         about="The domain of the HELO name says that this client may not use it.",
+        reference="RFC 7208 §2.3",
         weight=1.0,
         group="sender",
         excused_by=("forwarder.trusted",),
     ),
 )
 DKIM_EMITS = (
-    Emits(name="dkim.pass", about="A signature is valid."),
-    Emits(name="dkim.fail", about="A signature does not match the message or its key."),
-    Emits(name="dkim.policy", about="A signature is valid but too weak to count."),
-    Emits(name="dkim.neutral", about="A signature could not be processed."),
-    Emits(name="dkim.temperror", about="A signature's key could not be fetched; matters only through DMARC."),
-    Emits(name="dkim.permerror", about="A signature is malformed or its key does not exist."),
-    Emits(name="dkim.none", about="Nobody signed the message.", weight=0.3, group="sender"),
-    Emits(name="dkim.ignored", about="There were more signatures than are looked at.", weight=0.5),
+    Emits(name="dkim.pass", about="A signature is valid.", reference="RFC 6376 §6.1.3"),
+    Emits(
+        name="dkim.fail",
+        about="A signature does not match the message or its key.",
+        reference="RFC 6376 §6.1.3",
+    ),
+    Emits(
+        name="dkim.policy", about="A signature is valid but too weak to count.", reference="RFC 8601 §2.7.1"
+    ),
+    Emits(name="dkim.neutral", about="A signature could not be processed.", reference="RFC 8601 §2.7.1"),
+    Emits(
+        name="dkim.temperror",
+        about="A signature's key could not be fetched; matters only through DMARC.",
+        reference="RFC 6376 §6.1.2",
+    ),
+    Emits(
+        name="dkim.permerror",
+        about="A signature is malformed or its key does not exist.",
+        reference="RFC 6376 §6.1.1",
+    ),
+    Emits(
+        name="dkim.none",
+        about="Nobody signed the message.",
+        reference="RFC 8601 §2.7.1",
+        weight=0.3,
+        group="sender",
+    ),
+    Emits(
+        name="dkim.ignored",
+        about="There were more signatures than are looked at.",
+        reference="RFC 6376 §6.1",
+        weight=0.5,
+    ),
 )
 ARC_EMITS = (
-    Emits(name="arc.pass", about="A chain of forwarders' seals is intact."),
-    Emits(name="arc.fail", about="A chain of forwarders' seals is broken."),
-    Emits(name="arc.temperror", about="A seal's key could not be fetched."),
+    Emits(name="arc.pass", about="A chain of forwarders' seals is intact.", reference="RFC 8617 §5.2"),
+    Emits(name="arc.fail", about="A chain of forwarders' seals is broken.", reference="RFC 8617 §5.2"),
+    Emits(name="arc.temperror", about="A seal's key could not be fetched.", reference="RFC 8617 §5.2"),
 )
 DMARC_EMITS = (
-    Emits(name="dmarc.pass", about="The domain of From is proved.", weight=-0.3),
+    Emits(name="dmarc.pass", about="The domain of From is proved.", reference="RFC 9989 §5.3.5", weight=-0.3),
     Emits(
         name="dmarc.reject",
         about="The domain of From is not proved, and its owner asks to reject.",
+        reference="RFC 9989 §5.3.6",
         weight=3.0,
         group="sender",
         action=Action.REFUSE,
@@ -95,6 +135,7 @@ DMARC_EMITS = (
     Emits(
         name="dmarc.quarantine",
         about="The domain of From is not proved, and its owner asks to quarantine.",
+        reference="RFC 9989 §5.3.6",
         weight=2.5,
         group="sender",
         action=Action.JUNK,
@@ -103,17 +144,28 @@ DMARC_EMITS = (
     Emits(
         name="dmarc.fail",
         about="The domain of From is not proved; its owner asks for nothing.",
+        reference="RFC 9989 §5.3.5",
         weight=0.7,
         group="sender",
         excused_by=("forwarder.trusted",),
     ),
     Emits(
-        name="dmarc.none", about="The domain of From publishes no DMARC policy.", weight=0.3, group="sender"
+        name="dmarc.none",
+        about="The domain of From publishes no DMARC policy.",
+        reference="RFC 9989 §5.3.2",
+        weight=0.3,
+        group="sender",
     ),
-    Emits(name="dmarc.no_author", about="There is not exactly one domain in From to judge.", weight=2.5),
+    Emits(
+        name="dmarc.no_author",
+        about="There is not exactly one domain in From to judge.",
+        reference="RFC 9989 §5.3.1",
+        weight=2.5,
+    ),
     Emits(
         name="dmarc.temperror",
         about="DMARC could not be evaluated because the DNS failed.",
+        reference="RFC 9989 §5.3.5",
         missing=("dmarc.reject",),
         excused_by=("forwarder.trusted",),
         reply="451 4.7.24",
@@ -121,14 +173,20 @@ DMARC_EMITS = (
     Emits(
         name="dmarc.temperror:quarantine",
         about="DMARC could not be evaluated; the policy would be quarantine.",
+        reference="RFC 9989 §5.3.5",
         missing=("dmarc.quarantine",),
         excused_by=("forwarder.trusted",),
         reply="451 4.7.24",
     ),
-    Emits(name="dmarc.temperror:none", about="DMARC could not be evaluated; the policy would be none."),
+    Emits(
+        name="dmarc.temperror:none",
+        about="DMARC could not be evaluated; the policy would be none.",
+        reference="RFC 9989 §5.3.5",
+    ),
     Emits(
         name="dmarc.permerror",
         about="The DMARC record of From's domain cannot be used.",
+        reference="RFC 9989 §4.7",
         weight=0.4,
         group="sender",
     ),

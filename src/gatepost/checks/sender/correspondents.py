@@ -18,17 +18,21 @@ from gatepost.tools import Acquaintance, Tools
 REPLIED = Emits(
     name="correspondents.replied",
     about="Our side wrote to this proved sender before.",
+    reference="configuration reference, [checks.correspondents]",
     weight=-3.0,
     group="acquaintance",
 )
 KNOWN = Emits(
     name="correspondents.known",
     about="This proved sender has written to us for a while.",
+    reference="configuration reference, [checks.correspondents]",
     weight=-1.5,
     group="acquaintance",
 )
 FIRST = Emits(
-    name="correspondents.first", about="This proved sender writes to this domain for the first time."
+    name="correspondents.first",
+    about="This proved sender writes to this domain for the first time.",
+    reference="configuration reference, [checks.correspondents]",
 )
 DAY_S = 86_400.0
 MOST_DOMAINS = 10

@@ -24,9 +24,12 @@ FORWARDER_EMITS = (
     Emits(
         name="forwarder.trusted",
         about="A forwarder that we trust sealed that the message was proved when it came in.",
+        reference="RFC 9989 §5.4",
     ),
     Emits(
-        name="forwarder.signs", about="The message may have come through an honest forwarder or mailing list."
+        name="forwarder.signs",
+        about="The message may have come through an honest forwarder or mailing list.",
+        reference="RFC 9989 §7.4",
     ),
 )
 

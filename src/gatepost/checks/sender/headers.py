@@ -17,42 +17,66 @@ from gatepost.mail.message import Message
 from gatepost.mail.verdict import Action
 from gatepost.tools import Tools
 
-NO_FROM = Emits(name="headers.no_from", about="There is no From field.", weight=3.0, group="header")
+NO_FROM = Emits(
+    name="headers.no_from",
+    about="There is no From field.",
+    reference="RFC 5322 §3.6",
+    weight=3.0,
+    group="header",
+)
 SEVERAL_FROM = Emits(
     name="headers.several_from",
     about="There are several From fields: programs differ in which they show.",
+    reference="RFC 5322 §3.6",
     weight=5.0,
     group="header",
 )
 BAD_FROM = Emits(
     name="headers.bad_from",
     about="From cannot be read in one way only: it may show another author than the one judged.",
+    reference="RFC 5322 §3.6.2",
     weight=2.5,
     group="header",
 )
 BAD_NAME = Emits(
     name="headers.misleading_name",
     about="The name beside the author's address shows another address, or characters that nobody sees.",
+    reference="RFC 5322 §3.4",
     weight=0.5,
     group="header",
 )
-NO_DATE = Emits(name="headers.no_date", about="There is no Date field.", weight=1.0, group="header")
-NO_ID = Emits(name="headers.no_message_id", about="There is no Message-ID field.", weight=1.0, group="header")
+NO_DATE = Emits(
+    name="headers.no_date",
+    about="There is no Date field.",
+    reference="RFC 5322 §3.6.1",
+    weight=1.0,
+    group="header",
+)
+NO_ID = Emits(
+    name="headers.no_message_id",
+    about="There is no Message-ID field.",
+    reference="RFC 5322 §3.6.4",
+    weight=1.0,
+    group="header",
+)
 REPEATED = Emits(
     name="headers.repeated",
     about="A field that may occur once occurs several times.",
+    reference="RFC 5322 §3.6",
     weight=1.5,
     group="header",
 )
 MALFORMED = Emits(
     name="headers.malformed",
     about="The header holds octets or lines that it must not.",
+    reference="RFC 5322 §2.2",
     weight=1.5,
     group="header",
 )
 TOO_MANY = Emits(
     name="headers.too_many",
     about="There are more fields than are read: what the rest would change is unknown.",
+    reference="configuration reference, [checks.headers]",
     weight=4.0,
     group="header",
     action=Action.QUARANTINE,

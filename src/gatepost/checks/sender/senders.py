@@ -22,11 +22,17 @@ from gatepost.tools import Tools
 ALLOWED = Emits(
     name="senders.allowed",
     about="The operator lets this proved sender in; only malware is held against it.",
+    reference="configuration reference, [[checks.senders.allow]]",
 )
-EXPIRED = Emits(name="senders.expired", about="An allow entry would have matched, had it not run out.")
+EXPIRED = Emits(
+    name="senders.expired",
+    about="An allow entry would have matched, had it not run out.",
+    reference="configuration reference, [[checks.senders.allow]]",
+)
 BLOCKED = Emits(
     name="senders.blocked",
     about="The operator does not want this sender's mail.",
+    reference="configuration reference, [[checks.senders.block]]",
     weight=4.0,
     group="blocked",
     action=Action.QUARANTINE,
