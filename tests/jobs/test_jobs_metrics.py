@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from test_jobs_concerns import NOW, WELL
 
 from gatepost.jobs import metrics
 from gatepost.jobs.metrics import MetricsServer, exposition
@@ -19,7 +20,6 @@ from gatepost.store.memory import StoredMemory, number_in, stored
 from gatepost.store.records import HistoryEntry, Judged
 from gatepost.store.store import Store
 from store_samples import address
-from test_jobs_concerns import NOW, WELL
 
 
 def entry(

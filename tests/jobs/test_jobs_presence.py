@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.jobs.presence import AlreadyRunning, is_running, presence
+from gatepost.jobs.presence import AlreadyRunning, is_running, presence, running_since
 
 
 def test_is_seen_while_it_is_there(tmp_path: Path) -> None:
     assert not is_running(tmp_path)
     with presence(tmp_path):
         assert is_running(tmp_path)
+        assert running_since(tmp_path) == (tmp_path / "gate.lock").stat().st_mtime
         with pytest.raises(AlreadyRunning), presence(tmp_path):
             pass
         assert is_running(tmp_path)

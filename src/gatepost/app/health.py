@@ -13,7 +13,7 @@ from gatepost.checks.connection.listhealth import HEALTH_KEY, ListState, plan, r
 from gatepost.config.schema import Loaded
 from gatepost.jobs.concerns import Certificate, Concern, Facts, Level, concerns
 from gatepost.jobs.look import certificates_of, look, remembered, validated
-from gatepost.jobs.presence import is_running
+from gatepost.jobs.presence import running_since
 from gatepost.jobs.work import BEAT_KEY, BEAT_S, Beat
 from gatepost.mail.finding import Mode
 from gatepost.net.resolver import CachingResolver, Validation
@@ -28,8 +28,10 @@ DAY_S = 86_400.0
 class Health:
     """Everything `gatepost status` tells."""
 
-    running: bool
+    since: float | None
+    """When the gate began to run, Unix seconds; None when it does not."""
     beat: Beat | None
+    """What it said of itself last; a fresh one has not spoken yet."""
     facts: Facts
     lists: dict[str, ListState]
     """Every list that is asked, its IPv6 half by itself."""
@@ -42,19 +44,19 @@ def health(installation: Installation) -> Health:
     """Look at everything; asks the resolvers. Raises StoreFailed."""
     loaded, store = installation.loaded, installation.store
     now = time.time()
-    running = is_running(loaded.state)
+    since = running_since(loaded.state)
     known = store.database.read(lambda connection: remembered(connection, now))
     beat = read_beat(known.get(BEAT_KEY))
     facts = look(
         store,
         now=now,
-        certificates=certificates_seen(loaded, beat if running else None),
+        certificates=certificates_seen(loaded, None if since is None else beat),
         validations=installation.run(ask_resolvers(loaded)),
         lists=lists_of(loaded),
     )
     states = read_states(known.get(HEALTH_KEY))
     return Health(
-        running=running,
+        since=since,
         beat=beat,
         facts=facts,
         lists={
@@ -64,13 +66,13 @@ def health(installation: Installation) -> Health:
             for key in plan(one)
         },
         last_day=last_day(installation, now),
-        concerns=(*of_running(running, beat, now), *concerns(facts, loaded.config.alerts)),
+        concerns=(*of_running(since, beat, now), *concerns(facts, loaded.config.alerts)),
     )
 
 
-def of_running(running: bool, beat: Beat | None, now: float) -> tuple[Concern, ...]:
+def of_running(since: float | None, beat: Beat | None, now: float) -> tuple[Concern, ...]:
     """A gate that is not there, or does not move."""
-    if not running:
+    if since is None:
         return (
             Concern(
                 "gate",
@@ -79,7 +81,7 @@ def of_running(running: bool, beat: Beat | None, now: float) -> tuple[Concern, .
                 "systemctl start gatepost, or gatepost serve.",
             ),
         )
-    if beat is None or now - beat.at > STILL_S:
+    if now - max(since, beat.at if beat else 0.0) > STILL_S:
         return (
             Concern(
                 "gate",

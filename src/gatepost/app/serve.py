@@ -70,6 +70,8 @@ class Gate:
             raise ConfigError(file, "listeners", "names no address to listen on.")
         if not config.domains:
             raise ConfigError(file, "domains", "names no domain to take mail for.")
+        if is_running(loaded.state):
+            raise ConfigError(file, "state", f"another gate is at work on {loaded.state}: stop it first.")
         try:
             self.tls = ServerTls(config.tls, folder=loaded.folder) if config.tls.certificate else None
         except TlsUnusable as fault:
@@ -85,12 +87,6 @@ class Gate:
     def run(self) -> int:
         """Until SIGTERM; the exit status."""
         config = self.loaded.config
-        if is_running(self.loaded.state):
-            raise ConfigError(
-                str(self.loaded.path),
-                "state",
-                f"another gate is at work on {self.loaded.state}: stop it first.",
-            )
         self.loaded.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if config.user and os.geteuid() == 0:
             own_state(self.loaded.state, config.user)

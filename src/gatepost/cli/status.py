@@ -129,9 +129,8 @@ def tell(seen: Health, name: str, mode: str) -> None:
     level = worst(seen.concerns).value
     heading = {"well": "It is well", "warning": "Something wants a look", "critical": "It is not well"}[level]
     click.echo(click.style(f"{name}: {heading.lower()}", fg=COLOURS[level], bold=True))
-    since = f", since {moment(seen.beat.started_at)}" if seen.running and seen.beat else ""
-    version = f", version {seen.beat.version}" if seen.running and seen.beat else ""
-    click.echo(f"  gate         {'running' if seen.running else 'not running'}{since}{version}, mode {mode}")
+    running = "not running" if seen.since is None else f"running since {moment(seen.since)}"
+    click.echo(f"  gate         {running}, mode {mode}")
     oldest = f", the oldest for {age(figures.oldest_queued_s)}" if figures.oldest_queued_s is not None else ""
     click.echo(f"  queue        {figures.queued} copies{oldest}; {figures.stopped} stopped")
     click.echo(f"  quarantine   {figures.held} copies held")
@@ -167,9 +166,9 @@ def status_json(seen: Health, name: str, mode: str) -> dict[str, Any]:
     return {
         "state": worst(seen.concerns).value,
         "hostname": name,
-        "running": seen.running,
-        "started_at": seen.beat.started_at if seen.running and seen.beat else None,
-        "version": seen.beat.version if seen.running and seen.beat else None,
+        "running": seen.since is not None,
+        "since": seen.since,
+        "version": seen.beat.version if seen.since is not None and seen.beat else None,
         "mode": mode,
         "queue": asdict(facts.figures),
         "held": facts.figures.held,

@@ -27,6 +27,7 @@ def presence(state: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(f"another gate is at work on {state}") from None
+        os.utime(lock)
         yield
     finally:
         os.close(lock)
@@ -34,14 +35,19 @@ def presence(state: Path) -> Iterator[None]:
 
 def is_running(state: Path) -> bool:
     """Does a gate work on this folder? Changes nothing; OSError when that cannot be seen."""
+    return running_since(state) is not None
+
+
+def running_since(state: Path) -> float | None:
+    """Since when, in Unix seconds; None when no gate does."""
     try:
         lock = os.open(state / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False
+        return None
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return os.fstat(lock).st_mtime
     finally:
         os.close(lock)
-    return False
+    return None
