@@ -37,6 +37,8 @@ there.wild TXT "there"
     """
 $SECURE signed.example
 $BOGUS broken.signed.example
+$INSECURE unsigned.signed.example
+host.unsigned.signed.example A 192.0.2.9
 $FAIL half.example TXT
 $FAIL down.example
 $TIMEOUT slow.example
@@ -128,6 +130,7 @@ def test_security_is_the_weakest_link_of_the_chain() -> None:
     assert ask("host.signed.example", "A").security is Security.SECURE
     assert ask("absent.signed.example", "A").security is Security.SECURE
     assert ask("host.broken.signed.example", "A").security is Security.BOGUS
+    assert ask("host.unsigned.signed.example", "A").security is Security.INSECURE
     assert ask("example.com", "MX").security is Security.INSECURE
     through_alias = ask("out.signed.example", "A")
     assert (through_alias.records, through_alias.security) == (("192.0.2.4",), Security.INSECURE)

@@ -26,11 +26,18 @@ SELECTOR = "demo"
 
 ZONE = """
 $TTL 300
+; the root is signed, as it is outside; most of what is below is not
+$SECURE .
+$INSECURE example.
+$INSECURE arpa.
+.                           SOA  a.root-servers.net. nstld.verisign-grs.com. 1 1800 900 604800 300
+
 ; our own domain
 harbour.example.            MX   10 mx.harbour.example.
 harbour.example.            TXT  "v=spf1 mx -all"
 _dmarc.harbour.example.     TXT  "v=DMARC1; p=reject"
 mx.harbour.example.         A    192.0.2.1
+1.2.0.192.in-addr.arpa.     PTR  mx.harbour.example.
 
 ; a bookshop that does everything right, in a signed zone
 $SECURE books.example.

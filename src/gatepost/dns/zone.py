@@ -1,9 +1,9 @@
 """A resolver that answers from master files (RFC 1035 §5), for tests, `scan --zone` and the demo.
 
 What the text does not hold does not exist. Wildcards follow RFC 4592, aliases are followed. Left out:
-delegation, DNAME, ``$INCLUDE`` and ``$GENERATE``. Four directives of our own say what a server would do:
-``$FAIL name [type]`` (SERVFAIL), ``$TIMEOUT name [type]``, ``$SECURE name`` and ``$BOGUS name``
-(the name and everything below it).
+delegation, DNAME, ``$INCLUDE`` and ``$GENERATE``. Five directives of our own say what a server would do:
+``$FAIL name [type]`` (SERVFAIL), ``$TIMEOUT name [type]``, ``$SECURE name``, ``$BOGUS name`` and ``$INSECURE name``
+(the name and everything below it; nothing said is insecure).
 """
 
 from __future__ import annotations
@@ -250,9 +250,9 @@ class _Reader:
             self.ttl = dns.ttl.from_text(self.tokens.get_string())
         elif word == "$ORIGIN":
             self.origin = self._name(self.tokens.get_string())
-        elif word in ("$SECURE", "$BOGUS"):
+        elif word in ("$SECURE", "$BOGUS", "$INSECURE"):
             name = _host(self._name(self.tokens.get_string()))
-            self.zone.trust(name, Security.SECURE if word == "$SECURE" else Security.BOGUS)
+            self.zone.trust(name, Security[word[1:]])
         elif word in ("$FAIL", "$TIMEOUT"):
             name = _host(self._name(self.tokens.get_string()))
             kind = self.tokens.get()
