@@ -67,3 +67,14 @@ def test_a_client_that_guesses_recipients_is_put_off_for_ten_minutes() -> None:
     assert drive(RATES.run(attempt("198.51.100.8"), world, settings)) == ()
     world.now += 601
     assert drive(RATES.run(attempt(), world, settings)) == ()
+
+
+def test_who_guesses_too_much_is_told_nothing_about_who_exists() -> None:
+    """Else the guessing would go on: refused means unknown, put off means known."""
+    findings = [
+        RATES.emits[0].found("too many"),
+        next(one for one in RECIPIENTS.emits if one.name == "recipients.unknown").found("there is nobody"),
+    ]
+    for mode in (Mode.ENFORCE, Mode.OBSERVE):
+        policy = assemble(PolicySettings(), configure({}), mode=mode).default
+        assert decide_at_door(findings, policy).action is Action.DEFER

@@ -87,6 +87,15 @@ def test_a_stopped_copy_waits_for_a_person(tell: Callable[[Story], None]) -> Non
     tell(story)
 
 
+def test_a_stop_without_a_reason_says_who_did_it(tell: Callable[[Story], None]) -> None:
+    async def story(store: Store, postmaster: Postmaster) -> None:
+        await store.carry_out(acceptance("STOP", at=NOW))
+        await postmaster.hold("STOP", Why(who="ana", why="", at=NOW))
+        assert store.queued(ref="STOP")[0].held_because == "by ana"
+
+    tell(story)
+
+
 def test_retry_now_leaves_alone_what_is_being_tried(tell: Callable[[Story], None]) -> None:
     async def story(store: Store, postmaster: Postmaster) -> None:
         await store.carry_out(acceptance("BUSY", at=NOW))

@@ -98,13 +98,13 @@ def test_a_graceful_stop_finishes_the_message_in_hand(tmp_path: Path) -> None:
             assert gate.process is not None
             gate.process.terminate()
             assert idle.getreply()[0] == 421
+            idle.close()
             until(lambda gate=gate: refused(gate.port))
             busy.send(b"and the rest\r\n.\r\n")
             assert busy.getreply()[0] == 250
             assert busy.getreply()[0] == 421
-            assert gate.process.wait(20) == 0
-            idle.close()
             busy.close()
+            assert gate.process.wait(20) == 0
             gate.start()
             assert b"half a line, and the rest" in gate.wait_for("ana@example.net")[0]
 

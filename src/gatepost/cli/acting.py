@@ -44,7 +44,7 @@ def quarantine() -> None:
 
 @queue.command("list")
 @config_option
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1))
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
 @json_option
 @failing_clearly
 def queue_list(config: str | None, limit: int, as_json: bool) -> None:
@@ -87,7 +87,7 @@ def queue_show(ref: str, config: str | None, as_json: bool) -> None:
 
 @quarantine.command("list")
 @config_option
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1))
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
 @json_option
 @failing_clearly
 def quarantine_list(config: str | None, limit: int, as_json: bool) -> None:
@@ -153,7 +153,11 @@ def acting(group: click.Group, name: str, method: str, done: str, help_text: str
             reason = Why(who=whoami(), why=why, at=time.time())
             copies = installation.run(getattr(hands, method)(as_typed(ref), reason, to=to))
         if not copies:
-            click.echo(f"There is no such copy of {ref}, or it is being delivered just now.", err=True)
+            click.echo(
+                f"{ref} has no such copy in the {group.name}, or it is being delivered just now. "
+                f"What became of it: gatepost explain {ref}",
+                err=True,
+            )
             sys.exit(1)
         for copy in copies:
             told = {"ref": copy.ref, "to": copy.to, "done": done}
@@ -205,6 +209,10 @@ def note(installation: Any, what: str, ref: str) -> None:
     installation.run(Postmaster(installation.store).note(what, why, subject=ref))
 
 
+HANG = 15
+"""Where a folded line goes on: behind the reference."""
+
+
 def show(
     rows: Sequence[Any],
     as_json: bool,
@@ -215,7 +223,10 @@ def show(
 ) -> None:
     """Rows as lines or JSON."""
     for row in rows:
-        click.echo(json_line(asdict(row)) if as_json else harmless(line(row)))
+        if as_json:
+            click.echo(json_line(asdict(row)))
+        else:
+            say(line(row), hang=HANG)
     if not rows:
         if not as_json or missing_is_failure:
             click.echo(nothing, err=True)
@@ -227,7 +238,7 @@ def waiting_line(row: Any) -> str:
     """One copy in the queue."""
     state = (
         f"held: {row.held_because}"
-        if row.held_because
+        if row.held_because is not None
         else "being tried"
         if row.worker
         else f"next {moment(row.due_at)}"

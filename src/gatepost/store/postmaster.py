@@ -48,7 +48,7 @@ class Postmaster:
         """Stop copies in the queue until they are retried by hand. Returns those it stopped."""
 
         def act(connection: Connection, copy: Queued) -> tuple[bool, None]:
-            return queue.hold(connection, copy.id, why.why), None
+            return queue.hold(connection, copy.id, why.why or f"by {why.who}"), None
 
         return await self._queued("queue hold", ref, to, why, act)
 

@@ -32,6 +32,7 @@ UNKNOWN = Emits(
     action=Action.REFUSE,
     at_door=True,
     binding=True,
+    excused_by=("rates.exceeded",),  # who asked for too many is told nothing more about who exists
     reply="550 5.1.1",
 )
 UNSURE = Emits(
