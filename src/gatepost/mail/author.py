@@ -17,9 +17,11 @@ from gatepost.mail.address import Address, normal_domain, parse_address, printab
 from gatepost.mail.encoded_words import decode_words, decoded_runs
 from gatepost.mail.message import HeaderField, Message
 
-LONGEST_OCTETS = 65_536
+LONGEST_OCTETS = 16_384
 """Of one From field; real ones stay below 1,000 (RFC 5322 §2.1.1)."""
 MOST_ADDRESSES = 100
+MOST_FIELDS = 10
+"""From fields that are read; of several the author is nobody anyway."""
 MOST_SHOWN = 3
 """Addresses that stay in sight of a From field too long to be shown."""
 UNSAFE_HEADER = frozenset({"bare-cr", "bare-lf", "leading-continuation", "too-many-fields"})
@@ -68,7 +70,7 @@ def authors(message: Message) -> Authors:
                 name = (quoted or bare or b"").decode("ascii").strip()
                 address = Address(local.decode("ascii"), domain)
                 return Authors(addresses=(address,), display_names=(name,), field_count=1)
-    found = [read_mailboxes(message.value(each)) for each in fields]
+    found = [read_mailboxes(message.value(each)) for each in fields[:MOST_FIELDS]]
     mailboxes = [box for one in found for box in one.mailboxes]
     problems += [problem for one in found for problem in one.problems]
     domains = {box.address.domain for box in mailboxes}

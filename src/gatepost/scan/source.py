@@ -81,6 +81,9 @@ def split_mailbox(octets: bytes) -> Iterator[bytes]:
         yield octets
         return
     starts = list(separators(octets))
+    if not starts:
+        yield octets
+        return
     for place, match in enumerate(starts):
         end = starts[place + 1].start() if place + 1 < len(starts) else len(octets)
         one = octets[match.end() : end]
