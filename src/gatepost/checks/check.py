@@ -78,7 +78,7 @@ class Check:
     on_failure: OnFailure = OnFailure.IGNORE
     timeout_s: float = 5.0
     asks: bool = True
-    """False for a check that only reads its subject: it must not suspend, and costs no task."""
+    """False for a check that only reads its subject: it must not suspend. (None may use `asyncio.timeout`: see `begin`.)"""
     needs_dns: bool = False
     """Left out where nothing may be asked of the DNS (`scan --no-dns`)."""
     idle: Callable[[Any], bool] | None = None

@@ -1,7 +1,7 @@
 """Run all checks of a subject at once; a failure becomes a finding like any other.
 
-Checks that only read their subject are driven here and now; those that ask the world get a task each,
-under one timer. No check may fail silently.
+Each is begun here and now. Checks that only read their subject end there, and so do most that ask, because
+the answer is remembered; those that must wait get a task each, under one timer. No check may fail silently.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from gatepost.begin import Done, begin
 from gatepost.checks.check import Check, Emits
 from gatepost.mail.client import Attempt, Mail
 from gatepost.mail.finding import Finding, Mode
@@ -89,11 +90,11 @@ async def run(
         coroutine = cast(
             "Coroutine[Any, Any, Sequence[Finding]]", one.check.run(subject, tools, one.settings)
         )
-        if one.check.asks:
-            waiting[place] = asyncio.create_task(coroutine)
-            results.append(())
-        else:
-            results.append(_driven(one.name, coroutine, on_bug))
+        seen = _begun(one, coroutine, on_bug)
+        if isinstance(seen, Coroutine):
+            waiting[place] = asyncio.create_task(seen)
+            seen = ()
+        results.append(seen)
     if waiting:
         try:
             await _wait(checks, waiting, deadline_s)
@@ -105,16 +106,23 @@ async def run(
     return [finding for found in results for finding in found]
 
 
-def _driven(name: str, coroutine: Coroutine[Any, Any, Sequence[Finding]], on_bug: OnBug) -> Sequence[Finding]:
+def _begun(
+    one: Configured, coroutine: Coroutine[Any, Any, Sequence[Finding]], on_bug: OnBug
+) -> Sequence[Finding] | Coroutine[Any, Any, Sequence[Finding]]:
+    """What the check sees, or the rest of a check that has to wait."""
+    name = one.name
     try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return cast("Sequence[Finding]", done.value)
+        begun = begin(coroutine)
     except Unavailable as why:
         return (_unavailable(name, str(why)),)
     except Exception as bug:  # noqa: BLE001 - a bug in a check must not lose the message
         on_bug(name, bug)
         return (_unavailable(name, "the check failed"),)
+    if isinstance(begun, Done):
+        return begun.result
+    if one.check.asks:
+        return begun
+    begun.close()
     coroutine.close()
     on_bug(name, RuntimeError("suspended, though the check says that it asks nobody"))
     return (_unavailable(name, "the check failed"),)
