@@ -193,7 +193,7 @@ def of_certificates(
             )
 
 
-RENEW = "Renew it and reload the gate (SIGHUP, systemctl reload gatepost)."
+RENEW = "Renew it, then reload the gate; restart it where systemd hands the file over (%d/)."
 
 
 def of_lists(lists_out: Mapping[str, str]) -> Iterator[Concern]:
