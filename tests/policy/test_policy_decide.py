@@ -14,6 +14,7 @@ from gatepost.policy import (
     FactRule,
     Policy,
     PolicyOverride,
+    PolicyProblem,
     PolicySettings,
     assemble,
     decide,
@@ -181,3 +182,10 @@ def test_overrides_layer_domain_then_address() -> None:
     assert book.for_recipient(Address("ben", "example.net")).refuse_at == 10.0
     assert book.for_recipient(Address("ben", "example.org")) is book.default
     assert book.for_recipient(Address("ana", "example.net")) is ana
+
+
+def test_thresholds_must_rise_for_everyone() -> None:
+    with pytest.raises(PolicyProblem, match="must rise"):
+        assemble(PolicySettings(junk_at=9.0, quarantine_at=5.0), ())
+    with pytest.raises(PolicyProblem, match="must rise"):
+        assemble(PolicySettings(overrides=(PolicyOverride(recipients=("example.net",), refuse_at=6.0),)), ())

@@ -53,10 +53,14 @@ def open_resolver(
             try:
                 texts.append(Path(name).read_text("utf-8"))
             except (OSError, UnicodeDecodeError) as fault:
-                raise ConfigError(name, "", f"cannot be read as a zone: {fault}.") from None
+                why = fault.strerror if isinstance(fault, OSError) else "it is not UTF-8"
+                raise ConfigError(name, "", f"cannot be read as a zone: {why}.") from None
         return Zone.parse(*texts, name=zones), nothing
     settings = replace(loaded.config.dns, servers=(resolver,)) if resolver else loaded.config.dns
-    asking = CachingResolver(settings)
+    try:
+        asking = CachingResolver(settings)
+    except ValueError as fault:
+        raise ConfigError("--resolver" if resolver else "dns", "", f"{fault}.") from None
     return asking, asking.close
 
 

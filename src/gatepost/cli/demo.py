@@ -13,7 +13,11 @@ from gatepost.demo.setting import running_demo
 
 @click.command()
 @click.option(
-    "--port", default=2525, show_default=True, help="SMTP on 127.0.0.1; another free one when taken."
+    "--port",
+    default=2525,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="SMTP on 127.0.0.1; another free one when taken.",
 )
 @failing_clearly
 def demo(port: int) -> None:

@@ -21,6 +21,8 @@ from gatepost.store.ref import as_typed
 AGO = re.compile(r"(\d+)\s*([smhdw])\Z")
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 SHORTEST_REF = 4
+HANG = 15
+"""Where a folded line goes on: behind the reference."""
 
 
 @click.command()
@@ -58,8 +60,8 @@ def explain(ref: str, config: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json_line(story_json(entry, attempts)))
         return
-    for line in tell(entry, attempts):
-        say(line, bold=bool(line) and not line.startswith(" "))
+    for label, text in tell(entry, attempts):
+        say(label + text, bold=not label, hang=len(label))
 
 
 @click.command()
@@ -105,12 +107,10 @@ def history(
         while number < limit:
             page = store.find(search, limit=min(limit - number, 500), after=after)
             for entry in page.entries:
-                shown = (
-                    json_line(story_json(entry, store.attempts_of(entry.ref)))
-                    if as_json
-                    else harmless(one_line(entry))
-                )
-                click.echo(shown)
+                if as_json:
+                    click.echo(json_line(story_json(entry, store.attempts_of(entry.ref))))
+                else:
+                    say(one_line(entry), hang=HANG)
             number, after = number + len(page.entries), page.next
             if after is None:
                 break
@@ -126,7 +126,7 @@ def one_line(entry: HistoryEntry) -> str:
         action += f" (would {verdict.would_action.value})"
     to = ", ".join(str(one.address) for one in entry.envelope.recipients) or "-"
     sender = str(entry.envelope.sender) if entry.envelope.sender else "<>"
-    return f"{entry.ref}  {moment(entry.at)[:19]}  {action:<10} {verdict.rule:<22} {sender} -> {to}  {entry.subject[:50]}"
+    return f"{entry.ref}  {moment(entry.at)[:19]}  {action:<10} {verdict.rule:<22} {sender} -> {to}  {entry.subject[:50]}".rstrip()
 
 
 def read_time(text: str | None, option: str) -> float | None:

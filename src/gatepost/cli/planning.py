@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from gatepost.cli.looking import read_time
-from gatepost.cli.terminal import config_option, failing_clearly, find_config
+from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say
+from gatepost.plan.compare import Plan
 
 
 @click.command()
@@ -58,20 +59,31 @@ def plan(file: str, config: str | None, since: str, as_json: bool) -> None:
             )
         )
     if as_json:
-        click.echo(json.dumps(asdict(result) | {"changed": result.changed}, ensure_ascii=False))
+        click.echo(json_line(asdict(result) | {"changed": result.changed}))
         return
-    click.echo(
-        f"{result.looked_at:,} verdicts looked at: {result.same:,} stay as they are, {result.changed:,} would change, "
-        f"{result.unknown:,} cannot be known."
+    for hang, text in told(result):
+        say(" " * hang + text, hang=hang)
+
+
+def told(result: Plan) -> Iterator[tuple[int, str]]:
+    """The comparison in words, each line with its indent."""
+    figures = (
+        f"{result.looked_at:,} verdicts looked at, one for each recipient: {result.same:,} stay as they are, "
+        f"{result.changed:,} would change, {result.unknown:,} cannot be known."
     )
+    yield 0, figures
     for why, count in sorted(result.unknown_because.items(), key=lambda one: -one[1]):
-        click.echo(f"  unknown, {count:,}: {why}")
+        yield 2, f"unknown, {count:,}: {why}"
     for change in result.changes:
-        click.echo(f"\n{change.count:,} at {change.domain}: {change.before.value} -> {change.after.value}")
+        yield 0, ""
+        yield 0, f"{change.count:,} at {change.domain}: {change.before.value} -> {change.after.value}"
         for rule, count in sorted(change.rules.items(), key=lambda one: -one[1]):
-            click.echo(f"  by {rule}: {count:,}")
+            yield 2, f"by {rule}: {count:,}"
         for word, count in change.told.items():
-            click.echo(f"  of these, {count:,} a person had {word}")
+            yield 2, f"of these, {count:,} a person had {word}"
+        shown = ""
         for sample in change.samples:
-            click.echo(f"  {sample.ref}  to {sample.recipient}  {sample.author[:40]}  {sample.subject[:40]}")
-            click.echo(f"                 {sample.reason}")
+            yield 4, f"{sample.ref}  to {sample.recipient}  {sample.author[:40]}  {sample.subject[:40]}"
+            if sample.reason != shown:
+                yield 8, f"because {sample.reason}"
+            shown = sample.reason

@@ -17,7 +17,7 @@ from rich.progress import track
 
 from gatepost.app.scanning import fresh_ref, open_examiner
 from gatepost.cli.story import tell
-from gatepost.cli.terminal import failing_clearly, harmless, json_line
+from gatepost.cli.terminal import failing_clearly, folded, harmless, json_line, terminal_width
 from gatepost.config.schema import Loaded
 from gatepost.intake import Intake
 from gatepost.scan.judge import Told, judge, read_ip
@@ -162,8 +162,9 @@ class Scanner:
             shown["milliseconds"]["total"] = round((time.perf_counter() - started) * 1000, 3)
             return verdict.action.value, json_line(shown), ""
         place = f"{found.path}#{found.index}" if found.index else found.path
-        return (
-            verdict.action.value,
-            harmless("\n".join([place, *("  " + line for line in tell(entry, [], only_looked_at=True))])),
-            "",
-        )
+        width = terminal_width()
+        lines = [
+            folded(f"  {label}{harmless(text)}".rstrip(), hang=len(label) + 2, width=width)
+            for label, text in tell(entry, [], only_looked_at=True)
+        ]
+        return verdict.action.value, "\n".join([harmless(place), *lines]), ""

@@ -7,7 +7,9 @@ import json
 import os
 import pwd
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -45,6 +47,9 @@ def failing_clearly(command: Callable[P, R]) -> Callable[P, R]:
 
 
 LONGEST_LINE = 10_000
+CITED = re.compile(r"RFC (\d+) §")
+NARROWEST = 50
+"""Columns below which folding would only make columns of words."""
 # Escape, CSI in one octet, delete, marks that turn text round: a terminal acts on them, and JSON lets them through.
 ACTS = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -54,10 +59,31 @@ def harmless(text: str) -> str:
     return "\n".join(printable(line, LONGEST_LINE) for line in text.split("\n"))
 
 
-def say(text: str, *, bold: bool = False) -> None:
-    """Print lines of the story of somebody's mail."""
+def say(text: str, *, bold: bool = False, hang: int | None = None) -> None:
+    """Print lines of the story of somebody's mail; with `hang` folded to the terminal, continued that far in."""
     shown = harmless(text)
+    if hang is not None:
+        shown = folded(shown, hang=hang, width=terminal_width())
     click.echo(click.style(shown, bold=True) if bold else shown)
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that standard output is; None where a program or a file reads it."""
+    if not sys.stdout.isatty():
+        return None
+    return max(shutil.get_terminal_size().columns, NARROWEST)
+
+
+def folded(text: str, *, hang: int, width: int | None) -> str:
+    """One line, broken between words where it is wider than `width`, and continued `hang` columns in."""
+    if width is None or len(text) <= width:
+        return text
+    whole = CITED.sub("RFC\u00a0\\1\u00a0§", text)
+    lines = textwrap.wrap(
+        whole[hang:], width, initial_indent=whole[:hang], subsequent_indent=" " * hang,
+        break_on_hyphens=False, replace_whitespace=False,
+    )  # fmt: skip
+    return "\n".join(lines).replace("\u00a0", " ")
 
 
 def json_line(value: Any) -> str:

@@ -81,9 +81,12 @@ def assemble(
 ) -> PolicyBook:
     """All policies of an installation. `mode` is the whole gate's. Raises PolicyProblem."""
     checks = tuple(declared)
+    _rising(settings)
     base = _policy(settings, checks, mode)
     for override in settings.overrides:
-        _policy(_overridden(settings, override), checks, override.mode or mode)  # a bad name shows at start
+        theirs = _overridden(settings, override)
+        _rising(theirs)
+        _policy(theirs, checks, override.mode or mode)  # a bad name shows at start
     return PolicyBook(
         default=base,
         settings=settings,
@@ -91,6 +94,15 @@ def assemble(
         mode=mode,
         by_recipient=_by_recipient(settings.overrides),
     )
+
+
+def _rising(settings: PolicySettings) -> None:
+    """Mail that is bad enough to be held must not pass as not bad enough for Junk."""
+    if not settings.junk_at <= settings.quarantine_at <= settings.refuse_at:
+        raise PolicyProblem(
+            f"thresholds must rise from junk_at to quarantine_at to refuse_at, and here they are "
+            f"{settings.junk_at:g}, {settings.quarantine_at:g}, {settings.refuse_at:g}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
