@@ -48,3 +48,23 @@ def test_a_name_without_a_dot_is_everybodys() -> None:
     loaded = settle({"hostname": "localhost"}, file="", path=None, folder=Path())
     (hello,) = [one.settings for one in loaded.checks if one.name == "hello"]
     assert hello.our_names == ()
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ({"alerts": {"to": ["postmaster"]}}, "alerts.to"),
+        ({"metrics": {"address": "9100"}}, "metrics.address"),
+        ({"metrics": {"address": "127.0.0.1:http"}}, "metrics.address"),
+        ({"metrics": {"address": "127.0.0.1:99999"}}, "metrics.address"),
+    ],
+)
+def test_who_is_told_and_where_figures_are(table: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        settled(**table)
+    assert caught.value.key == key
+
+
+def test_metrics_and_alerts_as_they_should_be() -> None:
+    loaded = settled(alerts={"to": ["ana@example.net"]}, metrics={"address": "[::1]:9100"})
+    assert loaded.config.metrics.address == "[::1]:9100"

@@ -35,13 +35,22 @@ class Installation:
 def opened(path: Path) -> Iterator[Installation]:
     """The configuration and the open store; the gate may be running. Raises ConfigError or StoreFailed."""
     loaded = load(path)
-    if not (loaded.state / "gatepost.db").exists():
-        raise ConfigError(
-            str(path), "state", f"{loaded.state} holds no mail yet: has the gate been started once?"
-        )
+    insist_on_state(loaded)
     with asyncio.Runner() as runner:
         store = Store.open(loaded.state, loaded.config.store)
         try:
             yield Installation(loaded, store, runner.run)
         finally:
             runner.run(store.close())
+
+
+def insist_on_state(loaded: Loaded) -> None:
+    """Raises ConfigError when there is no store yet, or it is not for this user."""
+    try:
+        there = (loaded.state / "gatepost.db").exists()
+    except OSError as fault:
+        problem = f"{loaded.state} cannot be looked into ({fault.strerror}): run this as the gate's user."
+        raise ConfigError(str(loaded.path), "state", problem) from None
+    if not there:
+        problem = f"{loaded.state} holds no mail yet: has the gate been started once?"
+        raise ConfigError(str(loaded.path), "state", problem)

@@ -38,13 +38,13 @@ def create(target: Path, config: str | None, as_json: bool) -> None:
 
     Example: gatepost backup create /backup/gatepost-2026-11-24
     """
+    from gatepost.app.installation import insist_on_state
     from gatepost.config.schema import load
     from gatepost.store.backup import backup as write
     from gatepost.store.failures import StoreFailed
 
     loaded = load(find_config(config))
-    if not (loaded.state / "gatepost.db").exists():
-        raise StoreFailed(f"{loaded.state} holds nothing yet: has the gate been started once?")
+    insist_on_state(loaded)
     if target.exists():
         raise StoreFailed(f"{target} exists already: name a new folder")
     manifest = write(loaded.state, target, now=time.time())

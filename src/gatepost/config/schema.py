@@ -17,7 +17,7 @@ from gatepost.delivery.directory import Directory
 from gatepost.delivery.routes import Routes
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
 from gatepost.jobs.settings import AlertSettings, JobSettings, MetricsSettings
-from gatepost.mail.address import normal_domain
+from gatepost.mail.address import normal_domain, parse_address
 from gatepost.mail.finding import Mode
 from gatepost.mail.trace import Networks
 from gatepost.mailauth.authenticate import AuthSettings
@@ -179,6 +179,14 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         servers_of(config.dns)
     except ValueError as fault:
         raise ConfigError(file, "dns.servers", str(fault)) from None
+    for text in config.alerts.to:
+        if parse_address(text, smtputf8=True) is None:
+            raise ConfigError(file, "alerts.to", f'"{text}" is no mail address.')
+    port = config.metrics.address.rpartition(":")[2]
+    if config.metrics.address and not (
+        port.isdecimal() and ":" in config.metrics.address and int(port) < 65536
+    ):
+        raise ConfigError(file, "metrics.address", f'is "{config.metrics.address}", but host:port is wanted.')
     networks = []
     for one in config.trusted_relays:
         try:

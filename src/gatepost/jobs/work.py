@@ -40,7 +40,7 @@ log = logging.getLogger("gatepost.jobs")
 BEAT_S = 5.0
 BEAT_KEY = "jobs:beat"
 BEAT_KEPT_S = 60.0
-METRICS_AGAIN_S = 15.0
+METRICS_AGAIN_S = 60.0
 """When the address of the metrics could not be had."""
 T = TypeVar("T")
 
@@ -139,9 +139,10 @@ class Jobs:
         self.found = tuple(concerns(self.seen, orders.alerts))
         if self._told is None:
             self._told = read_told(await self.memory.get(TOLD_KEY))
-        self._told, what = news(self._told, self.found, now=self.seen.now, again_s=orders.alerts.again_s)
+        told, what = news(self._told, self.found, now=self.seen.now, again_s=orders.alerts.again_s)
         if what:
-            await self.tell(what, orders)
+            await self.tell(what, orders)  # what could not be told is new again at the next look
+        self._told = told
         if what or self._told:
             await self.memory.put(TOLD_KEY, write_told(self._told), ttl_s=KEPT_S)
 
