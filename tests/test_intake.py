@@ -167,6 +167,13 @@ def test_an_unknown_recipient_is_refused_at_the_door_and_on_record() -> None:
     assert shelf.recorded[0].ref in reply.text
 
 
+def test_what_the_session_refuses_has_a_reference_too() -> None:
+    shelf = Shelf()
+    ref = intake(shelf).refused(GOOD, None, Reply(552, "5.3.4", "Message too big"), "too-big")
+    assert shelf.recorded[0].ref == ref
+    assert shelf.recorded[0].reply == f"552 5.3.4 Message too big [ref {ref}]"
+
+
 def test_lmtp_answers_each_recipient() -> None:
     shelf = Shelf()
     to = envelope("good.example", "ana", "ben")

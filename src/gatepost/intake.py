@@ -178,20 +178,22 @@ class Intake:
     async def _ask_at_door(self, attempt: Attempt, now: float) -> list[Finding]:
         return await run(self.door, attempt, self.tools(now), deadline_s=self.patience_s, on_bug=self.on_bug)
 
-    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> None:
-        """The session turned something down by itself: a violation, a limit."""
+    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> str:
+        """The session turned something down by itself: a violation, a limit. Returns the reference for the reply."""
         finding = Finding(f"session.{what}", reply.text)
         verdict = Verdict(
             action=Action.REFUSE, would_action=Action.REFUSE, rule=finding.name, reason=reply.text, score=0.0
         )
         now = self.clock()
+        ref = self.new_ref(now)
         envelope = envelope or Envelope(sender=None)
         self._turned_down(
             self._refusal_entry(
-                "session", ref=self.new_ref(now), now=now, client=client, envelope=envelope, reply=reply,
+                "session", ref=ref, now=now, client=client, envelope=envelope, reply=reply.referring(ref),
                 verdict=verdict, findings=(finding,),
             )
         )  # fmt: skip
+        return ref
 
     def _judge(
         self, envelope: Envelope, screened: Sequence[Screened], seen: Sequence[Finding]
@@ -213,10 +215,13 @@ class Intake:
         if not per_recipient:
             actions = together(actions)
         judged = tuple(
-            replace(one, verdict=replace(one.verdict, action=action))
+            one
+            if one.verdict.action is action
+            else replace(one, verdict=replace(one.verdict, action=action))
             for one, action in zip(entry.judged, actions, strict=True)
         )
-        entry = replace(entry, judged=judged)
+        if any(a is not b for a, b in zip(judged, entry.judged, strict=True)):
+            entry = replace(entry, judged=judged)
         accepted = [(one, one.verdict.action) for one in judged if one.verdict.action not in TURNED_DOWN]
         kept = Reply(250, "2.0.0", f"Kept for delivery [ref {entry.ref}]")
         if accepted:

@@ -51,8 +51,9 @@ class Recorder:
         self.mails.append((client, envelope, octets, screened))
         return [Reply(250, "2.0.0", f"Stored for {r.address.local}") for r in envelope.recipients]
 
-    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> None:
+    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> str:
         self.refusals.append((client, envelope, reply, what))
+        return ""
 
     @property
     def reasons(self) -> list[str]:

@@ -328,6 +328,21 @@ def test_lmtp_wants_a_reply_for_each():
     assert machine.outgoing() == b"451 4.3.0 later\r\n" * 2
 
 
+def test_a_violation_is_answered_with_the_reference_for_each_recipient_of_lmtp():
+    machine = SmtpServer(Dialect.LMTP, SmtpLimits(), hostname=HOSTNAME, offers=Offers())
+    machine.greet(Reply(220, "", "hi"))
+    machine.receive(b"LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nRCPT TO:<b@b>\r\nDATA\r\nx\ny\r\n.\r\n")
+    for reply in (OK, OK, OK, OK, START_DATA):
+        machine.next_event()
+        machine.reply(reply)
+    event = machine.next_event()
+    assert isinstance(event, Violation)
+    machine.refer("2N50XR3CZPCTX")
+    told = event.reply.referring("2N50XR3CZPCTX").render()
+    assert told.endswith(b" [ref 2N50XR3CZPCTX]\r\n")
+    assert machine.outgoing().endswith(told * 2)
+
+
 def test_credentials_never_show():
     peer = peer_of(Dialect.SUBMISSION, offers=ALL)
     peer.send(b"EHLO a\r\nAUTH PLAIN AGFuYQBzZWNyZXQ=\r\n")

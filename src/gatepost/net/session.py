@@ -361,7 +361,7 @@ class Session(asyncio.Protocol):
         self._forget_mail()
 
     def _violation(self, event: events.Violation) -> None:
-        self._turned_down(event.reply, event.what)
+        self._machine.refer(self._record(event.reply, event.what))
         if self._in_body:
             self._forget_mail()
 
@@ -409,8 +409,7 @@ class Session(asyncio.Protocol):
         self._pump()
 
     def _in_trouble(self) -> None:
-        reply = internal_error()
-        self._turned_down(reply, "internal-error")
+        reply = self._turned_down(internal_error(), "internal-error")
         if self._keys_wanted:
             self._machine.end(reply)
         elif self._machine.awaiting:
@@ -422,8 +421,7 @@ class Session(asyncio.Protocol):
 
     def _say_last(self, reply: Reply, what: str) -> None:
         """A reply nobody asked for, then the end."""
-        self._turned_down(reply, what)
-        self._machine.end(reply)
+        self._machine.end(self._turned_down(reply, what))
         assert self._transport is not None
         self._transport.write(self._machine.outgoing())
         self._close()
@@ -442,11 +440,16 @@ class Session(asyncio.Protocol):
         self._since = self._loop.time()
 
     def _refuse(self, reply: Reply, what: str) -> None:
-        self._turned_down(reply, what)
-        self._machine.reply(reply)
+        self._machine.reply(self._turned_down(reply, what))
 
-    def _turned_down(self, reply: Reply, what: str) -> None:
-        self._service.handler.refused(self.client, self._envelope or self._machine.envelope, reply, what)
+    def _turned_down(self, reply: Reply, what: str) -> Reply:
+        """Have it recorded; the reply with its reference."""
+        return reply.referring(self._record(reply, what))
+
+    def _record(self, reply: Reply, what: str) -> str:
+        return self._service.handler.refused(
+            self.client, self._envelope or self._machine.envelope, reply, what
+        )
 
     def _leave(self) -> None:
         if self._ended is not None:

@@ -38,6 +38,9 @@ class Handler(Protocol):
         """
         ...
 
-    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> None:
-        """The session itself turned something down (a violation, a limit): for history and metrics; must not block."""
+    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> str:
+        """The session itself turned something down (a violation, a limit): for history and metrics; must not block.
+
+        Returns the reference that goes into the reply, or "" for none.
+        """
         ...

@@ -67,6 +67,4 @@ def _refuse_message(session: Session, reply: Reply, what: str, *, each: bool) ->
     times = len(session.transaction.recipients) if each and session.ways.replies_per_recipient else 1
     session.state = State.READY
     session.message_done()
-    for _ in range(times - 1):
-        session.say(Reply(reply.code, reply.enhanced, reply.text))
-    return session.violate(reply, what)
+    return session.violate(reply, what, times=times)

@@ -7,7 +7,7 @@ means to a delivery: that is the client's affair.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 LINE_MAX_OCTETS = 512
@@ -42,6 +42,10 @@ class Reply:
     def positive(self) -> bool:
         """2xx or 3xx."""
         return self.code < 400
+
+    def referring(self, ref: str) -> Reply:
+        """The same with a reference that finds the story again; unchanged without one."""
+        return replace(self, text=f"{self.text} [ref {ref}]") if ref else self
 
     def render(self, *, smtputf8: bool = False) -> bytes:
         """The octets to send: lines of at most 512, the enhanced code on each (RFC 2034 §3).

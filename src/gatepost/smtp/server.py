@@ -236,6 +236,10 @@ class SmtpServer:
                 reply = say.TLS_INJECTION
         session.say(reply)
 
+    def refer(self, ref: str) -> None:
+        """Put a reference into the reply to the Violation that `next_event` just gave; before `outgoing` is called."""
+        self._session.refer(ref)
+
     def reply_each(self, replies: Sequence[Reply]) -> None:
         """Answer LMTP's BodyEnd: one reply for each accepted recipient, in their order (RFC 2033 §4.2)."""
         session = self._session

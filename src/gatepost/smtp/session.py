@@ -6,6 +6,7 @@ driver sees of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum, auto
 
 from gatepost.smtp import reply as say
@@ -86,6 +87,8 @@ class Session:
         """A counter has grown since `enough` looked."""
         self.exchange: Exchange | None = None
         self.held: Reply | None = None
+        self.complaint: tuple[Reply, int] | None = None
+        """The reply to the last violation, and how often it was queued."""
         self.transaction = Transaction()
 
     @property
@@ -120,13 +123,25 @@ class Session:
         self.leads_to = TRANSITIONS[self.state][verb] if verb else State.READY
         return event
 
-    def violate(self, reply: Reply, what: str, *, counts: bool = True) -> Violation:
-        """The peer broke a rule: queue the reply, and count."""
+    def violate(self, reply: Reply, what: str, *, counts: bool = True, times: int = 1) -> Violation:
+        """The peer broke a rule: queue the reply, and count. LMTP wants it `times` over."""
         if counts:
             self.errors += 1
             self.counted = True
+        for _ in range(times - 1):
+            self.say(replace(reply, close=False))
         self.say(reply)
+        self.complaint = (reply, times)
         return Violation(reply, what)
+
+    def refer(self, ref: str) -> None:
+        """Put a reference into the reply to the violation just reported, whose octets are not taken yet."""
+        if self.complaint is None:
+            raise RuntimeError("no violation was reported")
+        reply, times = self.complaint
+        self.complaint = None
+        if ref:
+            self.outgoing[-times:] = [reply.referring(ref).render()] * times
 
     def message_done(self) -> None:
         """A message was taken or refused: the transaction is over."""
