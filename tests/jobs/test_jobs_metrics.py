@@ -109,7 +109,7 @@ def test_what_others_count_arrives_as_differences(tmp_path: Path) -> None:
 def test_different_words_are_bounded() -> None:
     tallies = Tallies()
     for number in range(10_000):
-        tallies.add(f"refused|attempt|rule{number}|mx")
+        tallies.add("refused", "attempt", f"rule{number}", "mx")
     assert len(tallies._counts) == 500
 
 

@@ -18,8 +18,10 @@ PREFIX = "tally:"
 KEPT_S = 10 * 365 * 86_400.0
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the histograms' buckets, in seconds; everything above falls into one more."""
+BUCKETS_MS = tuple(bound * 1000 for bound in BUCKETS_S)
+BUCKET_NAMES = tuple(str(number) for number in range(len(BUCKETS_S) + 1))
 TIMED = ("authentication", "total")
-MOST_RULES = 500
+MOST_WORDS = 500
 """Different words counted in one process; the names of rules are ours, yet nothing here may grow without end."""
 
 
@@ -27,41 +29,42 @@ class Tallies:
     """One process's counts since they were last written."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
+        self._counts: dict[tuple[str, ...], int] = {}
 
-    def add(self, key: str, amount: int = 1) -> None:
-        """Add to what is counted under ``word|word|…``."""
+    def add(self, *words: str, amount: int = 1) -> None:
+        """Add to what is counted under these words."""
         counts = self._counts
-        if key in counts:
-            counts[key] += amount
-        elif len(counts) < MOST_RULES:
-            counts[key] = amount
+        if words in counts:
+            counts[words] += amount
+        elif len(counts) < MOST_WORDS:
+            counts[words] = amount
 
     def entry(self, entry: HistoryEntry) -> None:
         """Count a message, a refused attempt or a session that was turned down."""
-        role = entry.client.role
+        add, role = self.add, entry.client.role
         if entry.kind != "message":
             rule = entry.judged[0].verdict.rule if entry.judged else entry.kind
-            self.add(f"refused|{entry.kind}|{rule}|{role}")
+            add("refused", entry.kind, rule, role)
             return
         for judged in entry.judged:
             verdict = judged.verdict
-            self.add(f"message|{verdict.action.value}|{role}")
-            if verdict.action in (Action.REFUSE, Action.DEFER):
-                self.add(f"refused|message|{verdict.rule}|{role}")
-            elif verdict.would_action is not verdict.action:
-                self.add(f"would|{verdict.would_action.value}|{verdict.rule}")
+            action = verdict.action
+            add("message", action, role)
+            if action is Action.REFUSE or action is Action.DEFER:
+                add("refused", "message", verdict.rule, role)
+            elif verdict.would_action is not action:
+                add("would", verdict.would_action, verdict.rule)
+        times = entry.milliseconds
         for stage in TIMED:
-            took_ms = entry.milliseconds.get(stage)
-            if took_ms is not None:
-                self.add(f"bucket|{stage}|{bisect_left(BUCKETS_S, took_ms / 1000)}")
-                self.add(f"microseconds|{stage}", int(took_ms * 1000))
+            if stage in times:
+                add("bucket", stage, BUCKET_NAMES[bisect_left(BUCKETS_MS, times[stage])])
+                add("microseconds", stage, amount=int(times[stage] * 1000))
 
     async def write(self, memory: Memory) -> None:
         """Add everything to the sums of all processes."""
         counts, self._counts = self._counts, {}
-        for key, amount in counts.items():
-            await memory.add(PREFIX + key, amount, ttl_s=KEPT_S)
+        for words, amount in counts.items():
+            await memory.add(PREFIX + "|".join(words), amount, ttl_s=KEPT_S)
 
 
 class Differences:
@@ -77,5 +80,5 @@ class Differences:
         self._last.update(totals)
         for key, amount in more.items():
             if amount > 0:
-                self._tallies.add(key, amount)
+                self._tallies.add(*key.split("|"), amount=amount)
         return more
