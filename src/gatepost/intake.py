@@ -40,6 +40,9 @@ OWN_FIELDS = (b"x-gatepost", b"x-gatepost-verdict")
 DISK_FULL = Reply(452, "4.3.1", "There is no room for more mail just now; please try again later")
 DISK_FAILED = Reply(451, "4.3.0", "The message could not be stored; please try again later")
 
+RECIPIENTS_KEPT = 20
+"""Of a session's broken rule, in history."""
+
 TURNED_DOWN = (Action.REFUSE, Action.DEFER)
 
 
@@ -180,13 +183,13 @@ class Intake:
 
     def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> str:
         """The session turned something down by itself: a violation, a limit. Returns the reference for the reply."""
-        finding = Finding(f"session.{what}", reply.text)
+        envelope, more = shortened(envelope or Envelope(sender=None))
+        finding = Finding(f"session.{what}", reply.text + more)
         verdict = Verdict(
             action=Action.REFUSE, would_action=Action.REFUSE, rule=finding.name, reason=reply.text, score=0.0
         )
         now = self.clock()
         ref = self.new_ref(now)
-        envelope = envelope or Envelope(sender=None)
         self._turned_down(
             self._refusal_entry(
                 "session", ref=ref, now=now, client=client, envelope=envelope, reply=reply.referring(ref),
@@ -215,9 +218,7 @@ class Intake:
         if not per_recipient:
             actions = together(actions)
         judged = tuple(
-            one
-            if one.verdict.action is action
-            else replace(one, verdict=replace(one.verdict, action=action))
+            one if one.verdict.action is action else replace(one, verdict=replace(one.verdict, action=action))
             for one, action in zip(entry.judged, actions, strict=True)
         )
         if any(a is not b for a, b in zip(judged, entry.judged, strict=True)):
@@ -337,6 +338,15 @@ def not_proved_in_time(message: Message, patience_s: float) -> AuthResults:
         spf_hello=SpfResult(result="temperror", identity="hello", problem=problem),
         dmarc=DmarcResult(result="temperror", author_domain=authors(message).domain, reason=problem),
     )
+
+
+def shortened(envelope: Envelope) -> tuple[Envelope, str]:
+    """The envelope as far as it is kept for a broken rule (one session may break many), and words for the rest."""
+    more = len(envelope.recipients) - RECIPIENTS_KEPT
+    if more <= 0:
+        return envelope, ""
+    kept = replace(envelope, recipients=envelope.recipients[:RECIPIENTS_KEPT])
+    return kept, f" (to these and {more} more recipients)"
 
 
 def together(actions: Sequence[Action]) -> list[Action]:
