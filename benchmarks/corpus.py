@@ -19,11 +19,12 @@ from gatepost.mail.message import Message
 from gatepost.mailauth.dkim import sign
 
 RECIPIENT = "ana@example.net"
-WORDS = """
+TEXT = """
 offer answer meeting invoice garden please number contract letter weather report thanks delivery question tomorrow
 station ticket schedule budget picture review draft customer order window because never should another between
 ready quarter supplier insurance travel Grüße später können möchte
-""".split()
+"""
+WORDS = TEXT.split()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from gatepost.app.log import log_entry, start_log
 from gatepost.app.parts import Parts
+from gatepost.app.warmup import warm_up
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, load
 from gatepost.jobs.presence import is_running, presence
@@ -27,13 +29,15 @@ from gatepost.net.handover import Desk
 from gatepost.net.life import Life
 from gatepost.net.reception import Reception
 from gatepost.net.service import Service
-from gatepost.net.tls import ServerTls, TlsUnusable
+from gatepost.net.tls import ServerTls, TlsSettings, TlsUnusable
 from gatepost.net.worker import Plan, Program, run
 from gatepost.store.records import HistoryEntry
 
 log = logging.getLogger("gatepost")
 
-FIXED = ("listeners", "state", "workers", "user", "hostname")
+FIXED = (
+    "hostname", "state", "workers", "user", "listeners", "dns", "outbound", "callout", "delivery", "store", "log",
+)  # fmt: skip
 """What a reload cannot change: it takes a restart."""
 
 
@@ -90,6 +94,7 @@ class Gate:
         self.loaded.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if config.user and os.geteuid() == 0:
             own_state(self.loaded.state, config.user)
+        warm_up(config.hostname)
         return run(
             Plan(
                 listening=self.listening,
@@ -125,11 +130,14 @@ class Gate:
                     parts.adopt(self.loaded)
                     service.handler = parts.intake(self.announce)
                     service.smtp_limits = self.loaded.config.limits.smtp
+                    service.limits = self.loaded.config.limits.sessions
+                    service.tls = self.tls
 
             life.on_reload(reload)
             reception = Reception(service, config.listeners, desk)
             parts.connections = lambda: reception.arrived
             reception.open()
+            spare_the_collector()
             life.ready()
             await life.stopping.wait()
             await reception.stop()
@@ -182,13 +190,33 @@ class Gate:
         for name in FIXED:
             if getattr(old, name) != getattr(new, name):
                 log.warning("%s changed in the configuration: that takes a restart", name)
-        fresh = replace(fresh, config=replace(new, **{name: getattr(old, name) for name in FIXED}))
-        if self.tls is not None:
+        if old.limits.connections != new.limits.connections:
+            log.warning("limits.connections changed in the configuration: that takes a restart")
+        kept = {name: getattr(old, name) for name in FIXED}
+        self.loaded = replace(fresh, config=replace(new, tls=self.reread_certificates(fresh), **kept))
+        return True
+
+    def reread_certificates(self, fresh: Loaded) -> TlsSettings:
+        """Take the certificates that the configuration names now, unless they cannot be used; the settings in use."""
+        in_use, settings = self.loaded.config.tls, fresh.config.tls
+        if self.tls is not None and settings == in_use:
             problem = self.tls.reload()
             if problem:
                 log.error("%s", problem)
-        self.loaded = fresh
-        return True
+            return in_use
+        try:
+            self.tls = ServerTls(settings, folder=fresh.folder) if settings.certificate else None
+        except TlsUnusable as fault:
+            log.error("the certificate in use stays as it is: %s", fault)
+            return in_use
+        return settings
+
+
+def spare_the_collector() -> None:
+    """What is there now stays; a message leaves little that only the collector can free, so it need not come often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def own_state(state: Path, user: str) -> None:
