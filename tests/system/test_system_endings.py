@@ -135,6 +135,18 @@ def test_a_reload_takes_configuration_and_certificate_and_drops_nobody(tmp_path:
             until(lambda gate=gate: gate.send(mail("new"), "dora@example.net")[0] == 250, gate.log)
             assert session.data(mail("old session"))[0] == 250
             session.quit()
+            before = with_tls(gate)
+            new = folder / "new"
+            new.mkdir()
+            issue(new)
+            (new / "ca.pem").replace(folder / "ca.pem")
+            moved = gate.path.read_text().replace("[dns]", "[dns]\npatience = 4")
+            for name in ("certificate.pem", "key.pem"):
+                moved = moved.replace(f'"{name}"', f'"new/{name}"')
+            gate.path.write_text(moved)
+            os.kill(gate.process.pid, signal.SIGHUP)
+            until(lambda gate=gate, before=before: renewed(gate, before), gate.log)
+            assert "dns changed in the configuration: that takes a restart" in gate.log()
             gate.path.write_text(text.replace("hostname", "hostnam"))
             os.kill(gate.process.pid, signal.SIGHUP)
             until(lambda gate=gate: "hostnam" in gate.log(), gate.log)
