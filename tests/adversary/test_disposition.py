@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from forging import (
@@ -20,6 +21,8 @@ from forging import (
     signed,
 )
 
+from gatepost.dns.answer import Answer
+from gatepost.dns.zone import Zone
 from gatepost.mail.authresults import ArcResult
 from gatepost.mail.client import Attempt
 from gatepost.mail.message import Message
@@ -90,8 +93,6 @@ def test_a_reputation_that_agrees_refuses_what_may_have_been_forwarded() -> None
 def taken(
     octets: bytes, *recipients: str, role: str = "mx", sender: str = "x@attacker.example", **tables: object
 ) -> tuple[Sequence[Reply], Kept]:
-    from dataclasses import replace
-
     kept = Kept()
     told = envelope(sender, *recipients)
     replies = asyncio.run(
@@ -153,6 +154,28 @@ def test_an_observing_gate_takes_the_forgery_and_says_what_it_would_have_done() 
     assert {one.verdict.action for one in acceptance.entry.judged} == {Action.DELIVER}
     assert {one.verdict.would_action for one in acceptance.entry.judged} == {Action.REFUSE}
     assert not any(one.held or one.junk for one in acceptance.deliveries)
+
+
+class Dawdling:
+    """Name servers of the attacker's that never answer; everybody else's do."""
+
+    def __init__(self) -> None:
+        self.zone = Zone.parse(ZONE_TEXT)
+
+    async def lookup(self, name: str, kind: str) -> Answer:
+        if name.endswith("attacker.example"):
+            await asyncio.sleep(60)
+        return await self.zone.lookup(name, kind)
+
+
+def test_slow_name_servers_do_not_hide_the_victims_policy() -> None:
+    intake = gate()
+    old = intake.tools
+    dawdling = replace(intake, patience_s=0.05, tools=lambda now: replace(old(now), resolver=Dawdling()))  # type: ignore[type-var]
+    for octets in (FORGED, ON_A_LIST):
+        verdict = examined(octets, intake=dawdling).judged[0].verdict
+        assert verdict.action is Action.DEFER
+        assert verdict.rule == "dmarc.temperror"
 
 
 @pytest.mark.parametrize("role", ["mx", "lmtp"])
