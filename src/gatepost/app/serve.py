@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from gatepost.app.log import log_entry, start_log
 from gatepost.app.parts import Parts
+from gatepost.app.warmup import warm_up
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, load
 from gatepost.jobs.presence import is_running, presence
@@ -92,6 +94,7 @@ class Gate:
         self.loaded.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if config.user and os.geteuid() == 0:
             own_state(self.loaded.state, config.user)
+        warm_up(config.hostname)
         return run(
             Plan(
                 listening=self.listening,
@@ -134,6 +137,7 @@ class Gate:
             reception = Reception(service, config.listeners, desk)
             parts.connections = lambda: reception.arrived
             reception.open()
+            spare_the_collector()
             life.ready()
             await life.stopping.wait()
             await reception.stop()
@@ -206,6 +210,13 @@ class Gate:
             log.error("the certificate in use stays as it is: %s", fault)
             return in_use
         return settings
+
+
+def spare_the_collector() -> None:
+    """What is there now stays; a message leaves little that only the collector can free, so it need not come often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def own_state(state: Path, user: str) -> None:
