@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from whole import PROGRAM, children, mail
 
+from gatepost.cli.root import gatepost
 from gatepost.mail.message import Message
 from gatepost.mailauth.dkim import sign
 
@@ -55,12 +57,15 @@ def scan(
 ) -> tuple[int, list[dict[str, Any]], str]:
     """Exit status, the objects, and standard error."""
     (folder / "the.zone").write_text(ZONE)
-    done = subprocess.run(
-        [*PROGRAM, "scan", "--json", *(["--zone", str(folder / "the.zone")] if zone else []), "--now", str(NOW), *words],
-        capture_output=True, input=given, check=False, timeout=60,
-        env={name: value for name, value in os.environ.items() if name != "GATEPOST_CONFIG"},
-    )  # fmt: skip
-    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
+    names = ["--zone", str(folder / "the.zone")] if zone else []
+    environment = {"GATEPOST_CONFIG": None}
+    # In this process, which is far quicker; a real one is started where that could matter.
+    done = CliRunner().invoke(
+        gatepost, ["scan", "--json", *names, "--now", str(NOW), *words], input=given, env=environment
+    )
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
 
 def signed(octets: bytes, **options: Any) -> bytes:
@@ -268,5 +273,5 @@ def test_words_for_people(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 4
-    assert "Refused" in done.stdout
+    assert "refused" in done.stdout
     assert "good.example" in done.stdout
