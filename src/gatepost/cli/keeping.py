@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, find_config
+from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say
 
 RESTORED = "It was queued when the backup of {} was made, and may have been delivered since."
 
@@ -141,11 +141,11 @@ def journal_list(config: str | None, about: str | None, limit: int, as_json: boo
         entries = installation.store.journal(subject=as_typed(about) if about else None, limit=limit)
     for entry in entries:
         if as_json:
-            click.echo(json.dumps(asdict(entry), ensure_ascii=False))
+            click.echo(json_line(asdict(entry)))
         else:
             why = f": {entry.why}" if entry.why else ""
             subject = f" {entry.subject}" if entry.subject else ""
-            click.echo(f"{entry.number:>6}  {moment(entry.at)}  {entry.who}  {entry.what}{subject}{why}")
+            say(f"{entry.number:>6}  {moment(entry.at)}  {entry.who}  {entry.what}{subject}{why}")
     if not entries and not as_json:
         click.echo("Nothing is in the journal.", err=True)
 

@@ -23,6 +23,7 @@ _FILE_LOOK_S = 3.0
 _FILE_MOST_OCTETS = 64 << 20
 _EXPANSIONS_MOST = 500
 _DEPTH_MOST = 10
+_WAY = frozenset("%!@")
 
 
 class Callout(Protocol):
@@ -70,6 +71,10 @@ class Directory:
             return RecipientAnswer(Standing.NOT_OURS, f"{address.domain} is not one of our domains")
         if self._alias(domain, address) or self._is_role(domain, address):
             return RecipientAnswer(Standing.KNOWN, f"{address} is a recipient")
+        if _routed(address) and not self._is_listed(domain, address):
+            return RecipientAnswer(
+                Standing.UNKNOWN, f"{address} asks to be sent on elsewhere, which we do not do"
+            )
         match domain.recipients:
             case Everyone():
                 return RecipientAnswer(Standing.KNOWN, f"everyone at {domain.name} is a recipient")
@@ -181,6 +186,14 @@ class Directory:
             known.looked_at = now
             _refresh(known, domain.name)
         return known.addresses
+
+
+def _routed(address: Address) -> bool:
+    """Does the local part itself name a way (``user%host``, ``host!user``, ``"user@host"``)?
+
+    A next hop that trusts us might follow it, and the two of us would be an open relay.
+    """
+    return not _WAY.isdisjoint(address.local)
 
 
 def _with_base(domain: Domain, address: Address) -> tuple[Address, ...]:
