@@ -31,7 +31,7 @@ make_venv() {
     echo "Setting up .venv (once) …" >&2
     rm -rf .venv
     "$python" -m venv .venv
-    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/runtime.txt
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/runtime.txt
     # Our own package, in place and without asking a registry for a build backend.
     .venv/bin/python - <<'PY'
 import pathlib, sysconfig
@@ -47,7 +47,7 @@ PY
     stamp="$(sha256sum <requirements/dev.txt | cut -c1-16)"
     if [ ! -f ".venv/dev-$stamp" ]; then
       echo "Adding the test tools to .venv (once) …" >&2
-      .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+      .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
       touch ".venv/dev-$stamp"
     fi
   fi

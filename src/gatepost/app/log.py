@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import structlog
@@ -19,8 +19,8 @@ from gatepost.config.schema import LogFormat
 from gatepost.store.records import HistoryEntry
 
 
-def start_log(format_: LogFormat) -> None:
-    """Send everything, ours and the libraries', through one form."""
+def start_log(format_: LogFormat, out: TextIO | None = None) -> None:
+    """Send everything, ours and the libraries', through one form to one place, standard error unless told."""
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -38,12 +38,13 @@ def start_log(format_: LogFormat) -> None:
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
-    out = logging.StreamHandler(sys.stderr)
-    out.setFormatter(formatter)
+    handler = logging.StreamHandler(out or sys.stderr)
+    handler.setFormatter(formatter)
     root = logging.getLogger()
-    root.handlers[:] = [out]
+    root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    global _line_of  # noqa: PLW0603 - a process has one log
+    global _line_of, _out  # noqa: PLW0603 - a process has one log
+    _out = out
     _line_of = as_json if format_ is LogFormat.JSON else as_text
 
 
@@ -58,6 +59,7 @@ def as_json(fields: dict[str, object]) -> str:
 
 
 _line_of: Callable[[dict[str, object]], str] | None = None
+_out: TextIO | None = None
 
 
 def log_entry(entry: HistoryEntry) -> None:
@@ -92,4 +94,4 @@ def log_entry(entry: HistoryEntry) -> None:
         "ms": entry.milliseconds.get("total"),
     }
     with contextlib.suppress(OSError, ValueError):  # nobody reads it any more: no reason to lose mail
-        sys.stderr.write(_line_of(fields) + "\n")
+        (_out or sys.stderr).write(_line_of(fields) + "\n")

@@ -16,7 +16,7 @@ from gatepost.demo.setting import running_demo
     "--port",
     default=2525,
     show_default=True,
-    type=click.IntRange(1, 65535),
+    type=click.IntRange(0, 65535),
     help="SMTP on 127.0.0.1; another free one when taken.",
 )
 @failing_clearly

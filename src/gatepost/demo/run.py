@@ -7,26 +7,50 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from smtplib import SMTPException
 
+from gatepost.app.installation import opened
 from gatepost.app.serve import Gate
 from gatepost.config.schema import load
 from gatepost.demo.cases import CASES
 from gatepost.demo.send import send
-from gatepost.demo.setting import configure, marker, prepare, running_demo, write_secret
+from gatepost.demo.setting import (
+    PREFIX,
+    configure,
+    marked_folder,
+    marker,
+    prepare,
+    running_demo,
+    write_secret,
+)
 from gatepost.demo.world import OUR_DOMAIN
 from gatepost.dns.zone import Zone
+from gatepost.mail.verdict import Action
 from gatepost.net.zoneserver import ZoneServer
+from gatepost.scan.report import strictest
+from gatepost.store.history import Search
 
 Say = Callable[[str], None]
+DONE = {
+    Action.DELIVER: "delivered",
+    Action.JUNK: "junk",
+    Action.QUARANTINE: "held",
+    Action.REFUSE: "refused",
+    Action.DEFER: "come later",
+}
+PATIENCE_S = 3.0
+REFERENCE = re.compile(r"\[ref (\w+)\]")
 REPEATED = {"ham": 6, "letter": 4, "listed": 3, "list": 2, "shop": 2}
 """How often a case is sent, so that there is a history to look at."""
 
@@ -36,7 +60,10 @@ def run_demo(say: Say, *, port: int, quiet_log: bool = True) -> int:
     if running_demo() is not None:
         say(f"A demo is running already, in {running_demo()}. End it with Ctrl-C where it runs.")
         return 1
-    folder = Path(tempfile.mkdtemp(prefix="gatepost-demo-"))
+    killed = marked_folder()
+    if killed is not None:
+        shutil.rmtree(killed, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     started = time.monotonic()
     dns = OwnAnswers()
     try:
@@ -89,37 +116,65 @@ def seed(folder: Path, say: Say, started: float) -> None:
 
 
 def seed_now(folder: Path, say: Say, started: float) -> None:
-    """Every case at least once."""
+    """Every case at least once, each told with what the gate did about it."""
+    references: dict[str, str] = {}
+    say(f"{len(CASES)} little stories go through the gate, each from a client of its own …\n")
     try:
         for case in CASES:
             for number in range(REPEATED.get(case.name, 1)):
                 said = send(case, folder, now=time.time(), number=number)
-            say(f"  sent {case.name:<12} {said[-1].code} {said[-1].text[:90]}")
-    except (OSError, EOFError) as fault:
+            found = REFERENCE.search(said[-1].text)
+            references[case.name] = found[1] if found else ""
+    except (OSError, EOFError, SMTPException) as fault:
         say(f"The demo's mail could not be sent: {fault}")
         os.kill(os.getpid(), signal.SIGTERM)
         return
-    say(invitation(folder, time.monotonic() - started))
+    done = outcomes(folder, references)
+    width = shutil.get_terminal_size().columns
+    for case in CASES:
+        line = f"  {case.name:<12} {done.get(case.name, ''):<10} "
+        say(textwrap.fill(line + case.about, width, subsequent_indent=" " * len(line)))
+    say(invitation(folder, references, time.monotonic() - started))
 
 
-def invitation(folder: Path, seconds: float) -> str:
-    """What to try next; every line works when pasted into another terminal."""
+def outcomes(folder: Path, references: dict[str, str]) -> dict[str, str]:
+    """What the gate's own records say was done with each case."""
+    done: dict[str, str] = {}
+    with opened(folder / "gatepost.toml") as installation:
+        for name, ref in references.items():
+            until = time.monotonic() + PATIENCE_S  # refusals are written a moment after they were spoken
+            while name not in done and time.monotonic() < until:
+                for entry in installation.store.find(Search(ref=ref), limit=1).entries if ref else ():
+                    done[name] = DONE[strictest(entry).action]
+                if name not in done:
+                    time.sleep(0.1)
+    return done
+
+
+def invitation(folder: Path, references: dict[str, str], seconds: float) -> str:
+    """What to try next; every line works when pasted into another terminal after the first."""
     port = (folder / "smtp-port").read_text()
-    command = Path(sys.argv[0]).absolute() if sys.argv[0].endswith("gatepost") else Path("gatepost")
+    command = Path(sys.argv[0]).absolute()
+    found = f"export PATH={command.parent}:$PATH" if command.name == "gatepost" else "export PATH=…:$PATH"
     return f"""
 Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). In another terminal:
 
-  {command} history                          # what came, and what was done
-  {command} explain $({command} history --action refuse --limit 1 | cut -d' ' -f1)
-  {command} send --list                      # the demo's messages
-  {command} send spoof                       # a forged bank
-  {command} quarantine list                  # what is held
-  {command} plan {folder}/stricter.toml      # what a stricter policy would have done
-  {command} lists                            # what each block list would have cost
-  {command} status                           # is it well?
+  {found}
+
+  gatepost explain {references.get("spoof", "REF")}     # why the forged bank was refused
+  gatepost history                   # what came, and what was done
+  gatepost quarantine list           # what is held, and why
+  gatepost plan {folder}/stricter.toml   # what a stricter policy would do
+  gatepost lists                     # what each block list would have cost
+  gatepost status                    # is it well?
+  gatepost send --list               # send one of these again, such as:
+  gatepost send spoof
   swaks --server 127.0.0.1:{port} --from me@friends.example --to ana@{OUR_DOMAIN}
 
-Mailboxes: {folder}/mail    Log: {folder}/gatepost.log    Configuration: {folder}/gatepost.toml
+Mailboxes      {folder}/mail
+Log            {folder}/gatepost.log
+Configuration  {folder}/gatepost.toml
+
 Ctrl-C ends it and leaves nothing behind.
 """
 
@@ -139,13 +194,7 @@ def free_port(wanted: int) -> int:
 
 def log_to(path: Path) -> None:
     """Send the log to a file, so that the terminal stays readable."""
-    import logging
-
     from gatepost.app.log import start_log
     from gatepost.config.schema import LogFormat
 
-    start_log(LogFormat.TEXT)
-    file = logging.FileHandler(path)
-    root = logging.getLogger()
-    file.setFormatter(root.handlers[0].formatter)
-    root.handlers[:] = [file]
+    start_log(LogFormat.TEXT, path.open("w", buffering=1))  # closed with the process

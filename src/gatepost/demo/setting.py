@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from gatepost.demo.world import OUR_DOMAIN, PEOPLE, SIGNERS, zone_text
 
+PREFIX = "gatepost-demo-"
 CONFIG = """\
 # The demo's own configuration. Change it and send the process a SIGHUP, or try a change first: gatepost plan FILE
 hostname = "mx.{domain}"
@@ -87,6 +88,7 @@ def prepare(folder: Path, *, smtp_port: int) -> str:
         write_secret(folder / "keys" / f"{domain}.pem", private)
     certificate(folder / "tls", f"mx.{OUR_DOMAIN}")
     (folder / "smtp-port").write_text(str(smtp_port))
+    (folder / "pid").write_text(str(os.getpid()))
     text = zone_text(keys)
     (folder / "world.zone").write_text(text)
     return text
@@ -143,11 +145,26 @@ def marker() -> Path:
 
 
 def running_demo() -> Path | None:
-    """The folder of the demo that runs as this user, None without one. A marker another user made is not believed."""
+    """The folder of the demo that runs as this user, None without one."""
+    folder = marked_folder()
+    return folder if folder is not None and lives(folder) else None
+
+
+def marked_folder() -> Path | None:
+    """The folder that the marker names, of a demo that runs or was killed. A marker another user made is not believed."""
     try:
         if marker().is_symlink() or marker().stat().st_uid != os.getuid():
             return None
         folder = Path(marker().read_text().strip())
     except OSError:
         return None
-    return folder if (folder / "gatepost.toml").is_file() else None
+    return folder if folder.name.startswith(PREFIX) and (folder / "gatepost.toml").is_file() else None
+
+
+def lives(folder: Path) -> bool:
+    """Does the demo's process still run? One that was killed could not take its folder along."""
+    try:
+        os.kill(int((folder / "pid").read_text()), 0)
+    except (OSError, ValueError):
+        return False
+    return True
