@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 from gatepost.config.schema import Loaded
 from gatepost.delivery.routes import ListedIn
+from gatepost.mail.address import parse_address
 from gatepost.net.acceptor import CannotListen, host_and_port
-from gatepost.net.tls import ServerTls, TlsUnusable
+from gatepost.net.census import networks
+from gatepost.net.tls import ServerTls, TlsUnusable, expand
 from gatepost.smtp.dialect import Dialect
 
 
@@ -20,8 +29,20 @@ def examine(loaded: Loaded) -> list[str]:
     for listener in config.listeners:
         try:
             host_and_port(listener.address)
-        except CannotListen as fault:
-            problems.append(f"listeners: {fault}")
+            networks(
+                (
+                    *listener.proxy_protocol_from,
+                    *listener.xclient_from,
+                    *listener.relay_for,
+                    *listener.bare_lf_from,
+                )
+            )
+        except (CannotListen, ValueError) as fault:
+            problems.append(f"listeners: {fault}.")
+    try:
+        networks(config.limits.connections.unlimited_clients)
+    except ValueError as fault:
+        problems.append(f"limits.connections.unlimited_clients: {fault}.")
     if config.tls.certificate or config.tls.key:
         try:
             ServerTls(config.tls, folder=loaded.folder)
@@ -34,4 +55,57 @@ def examine(loaded: Loaded) -> list[str]:
         for domain in loaded.routes.domains
         if isinstance(domain.recipients, ListedIn) and not domain.recipients.path.is_file()
     ]
+    if config.delivery.postmaster and parse_address(config.delivery.postmaster) is None:
+        problems.append(f'delivery.postmaster: "{config.delivery.postmaster}" is no address.')
+    problems += anchors(loaded)
+    if not problems:
+        problems += unreadable_later(loaded)
     return problems
+
+
+def anchors(loaded: Loaded) -> Iterator[str]:
+    """What is wrong with the certificates trusted besides the system's."""
+    if loaded.config.outbound.trust_anchors:
+        path = loaded.folder / loaded.config.outbound.trust_anchors
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except OSError as fault:  # SSLError is one
+            yield f"outbound.trust_anchors: {path}: {fault.strerror or 'no certificate in it'}."
+
+
+def unreadable_later(loaded: Loaded) -> Iterator[str]:
+    """What a reload could not read any more, once root has become the account of the setting `user`."""
+    user = loaded.config.user
+    if not user or os.geteuid() != 0:
+        return
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        yield f"user: there is no account {user} on this machine."
+        return
+    groups = os.getgrouplist(user, account.pw_gid)
+    for setting, path in files(loaded):
+        # Asked of the kernel in that account's name: modes, groups, access lists and folders on the way all count.
+        asked = subprocess.run(  # noqa: S603 - no shell, and the path is the operator's
+            ["/usr/bin/test", "-r", path],
+            check=False, user=account.pw_uid, group=account.pw_gid, extra_groups=groups,
+        )  # fmt: skip
+        if asked.returncode:
+            yield f"{setting}: {path} is readable for root but not for {user}: a reload could not read it."
+
+
+def files(loaded: Loaded) -> Iterator[tuple[str, Path]]:
+    """Every file that a reload reads, with the setting that names it."""
+    config = loaded.config
+    if loaded.path is not None:
+        yield "user", loaded.path
+    pairs = [
+        (config.tls.certificate, config.tls.key),
+        *((one.certificate, one.key) for one in config.tls.more),
+    ]
+    yield from (("tls", expand(name, loaded.folder)) for pair in pairs for name in pair if name)
+    if config.outbound.trust_anchors:
+        yield "outbound.trust_anchors", loaded.folder / config.outbound.trust_anchors
+    for domain in loaded.routes.domains:
+        if isinstance(domain.recipients, ListedIn):
+            yield "domains", domain.recipients.path

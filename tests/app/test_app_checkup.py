@@ -1,0 +1,82 @@
+"""check-config finds what would keep a gate from working, before it is one."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import tempfile
+from pathlib import Path
+
+import pytest
+import trustme
+
+from gatepost.app.checkup import examine
+from gatepost.config.schema import load
+
+BASE = """
+hostname = "mx.example.net"
+TOP
+[[listeners]]
+address = "127.0.0.1:2525"
+LISTENER
+[[domains]]
+name = "example.net"
+deliver = "maildir:mail"
+recipients = RECIPIENTS
+MORE
+"""
+
+
+def problems(
+    folder: Path, *, top: str = "", listener: str = "", recipients: str = '"*"', more: str = ""
+) -> list[str]:
+    text = BASE.replace("TOP", top).replace("LISTENER", listener)
+    path = folder / "gatepost.toml"
+    path.write_text(text.replace("RECIPIENTS", recipients).replace("MORE", more))
+    return examine(load(path))
+
+
+def test_a_sound_one(tmp_path: Path) -> None:
+    assert problems(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ({"listener": 'xclient_from = ["10.0.0.300"]'}, "'10.0.0.300' does not appear to be an IPv4 or IPv6"),
+        ({"recipients": '{ file = "list.txt" }'}, "list.txt, the recipients of example.net, is no file"),
+        ({"more": '[delivery]\npostmaster = "nobody"'}, '"nobody" is no address'),
+        ({"more": '[outbound]\ntrust_anchors = "none.pem"'}, "none.pem: No such file or directory"),
+        ({"more": '[tls]\ncertificate = "c.pem"\nkey = "k.pem"'}, "c.pem: No such file or directory"),
+        ({"more": '[tls]\ncertificate = "%d/c.pem"\nkey = "%d/k.pem"'}, "no CREDENTIALS_DIRECTORY here"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    what: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    (found,) = problems(tmp_path, **what)
+    assert said in found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+def test_what_a_reload_could_not_read_after_root_is_given_up() -> None:
+    with tempfile.TemporaryDirectory() as made:  # pytest's own folders are closed to other accounts
+        folder = Path(made)
+        folder.chmod(0o755)
+        told_before_it_happens(folder)
+
+
+def told_before_it_happens(folder: Path) -> None:
+    user = pwd.getpwnam("nobody").pw_name
+    made = trustme.CA().issue_cert("mx.example.net")
+    made.private_key_pem.write_to_path(str(folder / "key.pem"))
+    made.cert_chain_pems[0].write_to_path(str(folder / "certificate.pem"))
+    for name, mode in (("key.pem", 0o600), ("certificate.pem", 0o644)):
+        (folder / name).chmod(mode)
+    tls = '[tls]\ncertificate = "certificate.pem"\nkey = "key.pem"\n'
+    (found,) = problems(folder, top=f'user = "{user}"', more=tls)
+    assert found.startswith("tls: ")
+    assert f"key.pem is readable for root but not for {user}" in found
+    os.chown(folder / "key.pem", pwd.getpwnam(user).pw_uid, -1)
+    assert problems(folder, top=f'user = "{user}"', more=tls) == []
