@@ -412,3 +412,20 @@ def test_a_message_without_its_octets_is_held_and_said(tmp_path: Path) -> None:
             assert reason.startswith("The message cannot be read")
 
     asyncio.run(go())
+
+
+def test_copies_that_fail_together_come_again_together(tmp_path: Path) -> None:
+    """Else a message for a hundred recipients becomes a hundred transactions once its next hop was down."""
+    jitters = iter(number / 100 for number in range(100))
+    peer = Peer(answer=at("greeting", "421 4.3.2 not now"))
+
+    async def act(it: Bench, peer: Peer) -> None:
+        it.runner.jitter = lambda: next(jitters)
+        for ref in ("MANY", "MORE"):
+            await queue_mail(it.store, ref, to=tuple(f"{ref}{number}@example.net" for number in range(5)))
+        await it.until_idle()
+        due = {to[:4]: at for to, at, _ in it.waiting()}
+        assert len(due) == 2
+        assert len({(to[:4], at) for to, at, _ in it.waiting()}) == 2
+
+    story(tmp_path, act, peer=peer)

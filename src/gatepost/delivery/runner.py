@@ -30,6 +30,7 @@ from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Notice, 
 from gatepost.store.records import Outcome as Settled
 
 _LOG = logging.getLogger("gatepost.delivery")
+_JITTERS_KEPT = 1000
 JUNK_MARK = b"X-Gatepost-Verdict: junk\r\n"
 """For the next hop's Sieve."""
 _AFTER_A_BUG_S = 900.0
@@ -86,6 +87,8 @@ class DeliveryRunner:
     _gates: dict[Where, asyncio.Semaphore] = field(default_factory=dict)
     _gate: asyncio.Semaphore = field(init=False)
     _woken: asyncio.Event = field(init=False)
+    _jitters: dict[tuple[str, int], float] = field(default_factory=dict)
+    """The last ones given, by message and number of tries."""
     _more: bool = False
     """The last look at the queue did not see its end."""
     _stopping: bool = False
@@ -207,6 +210,15 @@ class DeliveryRunner:
             if not (state.running or state.waiting or state.failures or state.outside):
                 del self._destinations[where], self._gates[where]
 
+    def _jitter_of(self, item: QueueItem) -> float:
+        """The same for all copies of a message that failed together, so that they go in one transaction again."""
+        key = (item.ref, item.attempts)
+        if key not in self._jitters:
+            if len(self._jitters) >= _JITTERS_KEPT:
+                self._jitters.clear()
+            self._jitters[key] = self.jitter()
+        return self._jitters[key]
+
     async def _put_back(self, item: QueueItem, until: float, words: str) -> None:
         """Not tried now; but patience with it may end, and the sender may have to be told that it waits."""
         now = self.clock()
@@ -214,7 +226,7 @@ class DeliveryRunner:
             outcome = Outcome(result=Result.DEFERRED, status="4.4.7", words=words)
             await self._write_down(item, outcome, None)
             return
-        await self.store.settle(item, None, RetryAt(until + self.jitter()))
+        await self.store.settle(item, None, RetryAt(until + self._jitter_of(item)))
 
     async def _deliver(self, where: Where, items: list[QueueItem], state: Destination) -> None:
         try:
@@ -326,7 +338,7 @@ class DeliveryRunner:
                 attempts=item.attempts + 1,
                 created_at=item.created_at,
                 now=now,
-                jitter=self.jitter(),
+                jitter=self._jitter_of(item),
             )
         if again is not None:
             self.deferred += 1
