@@ -23,10 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpus import Corpus, make
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from history import fill
 from processes import Programs, adopt_orphans, cpu_s, machine_cpu_s
 from servers import Gatepost, Postfix, Server, alone, proved, start_dns
 
 HERE = Path(__file__).resolve().parent
+LONGEST_S = 8
+"""No load is put on for longer."""
 COLUMNS = ("rate", "cpu", "p50", "p99", "later", "pss", "foreign")
 
 
@@ -48,6 +54,8 @@ class Candidate:
     name: str
     start: Callable[[Path], Server]
     loads: tuple[Load, ...]
+    history: int = 0
+    """Messages already in history."""
 
 
 def main() -> int:
@@ -77,6 +85,10 @@ def main() -> int:
             print(about(rounds), flush=True)
             results: dict[tuple[str, str], list[dict[str, float]]] = {}
             for number in range(rounds):
+                print(
+                    f"round {number + 1}; yardstick: an RSA-2048 verification takes {yardstick():.0f} us CPU",
+                    flush=True,
+                )
                 for one in wanted:
                     measure(one, folder / f"server-{number}-{one.name.replace(' ', '-')}", load, results)
             print(table(results))
@@ -145,6 +157,8 @@ def measure(
     try:
         first = one.loads[0]
         once(server, load, Load("warm-up", first.manifest, 20, max(200, first.messages // 10), first.xclient))
+        if one.history:
+            fill(folder / "var/gatepost.db", one.history)
         for this in one.loads:
             figures = once(server, load, this)
             results.setdefault((one.name, this.name), []).append(figures)
@@ -170,7 +184,7 @@ def once(server: Server, load: Path, this: Load) -> dict[str, float]:
         time.monotonic(),
     )
     client = os.times()
-    command = [load, "-p", server.port, "-s", this.sessions, "-n", this.messages, "-t", 90]
+    command = [load, "-p", server.port, "-s", this.sessions, "-n", this.messages, "-t", LONGEST_S]
     command += ["-x", this.manifest] if this.xclient else [this.manifest]
     told = subprocess.run([str(word) for word in command], capture_output=True, check=True).stdout
     answer = json.loads(told)
@@ -225,6 +239,16 @@ def scan(corpus: Corpus, dns: int, folder: Path, times: int) -> str:
         f"\ngatepost scan: {many} messages in {all_s:.1f} s, {many / all_s:.0f}/s; CPU {1000 * (all_cpu - first_cpu) / many:.2f} ms"
         f" a message beyond the {first_cpu:.2f} s that starting takes (one message: {first_s:.2f} s)"
     )
+
+
+def yardstick() -> float:
+    """What the machine can do at this moment: microseconds of CPU of the same piece of work, which others slow down."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    signature, public = key.sign(b"", PKCS1v15(), SHA256()), key.public_key()
+    begun = time.process_time()
+    for _ in range(10_000):
+        public.verify(signature, b"", PKCS1v15(), SHA256())
+    return (time.process_time() - begun) * 100
 
 
 def about(rounds: int) -> str:
