@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import pytest
 
-from gatepost.config.explain import describe
+from gatepost.config.explain import describe, toml_text
 from gatepost.config.load import ConfigError, parse_toml, read_table
 
 
@@ -99,3 +99,17 @@ def test_every_setting_is_explained_with_its_origin() -> None:
     assert not settings["limit"].given
     assert settings["doors[0].name"].given
     assert settings["front.colour"].value == '"red"'
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.5, 1.0, 90.0, 300.0, 86400.0, 7_776_000.0, 31_104_000.0])
+def test_a_time_is_written_as_it_would_be_read(seconds: float) -> None:
+    text = toml_text(seconds, "patience_s")
+    assert read({"patience": text.strip('"')}).patience_s == seconds
+
+
+def test_times_and_sizes_are_written_for_people() -> None:
+    assert toml_text(7_776_000.0, "history_s") == '"90d"'
+    assert toml_text(300.0, "wait_s") == '"5m"'
+    assert toml_text(65536, "inline_octets") == '"64KiB"'
+    assert toml_text(1000, "inline_octets") == "1000"
+    assert toml_text('say "no"', "text") == '"say \\"no\\""'

@@ -10,6 +10,7 @@ import ast
 import dataclasses
 import enum
 import inspect
+import json
 import textwrap
 import types
 import typing
@@ -18,6 +19,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatepost.config.load import joined, required, type_hints, written_name
+
+TIMES = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+SIZES = {"GiB": 1024.0**3, "MiB": 1024.0**2, "KiB": 1024.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def describe(
             continue
         yield Setting(
             key, words_for(hint, field.name), default_of(field), docs.get(field.name, ""),
-            toml_text(value) if instance is not None else "", written is not None,
+            toml_text(value, field.name) if instance is not None else "", written is not None,
         )  # fmt: skip
         if inner is not None and instance is None:
             yield from describe(inner, at=f"{key}[]")
@@ -139,9 +143,13 @@ def toml_text(value: Any, name: str = "") -> str:
     if isinstance(value, enum.Enum):
         return f'"{value.value}"'
     if isinstance(value, str):
-        return f'"{value}"'
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int | float) and name.endswith("_s"):
+        return in_units(value, TIMES, least="s")
+    if isinstance(value, int) and name.endswith("_octets"):
+        return in_units(value, SIZES)
     if isinstance(value, float):
-        return f'"{value:g}s"' if name.endswith("_s") else f"{value:g}"
+        return f"{value:g}"
     if isinstance(value, tuple | list):
         if any(dataclasses.is_dataclass(one) for one in value):
             return f"{len(value)} below"
@@ -155,3 +163,12 @@ def toml_text(value: Any, name: str = "") -> str:
     if dataclasses.is_dataclass(value):
         return "its own defaults"
     return str(value)
+
+
+def in_units(value: float, units: Mapping[str, float], *, least: str = "") -> str:
+    """A quantity in the largest unit that it is a whole number of, so that `load.py` reads the same from it."""
+    for unit, size in units.items():
+        if value and value % size == 0:
+            return f'"{value / size:.0f}{unit}"'
+    digits = f"{value:.6f}".rstrip("0").rstrip(".")
+    return f'"{digits}{least}"' if least else digits
