@@ -92,8 +92,13 @@ class Gate:
         """Until SIGTERM; the exit status."""
         config = self.loaded.config
         self.loaded.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if config.user and os.geteuid() == 0:
-            own_state(self.loaded.state, config.user)
+        if os.geteuid() == 0:
+            if config.user:
+                own_state(self.loaded.state, config.user)
+            else:
+                log.warning(
+                    "running as root for good: name an account as user, to become it once the ports are bound"
+                )
         warm_up(config.hostname)
         return run(
             Plan(

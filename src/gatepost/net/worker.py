@@ -71,6 +71,7 @@ class Plan:
 def run(plan: Plan) -> int:
     """Run until SIGTERM or SIGINT; the exit status. `workers` 0 is one process."""
     raise_descriptor_limit()
+    os.umask(0o077)  # nothing of ours is for others, whoever we are
     if plan.user is not None:
         drop_privileges(plan.user)
     if plan.workers > 0:
