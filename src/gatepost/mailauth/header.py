@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 from gatepost.mail.address import Address, normal_domain
@@ -150,8 +151,13 @@ def received_field(
     lines.append(f" by {by} with {protocol(client, smtputf8=smtputf8)}{reference}")
     if recipient is not None and PLAIN_MAILBOX.match(shown := str(recipient)):
         lines.append(f" for <{shown}>")
-    date = format_datetime(datetime.fromtimestamp(int(now), UTC))
-    return ("\r\n".join(lines) + f";\r\n {date}\r\n").encode("ascii")
+    return ("\r\n".join(lines) + f";\r\n {date_text(int(now))}\r\n").encode("ascii")
+
+
+@lru_cache(maxsize=8)
+def date_text(second: int) -> str:
+    """A moment as a date-time of RFC 5322 §3.3; many messages come in the same second."""
+    return format_datetime(datetime.fromtimestamp(second, UTC))
 
 
 LITERAL = re.compile(r"\[(?:[0-9.]{7,15}|IPv6:[0-9A-Fa-f:.]{2,45})\]\Z")
