@@ -7,6 +7,7 @@ import contextlib
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,6 +129,26 @@ def test_a_next_hop_that_is_down_gets_its_mail_once_when_it_is_up(tmp_path: Path
 def recipients_in(peer: Peer) -> int:
     """Copies handed over: a message whose two copies were tried apart comes in two transactions."""
     return sum(line.startswith("RCPT") for line in peer.lines) if len(peer.messages) >= 5 else 0
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_next_hop_that_hangs_does_not_keep_the_gate_from_stopping(tmp_path: Path, workers: str) -> None:
+    silent = [True]
+    peer = Peer(answer=lambda verb, line: "silent" if verb == "message" and silent[0] else None)
+    more = SOON + "[limits.sessions]\nstop_grace = '1s'\n"
+    with scripted(peer), running(
+        tmp_path, domains=behind(f"smtp:127.0.0.1:{peer.port}"), workers=workers, more=more
+    ) as gate:  # fmt: skip
+        assert gate.send(LETTER, "ana@example.net")[0] == 250
+        until(lambda: any(line.startswith("DATA") for line in peer.lines), gate.log)
+        began = time.monotonic()
+        assert gate.stop() == 0
+        assert time.monotonic() - began < 8
+        assert len(gate.rows("queue", "list")) == 1
+        silent[0] = False
+        gate.start()
+        until(lambda: not gate.rows("queue", "list"), gate.log)
+        assert without_trace(peer.messages[-1]) == LETTER
 
 
 def test_a_refusing_next_hop_is_told_to_proved_senders_only(tmp_path: Path) -> None:

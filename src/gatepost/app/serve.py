@@ -176,7 +176,9 @@ class Gate:
                 delivering = group.create_task(runner.run())
                 await life.stopping.wait()
                 runner.stop()
-                await delivering
+                # What a slow host still holds is broken off in the end, and tried again after the next start.
+                await asyncio.wait({delivering}, timeout=self.loaded.config.limits.sessions.stop_grace_s)
+                delivering.cancel()
                 rounds.cancel()
 
     def reread_for_later(self) -> None:
@@ -225,10 +227,13 @@ def spare_the_collector() -> None:
 
 
 def own_state(state: Path, user: str) -> None:
-    """Give the state folder, when we just made it, to the account we are about to become."""
+    """Give the state folder, when we just made it, to the account we are about to become. Raises ConfigError."""
     import pwd
 
-    account = pwd.getpwnam(user)
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise ConfigError("gatepost serve", "user", f"there is no account {user} on this machine.") from None
     if state.stat().st_uid == 0:
         os.chown(state, account.pw_uid, account.pw_gid)
 
