@@ -28,6 +28,8 @@ _TURNED = struct.Struct("!cHHH16s")
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 _FD_SPACE = socket.CMSG_SPACE(4)
 _PACKET = 4096
+_UNSENT_AT_MOST = 20_000
+"""Words that wait for a worker that does not read; more than it can have sessions."""
 _AT_ONCE = 32
 """Connections taken in one turn of the loop, so that a flood of them does not starve open sessions."""
 
@@ -175,6 +177,7 @@ class RemotePost:
         self.open = 0
         self._channel = channel
         self._back = back
+        self._unsent: deque[bytes] = deque()
         self._loop = asyncio.get_running_loop()
         channel.setblocking(False)
         self._loop.add_reader(channel.fileno(), self._readable)
@@ -209,13 +212,35 @@ class RemotePost:
         """No more for this worker."""
         if self._channel.fileno() >= 0:
             self._loop.remove_reader(self._channel.fileno())
+            self._loop.remove_writer(self._channel.fileno())
             self._channel.close()
 
     def _send(self, packet: bytes) -> None:
-        try:
-            self._channel.send(packet)
-        except OSError:
+        """Now, or when the worker has read what fills the channel: a session waits for each answer."""
+        if self._channel.fileno() < 0 or len(self._unsent) >= _UNSENT_AT_MOST:
             return
+        if not self._unsent:
+            try:
+                self._channel.send(packet)
+            except BlockingIOError:
+                self._loop.add_writer(self._channel.fileno(), self._writable)
+            except OSError:
+                return  # the worker is dying: `lost` follows
+            else:
+                return
+        self._unsent.append(packet)
+
+    def _writable(self) -> None:
+        while self._unsent:
+            try:
+                self._channel.send(self._unsent[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                self._unsent.clear()
+                break
+            self._unsent.popleft()
+        self._loop.remove_writer(self._channel.fileno())
 
     def _readable(self) -> None:
         """One packet a turn: the loop comes back while there is more, and asking in vain is dear."""
