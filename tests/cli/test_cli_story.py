@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from gatepost.checks.references import reference_of
 from gatepost.checks.registry import configure
+from gatepost.cli.root import gatepost
 from gatepost.cli.story import odds, tell
 from gatepost.cli.terminal import folded
 from gatepost.mail.client import Client, Envelope, Recipient
 from gatepost.mail.finding import Finding, Mode
 from gatepost.policy import PolicySettings, assemble, decide
 from gatepost.store.records import DeliveryAttempt, HistoryEntry, Judged
+from gatepost.store.store import Store
 from judging import known
 
 ANA = Recipient(address=known("ana@example.net"))
@@ -133,3 +138,22 @@ def test_one_endless_word_is_broken_too() -> None:
 )
 def test_rules_that_are_no_facts_have_a_reference_too(rule: str) -> None:
     assert reference_of(rule).startswith(("RFC ", "operating guide"))
+
+
+def test_history_finds_what_enforcing_would_have_done(tmp_path: Path) -> None:
+    config = tmp_path / "gatepost.toml"
+    config.write_text(
+        'hostname = "mx.example.net"\nstate = "state"\nmode = "observe"\n[[listeners]]\naddress = "127.0.0.1:0"\nrole = "mx"\n'
+    )
+
+    async def keep() -> None:
+        store = Store.open(tmp_path / "state")
+        for ref, findings in (("2N50XR3CZPCTX", (FORGED,)), ("2N50XR3CZPCTY", ())):
+            one = replace(entry(*findings, mode=Mode.OBSERVE), ref=ref)
+            await store.record(one)
+        await store.close()
+
+    asyncio.run(keep())
+    said = CliRunner().invoke(gatepost, ["history", "--config", str(config), "--would", "refuse"])
+    assert said.output.startswith("2N50XR3CZPCTX  ")
+    assert len(said.output.splitlines()) == 1

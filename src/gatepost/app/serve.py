@@ -137,6 +137,7 @@ class Gate:
                     service.smtp_limits = self.loaded.config.limits.smtp
                     service.limits = self.loaded.config.limits.sessions
                     service.tls = self.tls
+                    log.info("configuration and certificates were read again, and hold from now on")
 
             life.on_reload(reload)
             reception = Reception(service, config.listeners, desk)

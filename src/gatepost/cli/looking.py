@@ -71,6 +71,11 @@ def explain(ref: str, config: str | None, as_json: bool) -> None:
 @click.option("--client-ip", help="The client's address.")
 @click.option("--message-id", help="The Message-ID, with or without angle brackets.")
 @click.option("--action", type=click.Choice([one.value for one in Action]), help="What was done.")
+@click.option(
+    "--would",
+    type=click.Choice([one.value for one in Action]),
+    help="What enforcing would have done, where the gate only observes.",
+)
 @click.option("--since", help='A date ("2026-11-24", "2026-11-24 07:00") or how long ago ("3d", "12h").')
 @click.option("--until", help="The same.")
 @click.option(
@@ -84,11 +89,11 @@ def explain(ref: str, config: str | None, as_json: bool) -> None:
 @failing_clearly
 def history(
     *, config: str | None, sender: str | None, recipient: str | None, client_ip: str | None,
-    message_id: str | None, action: str | None, since: str | None, until: str | None, limit: int, as_json: bool,
+    message_id: str | None, action: str | None, would: str | None, since: str | None, until: str | None, limit: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Find messages by any of sender, recipient, client, Message-ID, time and action; the newest first.
 
-    Example: gatepost history --to ana@example.net --action refuse --since 3d
+    Example: gatepost history --to ana@example.net --would refuse --since 3d
     """
     from gatepost.app.installation import opened
 
@@ -105,13 +110,18 @@ def history(
         store = installation.store
         number, after = 0, None
         while number < limit:
-            page = store.find(search, limit=min(limit - number, 500), after=after)
+            page = store.find(search, limit=500 if would else min(limit - number, 500), after=after)
             for entry in page.entries:
+                if would and would not in {one.verdict.would_action for one in entry.judged}:
+                    continue
+                number += 1
                 if as_json:
                     click.echo(json_line(story_json(entry, store.attempts_of(entry.ref))))
                 else:
                     say(one_line(entry), hang=HANG)
-            number, after = number + len(page.entries), page.next
+                if number == limit:
+                    break
+            after = page.next
             if after is None:
                 break
     if number == 0 and not as_json:
