@@ -153,11 +153,15 @@ def running_demo() -> Path | None:
 def marked_folder() -> Path | None:
     """The folder that the marker names, of a demo that runs or was killed. A marker another user made is not believed."""
     try:
-        if marker().is_symlink() or marker().stat().st_uid != os.getuid():
-            return None
-        folder = Path(marker().read_text().strip())
+        descriptor = os.open(marker(), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
+    with os.fdopen(
+        descriptor, "rb"
+    ) as file:  # what is asked about is what is read: nobody can swap it between
+        if os.fstat(descriptor).st_uid != os.getuid():
+            return None
+        folder = Path(os.fsdecode(file.read(4096).strip()))
     return folder if folder.name.startswith(PREFIX) and (folder / "gatepost.toml").is_file() else None
 
 
