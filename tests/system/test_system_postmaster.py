@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from whole import PROGRAM, Gate, children, mail, running, until, without_trace
 
+from conftest import real_program
+
 FORGED = mail("forged", "naïve\r\n.\r\n".encode(), author="ceo@strict.example")
 
 
@@ -154,6 +156,24 @@ def test_a_full_disk_asks_to_come_back_and_is_fine_later(tmp_path: Path) -> None
             assert kept == codes.count(250) + small.count(250) + 1
     finally:
         subprocess.run(["umount", str(state)], check=True)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_file_that_may_not_grow_asks_to_come_back_and_is_fine_later(tmp_path: Path, workers: str) -> None:
+    domains = '[[domains]]\nname = "example.net"\ndeliver = "smtp:127.0.0.1:1"\n'
+    octets = mail("letter", b"x" * 20_000 + b"\r\n")
+    with running(tmp_path, workers=workers, domains=domains, start=False) as gate:
+        gate.start(before=[real_program("prlimit", "util-linux"), "--fsize=2000000:unlimited"])
+        codes = []
+        while not codes or codes[-1] == 250:
+            codes.append(gate.send(octets)[0])
+            assert len(codes) < 500
+        assert codes[-1] in (451, 452)
+        for pid in gate.processes():
+            subprocess.run(["prlimit", "--pid", str(pid), "--fsize=unlimited"], check=True)
+        until(lambda: gate.send(octets)[0] == 250, gate.log)
+        kept = len({row["ref"] for row in gate.rows("queue", "list", "--limit", "1000")})
+        assert kept == codes.count(250) + 1
 
 
 def test_the_demo_runs_as_printed_and_leaves_nothing(tmp_path: Path) -> None:
