@@ -134,6 +134,9 @@ def candidates(corpus: Corpus, dns: int, scale: float) -> list[Candidate]:
             "gatepost authenticating, 1 process, delivering", gate(0, checks=True, hold=False), whole[:2]
         ),
         Candidate(
+            "gatepost authenticating, 2 workers, 200,000 in history", gate(2, checks=True), whole[:1], 200_000
+        ),
+        Candidate(
             "gatepost authenticating, 2 workers, delivering", gate(2, checks=True, hold=False), whole[:2]
         ),
     ]
