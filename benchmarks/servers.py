@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
-import re
 import shutil
 import signal
 import sys
@@ -237,16 +236,6 @@ def start_milters(folder: Path, programs: Programs) -> str:
     wait_for(dkim / "socket")
     wait_for(dmarc / "socket")
     return f"unix:{dkim}/socket unix:{dmarc}/socket"
-
-
-def proved(folder: Path) -> dict[str, int]:
-    """How many messages the milters said to pass, from Postfix's and their logs; empty when they do not say."""
-    counts: dict[str, int] = {}
-    for name in ("opendkim.log", "opendmarc.log"):
-        text = (folder / name).read_text(encoding="latin-1") if (folder / name).exists() else ""
-        for word in re.findall(r"(?:DKIM verification successful|SPF\([a-z]+\): \S+ pass| pass)", text):
-            counts[word] = counts.get(word, 0) + 1
-    return counts
 
 
 def owned(folder: Path, user: str) -> Path:
