@@ -6,6 +6,7 @@ Everything lives in one temporary folder that is removed at the end, whatever en
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -75,14 +76,42 @@ def run_demo(say: Say, *, port: int, quiet_log: bool = True) -> int:
         write_secret(marker(), str(folder).encode())
         if quiet_log:
             log_to(folder / "gatepost.log")
-        gate = Gate(load(config), ready=lambda _: seed(folder, say, started))
+        gate = DemoGate(load(config), ready=lambda _: seed(folder, say, started))
         return gate.run()
     finally:
         dns.stop()
         if marker().exists() and marker().read_text() == str(folder):
             marker().unlink()
         shutil.rmtree(folder, ignore_errors=True)
-        say("The demo has ended and left nothing behind.")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            say("The demo has ended and left nothing behind.")
+
+
+class DemoGate(Gate):
+    """A gate that ends with its terminal: a closed window sends SIGHUP, which otherwise means a reload."""
+
+    had_terminal = False
+
+    def run(self) -> int:
+        """As every gate; remembers whether there is a terminal to lose."""
+        self.had_terminal = has_terminal()
+        return super().run()
+
+    def reread_for_later(self) -> None:
+        """Reload, unless the terminal is gone."""
+        if self.had_terminal and not has_terminal():
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            super().reread_for_later()
+
+
+def has_terminal() -> bool:
+    """Does this process have a controlling terminal?"""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 class OwnAnswers:

@@ -120,7 +120,7 @@ class Session(asyncio.Protocol):
             self._machine.eof()
             return False
         # A client may send everything, QUIT included, and half-close; TLS cannot be half-closed.
-        return self.client.tls is None
+        return self.client.tls is None and not self._handshaking
 
     def pause_writing(self) -> None:
         self._stalled = True
