@@ -150,12 +150,17 @@ def test_what_could_not_be_stored_is_not_accepted(failure: Exception, code: int,
     shelf = Shelf(failure=failure)
     (reply,) = receive(intake(shelf), GOOD, envelope(), message())
     assert (reply.code, reply.enhanced, shelf.kept) == (code, enhanced, [])
+    (entry,) = shelf.recorded  # and whoever looks for it finds why
+    assert (entry.judged[0].verdict.action, entry.judged[0].verdict.rule) == (Action.DEFER, "store.failed")
+    assert f"[ref {entry.ref}]" in reply.text
 
 
 def test_a_disk_at_its_watermark_turns_recipients_away_in_time() -> None:
-    gate = intake(Shelf(room=False))
+    told: list[HistoryEntry] = []
+    gate = replace(intake(Shelf(room=False)), announce=told.append)
     attempt = Attempt(client=GOOD, sender=None, recipient=Recipient(address=Address("ana", "example.net")))
     assert asyncio.run(gate.screen(attempt)).reply.code == 452
+    assert [one.judged[0].verdict.rule for one in told] == ["store.full"]  # the log and the metrics have it
 
 
 def test_an_unknown_recipient_is_refused_at_the_door_and_on_record() -> None:

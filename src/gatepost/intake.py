@@ -96,7 +96,7 @@ class Intake:
         """Do we want to talk about this recipient at all?"""
         now = self.clock()
         if not self.store.has_room():
-            return Screened(DISK_FULL)
+            return self._no_room(attempt, now)
         if within(attempt.client.ip, self.trusted_relays):
             attempt = replace(attempt, client=replace(attempt.client, ip=None, hello=""))
         findings = await self._ask_at_door(attempt, now)
@@ -114,6 +114,24 @@ class Intake:
             )
         )  # fmt: skip
         return Screened(reply, tuple(findings))
+
+    def _no_room(self, attempt: Attempt, now: float) -> Screened:
+        """At the watermark: logged and counted, but not kept, since a row is what there is no room for."""
+        verdict = Verdict(
+            action=Action.DEFER,
+            would_action=Action.DEFER,
+            rule="store.full",
+            reason=DISK_FULL.text,
+            score=0.0,
+        )
+        self.announce(
+            self._refusal_entry(
+                "attempt", ref=self.new_ref(now), now=now, client=attempt.client, reply=DISK_FULL,
+                envelope=Envelope(sender=attempt.sender, recipients=(attempt.recipient,), size=attempt.size),
+                verdict=verdict, findings=(),
+            )
+        )  # fmt: skip
+        return Screened(DISK_FULL)
 
     async def receive(
         self, client: Client, envelope: Envelope, octets: bytes, screened: Sequence[Screened]
@@ -229,7 +247,7 @@ class Intake:
             entry = replace(entry, reply=str(kept))
             failure = await self._keep(entry, message, accepted)
             if failure is not None:
-                return [failure] * (len(judged) if per_recipient else 1)
+                return self._not_kept(entry, failure, per_recipient=per_recipient)
             self._acquaint(entry, message)
         replies = [
             kept if action not in TURNED_DOWN else refusal(one.verdict, self._codes(one), entry.ref)
@@ -273,6 +291,20 @@ class Intake:
             self.on_bug("store", failure)
             return DISK_FAILED
         return None
+
+    def _not_kept(self, entry: HistoryEntry, failure: Reply, *, per_recipient: bool) -> Sequence[Reply]:
+        """The disk would not take it: said with a reference, logged and counted, in history if there is room again."""
+        failure = failure.referring(entry.ref)
+        verdict = Verdict(
+            action=Action.DEFER,
+            would_action=Action.DEFER,
+            rule="store.failed",
+            reason=failure.text,
+            score=0.0,
+        )
+        judged = tuple(replace(one, verdict=verdict) for one in entry.judged)
+        self._turned_down(replace(entry, judged=judged, reply=str(failure)))
+        return [failure] * (len(judged) if per_recipient else 1)
 
     def _codes(self, judged: Judged) -> tuple[int, str]:
         return self.policies.for_recipient(judged.recipient.address).reply_codes(judged.verdict)

@@ -9,6 +9,7 @@ from gatepost.checks.registry import ALL_CHECKS
 MANUAL = "operating guide, “Reading a score”"
 OTHERS = {
     "loop.hops": "RFC 5321 §6.3",
+    "store": "RFC 3463 §3.4",
     "session": "operating guide, “Limits worth knowing”",
     "score": MANUAL,
     "default": MANUAL,
