@@ -5,12 +5,16 @@ A check cannot reach the queue, the quarantine or the reply. Each addition here 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from gatepost.dns.answer import Resolver
 from gatepost.mail.address import Address
+from gatepost.mail.client import Mail
+from gatepost.mail.filereport import FileReport
+from gatepost.mail.message import Message
 
 
 class Unavailable(Exception):
@@ -82,6 +86,101 @@ class Correspondents(Protocol):
         ...
 
 
+class Unpacker(Protocol):
+    """Looks into attachments, in a child that can do no harm."""
+
+    async def inspect(self, message: Message) -> Sequence[FileReport]:
+        """What every attachment of `message` is and holds; one look however many ask.
+
+        A file that crashed, hung or burst the child has the fact ``failed``. Unavailable when no child can be had.
+        """
+        ...
+
+
+class Scanner(Protocol):
+    """The virus scanner."""
+
+    async def scan(self, octets: bytes) -> str | None:
+        """The name of the malware found, None when the scanner calls it clean; Unavailable when it cannot say."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What the classifier thinks of a message."""
+
+    probability: float
+    """Calibrated: of a hundred messages given 0.9, ninety are unwanted."""
+    log_odds: float
+    """The same as evidence, without the share of spam among what was learnt; bounded."""
+    learnt: tuple[int, int]
+    """How many wanted and unwanted messages it has learnt."""
+    ready: bool
+    """Has it learnt enough to count?"""
+    words: tuple[tuple[str, float], ...] = ()
+    """What decided, the strongest first, with its log-odds; printable."""
+
+
+class Model(Protocol):
+    """The classifier as it stands now."""
+
+    def opinion(self, mail: Mail) -> Opinion | None:
+        """None when it has learnt nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody whose name is worth stealing."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    role: str = ""
+    """Said in findings: "managing director"."""
+
+
+class People(Protocol):
+    """Who we are."""
+
+    @property
+    def own_domains(self) -> Sequence[str]:
+        """Domains we take mail for."""
+        ...
+
+    @property
+    def protected(self) -> Sequence[Person]:
+        """People whose name is worth stealing."""
+        ...
+
+    @property
+    def partners(self) -> Sequence[str]:
+        """Domains of partners, named by the operator or learnt from whom we write to."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A sender somebody allowed or blocked."""
+
+    id: int
+    allow: bool
+    identity: str
+    """A domain or an address; it counts only when proved."""
+    recipient: str = ""
+    """For which address or domain of ours; empty for all."""
+    owner: str = ""
+    reason: str = ""
+    expires_at: float | None = None
+
+
+class Entries(Protocol):
+    """Senders allowed and blocked, by the postmaster or a person."""
+
+    async def matching(self, identities: Sequence[str], recipients: Sequence[Address]) -> Sequence[Entry]:
+        """Entries in force for any of the identities; the hit is counted."""
+        ...
+
+
 class Tools(Protocol):
     """Everything a check may ask."""
 
@@ -93,6 +192,16 @@ class Tools(Protocol):
     def recipients(self) -> Recipients: ...
     @property
     def correspondents(self) -> Correspondents: ...
+    @property
+    def unpacker(self) -> Unpacker: ...
+    @property
+    def scanner(self) -> Scanner: ...
+    @property
+    def model(self) -> Model: ...
+    @property
+    def people(self) -> People: ...
+    @property
+    def entries(self) -> Entries: ...
     @property
     def now(self) -> float:
         """Unix seconds, fixed for this message."""

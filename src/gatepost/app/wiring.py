@@ -16,9 +16,19 @@ from gatepost.intake import Intake, Keeper
 from gatepost.mail.address import Address
 from gatepost.mail.authresults import AuthResults
 from gatepost.mailauth.authenticate import authenticate
+from gatepost.scan.nothing import NOTHING
 from gatepost.store.records import HistoryEntry
 from gatepost.store.ref import new_ref
-from gatepost.tools import Correspondents, Memory, Recipients
+from gatepost.tools import (
+    Correspondents,
+    Entries,
+    Memory,
+    Model,
+    People,
+    Recipients,
+    Scanner,
+    Unpacker,
+)
 
 log = logging.getLogger("gatepost")
 
@@ -35,6 +45,11 @@ class Instruments:
     recipients: Recipients
     correspondents: Correspondents
     now: float
+    unpacker: Unpacker = NOTHING
+    scanner: Scanner = NOTHING
+    model: Model = NOTHING
+    people: People = NOTHING
+    entries: Entries = NOTHING
 
 
 def build_intake(

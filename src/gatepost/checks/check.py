@@ -39,6 +39,8 @@ class Emits:
     """Where to read more: ``RFC 7208 §8.4``, or a part of the manual."""
     weight: float = 0.0
     """Default log-odds that mail with this fact is unwanted; negative speaks for the mail."""
+    measured: bool = False
+    """The finding brings its own log-odds as evidence ``log_odds``, and `weight` is what they are multiplied by."""
     group: str = ""
     """Facts that say the same thing twice share a group, whose sum has a ceiling."""
     action: Action | None = None

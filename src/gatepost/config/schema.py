@@ -162,6 +162,7 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         forwarder, trusted_sealers=(*forwarder.trusted_sealers, *config.arc.trusted_sealers)
     )
     settings["hello"] = with_our_names(settings["hello"], config)
+    settings = {name: rooted(one, folder) for name, one in settings.items()}
     for check in ALL_CHECKS:
         for problem in check.problems(settings[check.name]) if check.problems else ():
             raise ConfigError(file, f"checks.{check.name}", f"{problem}.")
@@ -199,6 +200,16 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         path=path, folder=folder, config=config, table=table, checks=checks, policies=policies,
         routes=routes, trusted_relays=tuple(networks),
     )  # fmt: skip
+
+
+def rooted(settings: Any, folder: Path) -> Any:
+    """A check's settings with every relative path in a ``*_file`` or ``*_folder`` starting at the configuration's folder."""
+    paths = {
+        one.name: str(folder / value)
+        for one in dataclasses.fields(settings)
+        if one.name.endswith(("_file", "_folder")) and (value := getattr(settings, one.name))
+    }
+    return dataclasses.replace(settings, **paths) if paths else settings
 
 
 def with_our_names(hello: HelloSettings, config: Config) -> HelloSettings:

@@ -11,7 +11,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
+
+T = TypeVar("T")
 
 MAX_FIELDS = 2000
 """Header fields looked at; real mail stays below 300."""
@@ -55,6 +57,7 @@ class Message:
     _by_name: dict[bytes, list[HeaderField]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _worked_out: dict[object, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, octets: bytes, *, max_fields: int = MAX_FIELDS) -> Message:
@@ -103,6 +106,13 @@ class Message:
             for each in self.fields:
                 self._by_name.setdefault(each.name, []).append(each)
         return self._by_name.get(name, ())
+
+    def once(self, work_out: Callable[[Message], T]) -> T:
+        """`work_out(self)`, done the first time anybody asks: several checks read the same text, parts and links."""
+        done = self._worked_out
+        if work_out not in done:
+            done[work_out] = work_out(self)
+        return cast("T", done[work_out])
 
     def count(self, name: bytes) -> int:
         """How many fields are called `name` (lower case)."""

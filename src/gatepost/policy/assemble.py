@@ -30,6 +30,8 @@ class FactDeclared(Protocol):
     @property
     def weight(self) -> float: ...
     @property
+    def measured(self) -> bool: ...
+    @property
     def group(self) -> str: ...
     @property
     def action(self) -> Action | None: ...
@@ -199,6 +201,7 @@ class _Failure:
     binding: bool = False
     excused_by: tuple[str, ...] = ()
     softened_by: tuple[str, ...] = ()
+    measured: bool = False
     reply: str = ""
 
 
@@ -223,6 +226,7 @@ def _rule(fact: FactDeclared, check: CheckDeclared, settings: PolicySettings) ->
         binding=fact.binding,
         excused_by=settings.excuses.get(fact.name, fact.excused_by),
         softened_by=fact.softened_by,
+        measured=fact.measured,
         reply=fact.reply,
     )
 

@@ -10,8 +10,8 @@ comes here as plain data, through the Protocols below, so that policy and checks
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import fsum
+from dataclasses import dataclass, field, replace
+from math import fsum, inf
 
 from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.verdict import SEVERITY, Action, Verdict, Weighed
@@ -22,6 +22,8 @@ class FactRule:
     """What one fact means under a policy, everything resolved."""
 
     weight: float = 0.0
+    measured: bool = False
+    """The weight is a factor on the log-odds that the finding itself brings."""
     mode: Mode = Mode.ENFORCE
     group: str = ""
     action: Action | None = None
@@ -151,6 +153,8 @@ def _weigh(findings: Iterable[Finding], case: _Case) -> tuple[list[Weighed], lis
         rule = rules.get(f"{name}:{finding.source}") if finding.source else None
         if rule is None:
             rule = rules.get(name, UNDECLARED)
+        if rule.measured:
+            rule = _as_measured(rule, finding)
         if rule.mode is _ENFORCE:
             present.add(name)
         pairs.append((finding, rule))
@@ -169,6 +173,18 @@ def _weigh(findings: Iterable[Finding], case: _Case) -> tuple[list[Weighed], lis
                 live.append(pair)
         shown.append(Weighed(finding, rule.weight, rule.mode, excuse))
     return shown, live
+
+
+MEASURED = 10.0
+"""No fact measures itself at more than this, either way: that is the threshold of a refusal."""
+
+
+def _as_measured(rule: FactRule, finding: Finding) -> FactRule:
+    """The rule with the weight that this finding's own log-odds give it; what measures nothing weighs nothing."""
+    measured = finding.evidence.get("log_odds")
+    if not isinstance(measured, int | float) or not -inf < measured < inf:
+        measured = 0.0
+    return replace(rule, weight=rule.weight * max(-MEASURED, min(MEASURED, measured)))
 
 
 def _speaks_against(rule: FactRule) -> bool:

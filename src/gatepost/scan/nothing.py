@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gatepost.dns.answer import Answer, Status
 from gatepost.mail.address import Address
+from gatepost.mail.client import Mail
+from gatepost.mail.filereport import FileReport
+from gatepost.mail.message import Message
 from gatepost.store.records import Acceptance, HistoryEntry
-from gatepost.tools import Acquaintance, RecipientAnswer, Standing
+from gatepost.tools import (
+    Acquaintance,
+    Entry,
+    Opinion,
+    Person,
+    RecipientAnswer,
+    Standing,
+    Unavailable,
+)
 
 
 class Forgetful:
@@ -55,3 +68,30 @@ class KeepsNothing:
     def has_room(self) -> bool:
         """Nothing needs none."""
         return True
+
+
+class Nothing:
+    """Implements the instruments of content checks where there are none."""
+
+    own_domains: Sequence[str] = ()
+    protected: Sequence[Person] = ()
+    partners: Sequence[str] = ()
+
+    async def inspect(self, message: Message) -> Sequence[FileReport]:  # noqa: ARG002 - the seam's signature
+        """No child to look into files."""
+        raise Unavailable("no child is set up that may look into attachments")
+
+    async def scan(self, octets: bytes) -> str | None:  # noqa: ARG002
+        """No scanner."""
+        raise Unavailable("no virus scanner is set up")
+
+    def opinion(self, mail: Mail) -> Opinion | None:  # noqa: ARG002
+        """Nothing was learnt."""
+        return None
+
+    async def matching(self, identities: Sequence[str], recipients: Sequence[Address]) -> Sequence[Entry]:  # noqa: ARG002
+        """Nobody is allowed or blocked."""
+        return ()
+
+
+NOTHING = Nothing()

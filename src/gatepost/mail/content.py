@@ -1,0 +1,70 @@
+"""What is in a message, worked out once for all who ask: parts, what a person reads, links, attachments.
+
+A check says ``content = content_of(mail.message)``. Everything is lazy and bounded, and nothing here raises.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from gatepost.mail.author import subject_text
+from gatepost.mail.message import Message
+from gatepost.mail.mime import Part, Tree, tree_of
+from gatepost.mail.text import Text
+from gatepost.mail.urls import Link
+
+MAX_TEXT = 200_000
+"""Characters of visible text that are read, over all parts."""
+MAX_LINKS = 500
+
+
+class Content:
+    """The lazy views of one message."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+    @cached_property
+    def tree(self) -> Tree:
+        """All parts, and where readers could disagree."""
+        return tree_of(self.message)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """In order of appearance, the root first."""
+        return self.tree.parts
+
+    @cached_property
+    def texts(self) -> tuple[Text, ...]:
+        """Each text part (plain, HTML, calendar, …) as a reader sees it."""
+        return ()
+
+    @cached_property
+    def text(self) -> str:
+        """The visible text of all parts, parts apart by an empty line; at most MAX_TEXT characters."""
+        return "\n\n".join(one.visible for one in self.texts)[:MAX_TEXT]
+
+    @cached_property
+    def hidden_text(self) -> str:
+        """What is there and cannot be seen."""
+        return "\n\n".join(one.hidden for one in self.texts if one.hidden)[:MAX_TEXT]
+
+    @cached_property
+    def subject(self) -> str:
+        """As a reader sees it."""
+        return subject_text(self.message)
+
+    @cached_property
+    def links(self) -> tuple[Link, ...]:
+        """All links of text and HTML, at most MAX_LINKS. Those in files come with `tools.unpacker`."""
+        return tuple(link for one in self.texts for link in one.links)[:MAX_LINKS]
+
+    @cached_property
+    def attachments(self) -> tuple[Part, ...]:
+        """Parts a client offers to open or save, inline images among them."""
+        return tuple(one for one in self.parts if one.filename or one.disposition == "attachment")
+
+
+def content_of(message: Message) -> Content:
+    """The content of `message`, the same object whoever asks."""
+    return message.once(Content)
