@@ -25,7 +25,17 @@ from gatepost.store.spool import Spool
 DATABASE = "gatepost.db"
 SPOOL = "spool"
 MANIFEST = "manifest.json"
-COUNTED = ("messages", "queue", "quarantine", "history", "attempts", "journal", "memory", "correspondents")
+COUNTED = (
+    "messages",
+    "queue",
+    "quarantine",
+    "history",
+    "attempts",
+    "journal",
+    "memory",
+    "correspondents",
+    "lessons",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +163,13 @@ def take_along(source: Path, target: Path) -> None:
 
 
 def counted(connection: dbapi2.Connection, now: float) -> Manifest:
-    """The manifest of a database, still without its files."""
+    """The manifest of a database, still without its files; an older schema has fewer tables."""
     head = journal.head(connection)
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     counts = {
         table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
         for table in COUNTED
+        if table in there
     }
     (schema,) = connection.execute("PRAGMA user_version").fetchone()
     return Manifest(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gatepost.store import correspondents, history, journal, memory, quarantine
+from gatepost.store import correspondents, history, journal, lessons, memory, quarantine
 from gatepost.store.database import Connection
 from gatepost.store.store import Store
 
@@ -29,6 +29,8 @@ class Retention:
     """Who did what, and why."""
     correspondents_s: float = 400 * DAY_S
     """Who writes to whom, since they last did."""
+    lessons_s: float = 400 * DAY_S
+    """What the classifier was taught: digests and numbers. What it learnt from them stays."""
 
 
 async def expire(store: Store, now: float, settings: Retention) -> dict[str, int]:
@@ -50,6 +52,9 @@ async def expire(store: Store, now: float, settings: Retention) -> dict[str, int
         "memory": await in_slices(store, lambda c: memory.expire(c, now=now, limit=SLICE)),
         "correspondents": await in_slices(
             store, lambda c: correspondents.expire(c, before=now - settings.correspondents_s, limit=SLICE)
+        ),
+        "lessons": await in_slices(
+            store, lambda c: lessons.expire(c, before=now - settings.lessons_s, limit=SLICE)
         ),
     }
 
