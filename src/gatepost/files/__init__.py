@@ -1,0 +1,1 @@
+"""What is in an attached file: parsers over octets, bounded, run in the sandboxed child."""
