@@ -10,7 +10,7 @@ from functools import cached_property
 from gatepost.mail.author import subject_text
 from gatepost.mail.message import Message
 from gatepost.mail.mime import Part, Tree, tree_of
-from gatepost.mail.text import Text
+from gatepost.mail.text import Text, text_of
 from gatepost.mail.urls import Link
 
 MAX_TEXT = 200_000
@@ -37,7 +37,7 @@ class Content:
     @cached_property
     def texts(self) -> tuple[Text, ...]:
         """Each text part (plain, HTML, calendar, …) as a reader sees it."""
-        return ()
+        return tuple(text for text in map(text_of, self.parts) if text is not None)
 
     @cached_property
     def text(self) -> str:

@@ -6,85 +6,118 @@ parts, and the ambiguity is named.
 
 from __future__ import annotations
 
-import binascii
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 
+from gatepost.mail.encoded_words import decode_words
 from gatepost.mail.message import Message
+from gatepost.mail.parameters import read_structured
+from gatepost.mail.part import Ambiguity, Part, Tree
+
+__all__ = ["Ambiguity", "Part", "Tree", "tree_of"]
 
 MAX_PARTS = 1000
 MAX_DEPTH = 40
 
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One part, leaf or not."""
-
-    index: int
-    """Its place in `Tree.parts`, from 0."""
-    parent: int = -1
-    """The index of the multipart or message around it, -1 for the root."""
-    depth: int = 0
-    content_type: str = "text/plain"
-    """Lower case, without parameters; the default where absent or unreadable."""
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    """Of Content-Type; names lower case, RFC 2231 decoded."""
-    disposition: str = ""
-    """``inline``, ``attachment``, or empty."""
-    filename: str = ""
-    """As a client would show and save it, decoded (RFC 2047 and RFC 2231); empty when it has none."""
-    encoding: str = ""
-    """The transfer encoding, lower case."""
-    content_id: str = ""
-    """Without angle brackets."""
-    raw: bytes = field(repr=False, default=b"")
-    """The body as it stands in the message, still encoded."""
-    reading: str = ""
-    """Empty for the usual reading; else which other reading of the message shows this part."""
-
-    @cached_property
-    def octets(self) -> bytes:
-        """The body decoded, as leniently as the most lenient client."""
-        if self.encoding == "base64":
-            kept = re.sub(rb"[^A-Za-z0-9+/]", b"", self.raw)
-            return binascii.a2b_base64(kept[: len(kept) // 4 * 4])
-        if self.encoding == "quoted-printable":
-            return binascii.a2b_qp(self.raw)
-        return self.raw
-
-    @property
-    def is_multipart(self) -> bool:
-        """Holds parts rather than content."""
-        return self.content_type.startswith("multipart/")
-
-    @property
-    def charset(self) -> str:
-        """The declared character set, lower case; empty when none is."""
-        return self.parameters.get("charset", "").lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Ambiguity:
-    """Where two readers could disagree about what the message is."""
-
-    name: str
-    """``missing-boundary``, ``duplicate-content-type``, ``broken-base64``, …"""
-    text: str
-    part: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """All parts in order of appearance, the root first."""
-
-    parts: tuple[Part, ...]
-    ambiguities: tuple[Ambiguity, ...] = ()
-    truncated: bool = False
-    """There were more parts, or deeper ones, than are read."""
+EMPTY_LINE = re.compile(rb"\n\r?\n")
+FOLD = re.compile(rb"\r?\n(?=[ \t])")
+MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
+Fields = Mapping[bytes, Sequence[bytes]]
+CONTENT = (b"content-type", b"content-transfer-encoding", b"content-disposition", b"content-id")
 
 
 def tree_of(message: Message) -> Tree:
     """The parts of `message`; never raises. Worked out once: ask `content.content_of`."""
-    return Tree((Part(index=0, raw=bytes(message.body)),))
+    walk = _Walk()
+    fields = {name: message.values(name) for name in CONTENT}
+    walk.entity(message.octets, fields, message.body_start, len(message.octets))
+    return Tree(tuple(walk.parts), tuple(walk.ambiguities), walk.truncated)
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.ambiguities: list[Ambiguity] = []
+        self.truncated = False
+
+    def entity(  # noqa: PLR0917
+        self,
+        source: bytes,
+        fields: Fields,
+        start: int,
+        end: int,
+        parent: int = -1,
+        depth: int = 0,
+        reading: str = "",
+    ) -> None:
+        if len(self.parts) >= MAX_PARTS or depth > MAX_DEPTH:
+            self.truncated = True
+            return
+        types = fields.get(b"content-type") or [b""]
+        kind = read_structured(types[0])
+        where = read_structured((fields.get(b"content-disposition") or [b""])[0])
+        name = where.parameters.get("filename") or kind.parameters.get("name") or ""
+        encodings = fields.get(b"content-transfer-encoding") or [b""]
+        content_type = kind.word if "/" in kind.word else "text/plain"
+        part = Part(
+            index=len(self.parts), parent=parent, depth=depth, content_type=content_type,
+            parameters=kind.parameters, disposition=where.word, filename=decode_words(name),
+            encoding=encodings[0].decode("ascii", "replace").strip().lower(), source=source, start=start,
+            end=end, reading=reading,
+            content_id=(fields.get(b"content-id") or [b""])[0].decode("ascii", "replace").strip("<> \t"),
+        )  # fmt: skip
+        self.parts.append(part)
+        if part.is_multipart:
+            self.multipart(part)
+        elif content_type in MESSAGES:
+            octets, begin, stop = source, start, end
+            if part.encoding in ("base64", "quoted-printable"):
+                octets, begin, stop = part.octets, 0, len(part.octets)
+            self.inner(octets, begin, stop, part)
+
+    def multipart(self, part: Part) -> None:
+        boundary = part.parameters.get("boundary", "")
+        if not boundary or part.end is None:
+            return
+        mark = b"--" + boundary.encode("utf-8", "replace")
+        line = re.compile(rb"(?:\A|(?<=\n))" + re.escape(mark) + rb"(--)?[ \t]*(?:\r?\n|\Z)")
+        begin = -1
+        for count, match in enumerate(line.finditer(part.source, part.start, part.end)):
+            if count > MAX_PARTS:
+                self.truncated = True
+                return
+            if begin >= 0:
+                self.inner(part.source, begin, _before(part.source, match.start()), part)
+            begin = match.end()
+            if match[1]:
+                return
+        if begin >= 0:
+            self.inner(part.source, begin, part.end, part)
+
+    def inner(self, source: bytes, start: int, end: int, part: Part) -> None:
+        end = max(start, end)
+        fields, body = _header(source, start, end)
+        self.entity(source, fields, body, end, part.index, part.depth + 1, part.reading)
+
+
+def _before(source: bytes, at: int) -> int:
+    """Where a part ends whose delimiter line starts at `at`: the line end before it is the delimiter's."""
+    if source[at - 1 : at] == b"\n":
+        at -= 1
+        if source[at - 1 : at] == b"\r":
+            at -= 1
+    return at
+
+
+def _header(source: bytes, start: int, end: int) -> tuple[Fields, int]:
+    """The header fields of an entity, and where its body starts."""
+    if source.startswith((b"\n", b"\r\n"), start):
+        return {}, source.index(b"\n", start) + 1
+    found = EMPTY_LINE.search(source, start, end)
+    header, body = (source[start : found.start()], found.end()) if found else (source[start:end], end)
+    fields: dict[bytes, list[bytes]] = {}
+    for line in FOLD.sub(b"", header[:65536]).split(b"\n"):
+        name, colon, value = line.partition(b":")
+        if colon:
+            fields.setdefault(name.strip().lower(), []).append(value.strip())
+    return fields, body
