@@ -1,0 +1,57 @@
+"""Logistic regression over hashed words and 4-grams, learnt one message at a time (AdaGrad).
+
+J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods" (JMLR 12, 2011); 4-grams for mail after D. Sculley and
+G. Wachman (SIGIR 2007). Each message's words together have length 1, and so have its 4-grams: long mail weighs no
+more than short mail.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gatepost.classify.tokens import Hashes
+
+WORD_SLOTS = 1 << 20
+GRAM_SLOTS = 1 << 20
+RATE = 0.5
+FLOOR = 0.01
+"""Added to the sum of squared gradients."""
+
+
+class Logistic:
+    """Weights, and the log-odds they give a message."""
+
+    def __init__(self) -> None:
+        self.words = np.zeros(WORD_SLOTS, np.float32)
+        self.grams = np.zeros(GRAM_SLOTS, np.float32)
+        self.word_steps = np.zeros(WORD_SLOTS, np.float32)
+        self.gram_steps = np.zeros(GRAM_SLOTS, np.float32)
+        self.bias = 0.0
+
+    def score(self, words: Hashes, grams: Hashes) -> float:
+        """Log-odds of spam, not calibrated."""
+        total = self.bias
+        for values, weights in ((words, self.words), (grams, self.grams)):
+            if len(values):
+                total += float(weights[values & np.uint32(len(weights) - 1)].sum()) / math.sqrt(len(values))
+        return total
+
+    def learn(self, words: Hashes, grams: Hashes, *, spam: bool, weight: float = 1.0) -> None:
+        """One step towards the label."""
+        score = max(min(self.score(words, grams), 30.0), -30.0)
+        slope = (1 / (1 + math.exp(-score)) - spam) * weight
+        if abs(slope) < 1e-4:
+            return
+        self.bias -= 0.02 * slope
+        for values, weights, steps in (
+            (words, self.words, self.word_steps),
+            (grams, self.grams, self.gram_steps),
+        ):
+            if len(values):
+                slots = values & np.uint32(len(weights) - 1)
+                push = slope / math.sqrt(len(values))
+                seen = steps[slots] + push * push
+                steps[slots] = seen
+                weights[slots] -= (RATE * push) / np.sqrt(seen + FLOOR)

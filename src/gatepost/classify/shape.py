@@ -1,0 +1,176 @@
+"""Facts of a message's structure as tokens: kinds of parts, links, pictures, how header fields are built.
+
+Each says how something is written, none that a header or a program is there: a message of today and one of twenty
+years ago that look alike to a reader have the same facts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gatepost.mail.author import authors
+from gatepost.mail.content import Content
+from gatepost.mail.message import Message
+
+PLAIN_CHARSETS = frozenset(
+    {"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252", "latin1"}
+)
+"""Of these, which one is used tells the decade, not the sender."""
+MOST_LINKS = 100
+ADDRESS = re.compile(rb"[^\s<>,;:\"()]+@([A-Za-z0-9.-]+)")
+
+
+def hosts_of(content: Content) -> tuple[str, ...]:
+    """The hosts that links and pictures lead to, each once."""
+    return tuple(dict.fromkeys(link.host for link in content.links[:MOST_LINKS] if link.host))
+
+
+def files_of(content: Content) -> tuple[str, ...]:
+    """Names of attached files."""
+    return tuple(dict.fromkeys(part.filename[:100] for part in content.attachments[:20] if part.filename))
+
+
+def facts_of(content: Content, message: Message) -> Iterator[str]:
+    """All facts of one message, without repeats of note."""
+    yield from _parts(content)
+    yield from _text(content)
+    yield from _links(content, message)
+    yield from _subject(content, message)
+    yield from _header(message)
+
+
+def _bucket(count: int) -> str:
+    """0, 1, 2, 3-4, 5-8, … as one word."""
+    return str(count) if count < 3 else f"to {1 << (count - 1).bit_length()}"
+
+
+def _parts(content: Content) -> Iterator[str]:
+    kinds = dict.fromkeys(part.content_type for part in content.parts[:30])
+    yield from (f"part {kind[:60]}" for kind in list(kinds)[:8])
+    yield f"root {content.parts[0].content_type[:60]}" if content.parts else "no parts"
+    for charset in dict.fromkeys(part.charset for part in content.parts[:30]):
+        if charset not in PLAIN_CHARSETS:
+            yield f"charset {charset[:30]}"
+    yield from (f"ambiguous {one.name}" for one in content.tree.ambiguities[:8])
+    for name in files_of(content):
+        yield f"file type {name.rpartition('.')[2].lower()[:10]}"
+
+
+def _text(content: Content) -> Iterator[str]:
+    texts = content.texts
+    html = [one for one in texts if one.is_html]
+    if html and len(html) == len(texts):
+        yield "html only"
+    if not texts:
+        yield "no text"
+    length = len(content.text)
+    yield f"length {_bucket(length // 64)}"
+    for what, count in (
+        ("pictures", sum(one.images for one in html)),
+        ("forms", sum(one.forms for one in html)),
+        ("password fields", sum(one.password_fields for one in html)),
+        ("scripts", sum(one.scripts for one in html)),
+    ):
+        if count:
+            yield f"{what} {_bucket(count)}"
+            if what == "pictures" and length < 200 * count:
+                yield "little text for its pictures"
+    for how in dict.fromkeys(how for one in texts for how in one.hidden_how):
+        yield f"hidden by {how}"
+    yield from _script(content.text[:2000])
+
+
+def _script(text: str) -> Iterator[str]:
+    """In what writing: those that make a tenth of the text."""
+    if text.isascii():
+        return
+    counts: dict[str, int] = {}
+    for character in text:
+        if character > "\x7f":
+            name = _writing(ord(character))
+            counts[name] = counts.get(name, 0) + 1
+    yield from (f"writing {name}" for name, count in counts.items() if count * 10 > len(text))
+
+
+def _writing(code: int) -> str:
+    """Roughly, by block."""
+    for last, name in (
+        (0x24F, "latin"), (0x3FF, "greek"), (0x52F, "cyrillic"), (0x5FF, "hebrew"), (0x8FF, "arabic"), (0xDFF, "indic"), (0xEFF, "thai"),
+        (0x1FFF, "other"), (0x2FFF, "signs"), (0x30FF, "japanese"), (0x9FFF, "han"), (0xD7FF, "korean"),
+    ):  # fmt: skip
+        if code <= last:
+            return name
+    return "other"
+
+
+def _links(content: Content, message: Message) -> Iterator[str]:
+    links = content.links[:MOST_LINKS]
+    yield f"links {_bucket(len(links))}"
+    hosts = hosts_of(content)
+    if not hosts:
+        return
+    yield f"hosts {_bucket(len(hosts))}"
+    author = authors(message).domain
+    if author is not None and not any(_related(host, author) for host in hosts):
+        yield "no link to the author's domain"
+    if any(host.replace(".", "").isdigit() or host.startswith("[") for host in hosts):
+        yield "a link to an address literal"
+    if any(link.user for link in links):
+        yield "a link with a user name"
+
+
+def _related(one: str, other: str) -> bool:
+    """Do they share their last two labels?"""
+    return one.split(".")[-2:] == other.split(".")[-2:]
+
+
+REPLY = re.compile(r"(?i)(?:re|aw|sv|vs|antw|回复|返信)(?:\[\d+\])?\s?[::]")
+
+
+def _subject(content: Content, message: Message) -> Iterator[str]:
+    subject = content.subject
+    if not subject.strip():
+        yield "no subject"
+        return
+    letters = [one for one in subject if one.isalpha()]
+    if len(letters) > 4 and sum(one.isupper() for one in letters) * 10 > len(letters) * 8:
+        yield "subject in capitals"
+    if subject.endswith("!"):
+        yield "subject ends in !"
+    if subject.endswith("?"):
+        yield "subject ends in ?"
+    if REPLY.match(subject):
+        answered = message.get(b"in-reply-to") or message.get(b"references")
+        yield "a reply that answers a message" if answered else "a reply to nothing"
+    if re.search(r"\s{4}\S*$|[ #(\[]\d{3,}\W*$", subject):
+        yield "subject ends in a code"
+
+
+def _header(message: Message) -> Iterator[str]:
+    found = authors(message)
+    yield from (f"author: {problem[:60]}" for problem in found.problems[:3])
+    yield from (f"author: {remark[:60]}" for remark in found.remarks[:3])
+    if found.addresses and not any(found.display_names):
+        yield "author without a name"
+    if found.addresses and sum(one.isdigit() for one in found.addresses[0].local) > 2:
+        yield "author's address has digits"
+    recipients = ADDRESS.findall(b" ".join((*message.values(b"to")[:3], *message.values(b"cc")[:3]))[:8000])
+    yield f"recipients {_bucket(len(recipients))}"
+    reply_to = ADDRESS.findall((message.get(b"reply-to") or b"")[:500])
+    if reply_to and found.domain is not None:
+        same = any(one.decode("ascii").lower() == found.domain for one in reply_to)
+        yield "answers go to the author's domain" if same else "answers go to another domain"
+    identifier = (
+        (message.get(b"message-id") or b"")[:300].strip(b"<> ").rpartition(b"@")[2].decode("latin-1").lower()
+    )
+    if not identifier:
+        yield "no message id"
+    elif "." not in identifier:
+        yield "message id of no domain"
+    elif found.domain is not None:
+        yield (
+            "message id of the author's domain"
+            if _related(identifier, found.domain)
+            else "message id of another domain"
+        )
