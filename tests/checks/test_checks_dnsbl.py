@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gatepost.checks.connection.dnsbl import DNSBL, DnsblSettings
-from gatepost.checks.connection.listhealth import HEALTH_KEY
-from gatepost.checks.connection.lists import Identity, Kind, ListSettings, forget_keys
+from gatepost.checks.dnslists.health import HEALTH_KEY
+from gatepost.checks.dnslists.lists import Identity, Kind, ListSettings, forget_keys
 from gatepost.checks.registry import configure
 from gatepost.mail.client import Attempt
 from gatepost.mail.finding import Finding, Mode

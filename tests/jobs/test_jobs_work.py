@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.checks.connection.listhealth import HEALTH_KEY, out_of_service
-from gatepost.checks.connection.lists import ListSettings
+from gatepost.checks.dnslists.health import HEALTH_KEY, out_of_service
+from gatepost.checks.dnslists.lists import ListSettings
 from gatepost.dns.answer import Security
 from gatepost.dns.zone import Zone
 from gatepost.jobs.alarms import CALM_S

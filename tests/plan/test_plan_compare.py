@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gatepost.checks.connection.dnsbl import DnsblSettings
-from gatepost.checks.connection.lists import ListSettings
+from gatepost.checks.dnslists.lists import ListSettings
 from gatepost.checks.registry import configure
 from gatepost.mail.client import Envelope, Recipient
 from gatepost.mail.finding import Finding, Mode

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatepost.checks.connection.dnsbl import DnsblSettings
-from gatepost.checks.connection.lists import Kind, ListSettings
+from gatepost.checks.dnslists.lists import Kind, ListSettings
 from gatepost.checks.registry import configure
 from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.verdict import SEVERITY, Action

@@ -9,7 +9,7 @@ import msgspec
 
 from gatepost.app.installation import Installation
 from gatepost.app.orders import lists_of
-from gatepost.checks.connection.listhealth import HEALTH_KEY, ListState, plan, read_states
+from gatepost.checks.dnslists.health import HEALTH_KEY, ListState, plan, read_states
 from gatepost.config.schema import Loaded
 from gatepost.jobs.concerns import Certificate, Concern, Facts, Level, concerns
 from gatepost.jobs.look import certificates_of, look, remembered, validated

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gatepost import __version__
 from gatepost.checks.connection.dnsbl import DnsblSettings
-from gatepost.checks.connection.lists import ListSettings
+from gatepost.checks.content.linklists import SurblSettings
+from gatepost.checks.dnslists.lists import DnsList
 from gatepost.config.schema import Loaded
 from gatepost.jobs.work import Orders
 
@@ -26,9 +27,11 @@ def orders(loaded: Loaded) -> Orders:
     )
 
 
-def lists_of(loaded: Loaded) -> tuple[ListSettings, ...]:
-    """The DNS lists that are set up; none where the check is off."""
-    for one in loaded.checks:
-        if isinstance(one.settings, DnsblSettings):
-            return one.settings.lists if one.wanted else ()
-    return ()
+def lists_of(loaded: Loaded) -> tuple[DnsList, ...]:
+    """The DNS lists that are set up, of clients and of links; none where the check is off."""
+    return tuple(
+        each
+        for one in loaded.checks
+        if isinstance(one.settings, DnsblSettings | SurblSettings) and one.wanted
+        for each in one.settings.lists
+    )

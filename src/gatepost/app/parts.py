@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from gatepost.app.orders import orders
 from gatepost.app.wiring import build_intake
-from gatepost.checks.connection.lists import forget_keys
+from gatepost.checks.dnslists.lists import forget_keys
 from gatepost.config.schema import Loaded
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.notices import Notices

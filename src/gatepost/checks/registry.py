@@ -41,6 +41,7 @@ ALL_CHECKS: tuple[Check, ...] = (
 )
 
 
+    SURBL,
 def configure(
     settings: Mapping[str, object],
     modes: Mapping[str, Mode] | None = None,

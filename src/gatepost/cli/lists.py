@@ -32,7 +32,7 @@ def lists(config: str | None, since: str, as_json: bool) -> None:
     from gatepost.app.installation import opened
     from gatepost.app.orders import lists_of
     from gatepost.app.told import told_by_people
-    from gatepost.checks.connection.listhealth import HEALTH_KEY, ListState, read_states
+    from gatepost.checks.dnslists.health import HEALTH_KEY, ListState, read_states
     from gatepost.plan import ListFigures, list_figures
     from gatepost.store import history, memory
 
@@ -57,8 +57,8 @@ def lists(config: str | None, since: str, as_json: bool) -> None:
             {
                 "list": one.source,
                 "zone": one.zone,
-                "kind": one.kind.value,
-                "identity": one.identity.value,
+                "kind": "welcome" if one.welcomes else "block",
+                "identity": one.about,
                 "mode": one.mode.value,
                 "weight": one.weight,
                 "in_service": state.in_service,
@@ -77,7 +77,10 @@ def lists(config: str | None, since: str, as_json: bool) -> None:
             click.echo(json.dumps(row, ensure_ascii=False))
         return
     if not rows:
-        click.echo("No list is set up ([[checks.dnsbl.lists]]), and none was asked.", err=True)
+        click.echo(
+            "No list is set up ([[checks.dnsbl.lists]], [[checks.surbl.lists]]), and none was asked.",
+            err=True,
+        )
         return
     table(rows)
 

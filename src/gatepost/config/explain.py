@@ -41,13 +41,16 @@ class Setting:
 
 
 def field_docs(kind: type[Any]) -> dict[str, str]:
-    """Field name -> the docstring under it."""
+    """Field name -> the docstring under it, here or in the dataclass it is inherited from."""
+    docs: dict[str, str] = {}
+    for base in kind.__bases__:
+        if dataclasses.is_dataclass(base):
+            docs |= field_docs(base)
     try:
         source = textwrap.dedent(inspect.getsource(kind))
     except OSError:  # put together at run time: its tables speak for themselves
-        return {}
+        return docs
     body = typing.cast("ast.ClassDef", ast.parse(source).body[0]).body
-    docs: dict[str, str] = {}
     for node, following in zip(body, [*body[1:], None], strict=True):
         if (
             isinstance(node, ast.AnnAssign)

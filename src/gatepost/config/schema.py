@@ -167,6 +167,10 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         for problem in check.problems(settings[check.name]) if check.problems else ():
             raise ConfigError(file, f"checks.{check.name}", f"{problem}.")
     try:
+    for name in lists_called_alike(settings):
+        raise ConfigError(
+            file, "checks.surbl.lists", f"a list is called {name}, and so is one of dnsbl; give it a name."
+        )
         checks = configure(settings, config.policy.modes)
         policies = assemble(config.policy, checks, mode=config.mode)
     except PolicyProblem as fault:
@@ -203,13 +207,22 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
 
 
 def rooted(settings: Any, folder: Path) -> Any:
-    """A check's settings with every relative path in a ``*_file`` or ``*_folder`` starting at the configuration's folder."""
-    paths = {
-        one.name: str(folder / value)
-        for one in dataclasses.fields(settings)
-        if one.name.endswith(("_file", "_folder")) and (value := getattr(settings, one.name))
-    }
-    return dataclasses.replace(settings, **paths) if paths else settings
+def lists_called_alike(settings: dict[str, Any]) -> list[str]:
+    """Lists of clients and of links that bear one name: health and figures are kept by it."""
+    of_clients, of_links = ({one.source for one in settings[name].lists} for name in ("dnsbl", "surbl"))
+    return sorted(of_clients & of_links)
+
+
+    """A check's settings with every relative path in a ``*_file`` or ``*_folder`` starting at the configuration's folder;
+    in a list of tables too."""
+    changed: dict[str, Any] = {}
+    for one in dataclasses.fields(settings):
+        value = getattr(settings, one.name)
+        if value and one.name.endswith(("_file", "_folder")):
+            changed[one.name] = str(folder / value)
+        elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+            changed[one.name] = tuple(rooted(each, folder) for each in value)
+    return dataclasses.replace(settings, **changed) if changed else settings
 
 
 def with_our_names(hello: HelloSettings, config: Config) -> HelloSettings:

@@ -16,7 +16,7 @@ from gatepost.store.disk import Room
 from gatepost.store.figures import Figures
 
 IPV6_HALF = " (IPv6)"
-"""What `checks.connection.listhealth` calls the half of a list that knows IPv6 addresses."""
+"""What `checks.dnslists.health` calls the half of a list that knows IPv6 addresses."""
 DUE_TOO_LONG_S = 900.0
 """Mail that could go out for so long, and nobody tries: delivery is down or does not keep up."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from gatepost.plan import ListFigures
+from gatepost.plan.listfigures import count, lists_spoken_of
 from gatepost.store import history
 from gatepost.store.database import Connection
 
@@ -28,21 +29,11 @@ def count_lists(connection: Connection, since: float) -> dict[str, ListFigures]:
         for judged in entry.judged:
             for weighed in judged.verdict.weighed:
                 finding = weighed.finding
-                if not finding.name.startswith("dnsbl."):
-                    continue
-                lists = finding.evidence.get("lists") if finding.name == "dnsbl.asked" else [finding.source]
-                for source in lists if isinstance(lists, list) else ():
+                for source in lists_spoken_of(finding):
                     if (finding.name, source) not in seen:
                         seen.add((finding.name, source))
                         count(found.setdefault(source, ListFigures()), finding.name)
     return found
-
-
-def count(figures: ListFigures, name: str) -> None:
-    """One message's fact about one list."""
-    figures.asked += name == "dnsbl.asked"
-    figures.hit += name in ("dnsbl.listed", "dnsbl.welcome")
-    figures.silent += name == "dnsbl.silent"
 
 
 def usual_after(

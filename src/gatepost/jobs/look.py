@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from gatepost.checks.connection.listhealth import HEALTH_KEY, out_of_service, plan
-from gatepost.checks.connection.lists import ListSettings
+from gatepost.checks.dnslists.health import HEALTH_KEY, out_of_service, plan
+from gatepost.checks.dnslists.lists import DnsList
 from gatepost.jobs.concerns import Certificate, Disk, Facts
 from gatepost.mail.finding import Mode
 from gatepost.net.resolver import CachingResolver, Validation, validates
@@ -32,7 +32,7 @@ def look(
     now: float,
     certificates: Sequence[Certificate],
     validations: Sequence[Validation],
-    lists: Iterable[ListSettings],
+    lists: Iterable[DnsList],
 ) -> Facts:
     """The facts of this moment."""
     facts = store.database.read(lambda connection: remembered(connection, now))

@@ -18,8 +18,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from gatepost.checks.connection.listhealth import plan
-from gatepost.checks.connection.lists import ListSettings
+from gatepost.checks.dnslists.health import plan
+from gatepost.checks.dnslists.lists import DnsList
 from gatepost.jobs.concerns import Concern, Facts, Level
 from gatepost.jobs.tallies import BUCKETS_S
 from gatepost.mail.finding import Mode
@@ -46,7 +46,7 @@ def exposition(
     facts: Facts,
     concerns: Sequence[Concern],
     *,
-    lists: Sequence[ListSettings],
+    lists: Sequence[DnsList],
     version: str,
     started_at: float,
     stages: Sequence[str],
@@ -131,7 +131,7 @@ def of_queue(facts: Facts) -> Iterator[Metric]:
     yield gauge("gatepost_stored_octets", "Their octets.", {(): figures.octets})
 
 
-def of_surroundings(facts: Facts, lists: Sequence[ListSettings]) -> Iterator[Metric]:
+def of_surroundings(facts: Facts, lists: Sequence[DnsList]) -> Iterator[Metric]:
     """Disk, certificates, resolvers, lists."""
     yield gauge("gatepost_disk_free_octets", "Room left for the state folder.", {(): facts.disk.free_octets})
     yield gauge("gatepost_disk_total_octets", "Its whole file system.", {(): facts.disk.total_octets})

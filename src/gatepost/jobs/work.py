@@ -14,8 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
-from gatepost.checks.connection.listhealth import look_after
-from gatepost.checks.connection.lists import ListSettings
+from gatepost.checks.dnslists.health import look_after
+from gatepost.checks.dnslists.lists import DnsList
 from gatepost.jobs.alarms import KEPT_S, TOLD_KEY, News, Told, alarm_mail, news, read_told, write_told
 from gatepost.jobs.concerns import Certificate, Concern, Facts, concerns
 from gatepost.jobs.listwork import USUAL_KEPT_S, USUAL_KEY, count_lists, read_usual, usual_after, write_usual
@@ -58,7 +58,7 @@ class Orders:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     retention: Retention = field(default_factory=Retention)
     tls: TlsSettings = field(default_factory=TlsSettings)
-    lists: tuple[ListSettings, ...] = ()
+    lists: tuple[DnsList, ...] = ()
     metrics: str = ""
     """``host:port``, or empty."""
 

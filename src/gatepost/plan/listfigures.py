@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from gatepost.checks.connection.listhealth import Tally
+from gatepost.checks.dnslists.health import Tally
 from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.verdict import Action
 from gatepost.plan.compare import Told
@@ -17,6 +17,8 @@ from gatepost.policy import FactRule, Policy, PolicyBook, decide, decide_at_door
 from gatepost.store.records import HistoryEntry, Judged
 
 KNOWN = frozenset({"correspondents.known", "correspondents.replied"})
+CHECKS = frozenset({"dnsbl", "surbl"})
+"""Those that ask lists."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,6 +32,33 @@ class ListFigures:
     decided: int = 0
     """Hits whose action is another with the list in enforce than with the list off."""
     contradicted: int = 0
+
+
+HITS = frozenset({"listed", "welcome"})
+
+
+def fact_of(name: str) -> str:
+    """``listed`` of ``dnsbl.listed``; empty for a fact that no list told."""
+    check, _, fact = name.partition(".")
+    return fact if check in CHECKS else ""
+
+
+def lists_spoken_of(finding: Finding) -> list[str]:
+    """The lists a finding is about; none for one that is about no list."""
+    fact = fact_of(finding.name)
+    if not fact:
+        return []
+    lists = finding.evidence.get("lists") if fact == "asked" else [finding.source]
+    return [source for source in lists if source] if isinstance(lists, list) else []
+
+
+def count(figures: ListFigures, name: str) -> None:
+    """One message's fact about one list."""
+    fact = fact_of(name)
+    figures.asked += fact == "asked"
+    figures.hit += fact in HITS
+    figures.silent += fact == "silent"
+    figures.errors += fact == "error"
 
 
 def list_figures(
@@ -57,23 +86,14 @@ class _Counting:
         for judged in entry.judged:
             for weighed in judged.verdict.weighed:
                 finding = weighed.finding
-                if not finding.name.startswith("dnsbl."):
-                    continue
-                lists = finding.evidence.get("lists") if finding.name == "dnsbl.asked" else [finding.source]
-                for source in lists if isinstance(lists, list) else ():
-                    if source and (finding.name, source) not in seen:
+                for source in lists_spoken_of(finding):
+                    if (finding.name, source) not in seen:
                         seen.add((finding.name, source))
                         self._add(self.figures.setdefault(source, ListFigures()), finding, entry, judged)
 
     def _add(self, one: ListFigures, finding: Finding, entry: HistoryEntry, judged: Judged) -> None:
-        if finding.name == "dnsbl.asked":
-            one.asked += 1
-        elif finding.name == "dnsbl.silent":
-            one.silent += 1
-        elif finding.name == "dnsbl.error":
-            one.errors += 1
-        elif finding.name in ("dnsbl.listed", "dnsbl.welcome"):
-            one.hit += 1
+        count(one, finding.name)
+        if fact_of(finding.name) in HITS:
             one.decided += self._decides(finding, entry, judged)
             one.contradicted += _contradicted(finding, entry, judged, self._told)
 
@@ -95,7 +115,7 @@ class _Counting:
 
 def _contradicted(finding: Finding, entry: HistoryEntry, judged: Judged, told: Told) -> bool:
     people = told(entry.ref)
-    if finding.name == "dnsbl.welcome":
+    if fact_of(finding.name) == "welcome":
         return "reported" in people
     if "released" in people or "replied" in people:
         return True
@@ -116,7 +136,7 @@ def _would(kind: str, findings: list[Finding], policy: Policy) -> Action:
 
 
 def tallies(lately: Mapping[str, ListFigures], before: Mapping[str, ListFigures]) -> dict[str, Tally]:
-    """What `listhealth.look_after` wants to know of daily work: the last minutes, and the usual share of hits."""
+    """What `dnslists.health.look_after` wants to know of daily work: the last minutes, and the usual share of hits."""
     made = {}
     for source, one in lately.items():
         usual = before.get(source)

@@ -9,13 +9,15 @@ lives in memory as JSON, so that all workers see it. Pure but for `probe` and `l
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv6Address
 
 import msgspec
 
-from gatepost.checks.connection.lists import Identity, ListSettings, is_error, list_key
+from gatepost.checks.dnslists.hashing import hashed
+from gatepost.checks.dnslists.lists import By, DnsList, LinkList, is_error, list_key
+from gatepost.checks.dnslists.wellknown import well_known
 from gatepost.dns.answer import Answer, Resolver, Status
 from gatepost.mail.client import IpAddress
 from gatepost.mail.finding import Mode
@@ -98,7 +100,7 @@ PROBES_NAME = (Probe("test", "TEST", listed=True), Probe("invalid", "INVALID", l
 
 
 async def look_after(
-    lists: Iterable[ListSettings],
+    lists: Iterable[DnsList],
     resolver: Resolver,
     memory: Memory,
     now: float,
@@ -122,20 +124,29 @@ async def look_after(
     ]
 
 
-def plan(one: ListSettings) -> dict[str, tuple[Probe, ...]]:
+def plan(one: DnsList) -> dict[str, tuple[Probe, ...]]:
     """What to ask, by the key of the state it decides; the IPv6 half of an address list stands for itself."""
-    if one.identity is Identity.IP:
+    if one.by is By.ADDRESS:
         return {one.source: PROBES_IPV4, f"{one.source} (IPv6)": PROBES_IPV6}
-    return {one.source: PROBES_NAME}
+    known = well_known(one.zone)
+    name = one.test_name or (known.test_name if known is not None else "")
+    probes: tuple[Probe, ...] = PROBES_NAME
+    if name:
+        probes = (Probe(name, name, listed=True), PROBES_NAME[1])
+    if isinstance(one, LinkList) and one.by is By.HASH:
+        probes = tuple(replace(each, label=hashed(each.label, one.hash)) for each in probes)
+        if not name:
+            probes = probes[1:]  # RFC 5782 knows no hashes: only that it lists the world can be seen
+    return {one.source: probes}
 
 
-def state_key(one: ListSettings, ip: IpAddress) -> str:
-    """Which state holds for asking a list about an address."""
+def state_key(one: DnsList, ip: IpAddress | None = None) -> str:
+    """Which state holds for asking a list, about an address where it lists addresses."""
     of_ipv6 = isinstance(ip, IPv6Address) and ip.ipv4_mapped is None
-    return f"{one.source} (IPv6)" if of_ipv6 and one.identity is Identity.IP else one.source
+    return f"{one.source} (IPv6)" if of_ipv6 and one.by is By.ADDRESS else one.source
 
 
-async def probe(one: ListSettings, probes: Sequence[Probe], resolver: Resolver) -> str:
+async def probe(one: DnsList, probes: Sequence[Probe], resolver: Resolver) -> str:
     """``sound``, ``silent``, or one sentence that says what is wrong."""
     key = list_key(one)
     if key is None:
@@ -144,13 +155,13 @@ async def probe(one: ListSettings, probes: Sequence[Probe], resolver: Resolver) 
     return examine(one, probes, answers)
 
 
-def examine(one: ListSettings, probes: Sequence[Probe], answers: Sequence[Answer]) -> str:
+def examine(one: DnsList, probes: Sequence[Probe], answers: Sequence[Answer]) -> str:
     """The same of answers already here."""
     if all(answer.status is Status.FAILED for answer in answers):
         return "silent"
     problem = "sound"
     for each, answer in zip(probes, answers, strict=True):
-        listed = [code for code in answer.records if not is_error(code, one.kind)]
+        listed = [code for code in answer.records if not is_error(code, one)]
         if not each.listed and (listed or _outside(answer)):
             return f"it lists the world: {each.shown} must not be listed"
         if each.listed and not listed and answer.status is not Status.FAILED:
@@ -190,7 +201,7 @@ def after_traffic(state: ListState, tally: Tally, now: float) -> ListState:
         return ListState(False, reason, now)
     share = tally.hit / tally.asked
     if share >= WORLD_SHARE and tally.usual_share < WORLD_SHARE / 2:
-        reason = f"it suddenly lists {tally.hit} of {tally.asked} clients, usually {tally.usual_share:.0%}"
+        reason = f"it suddenly lists {tally.hit} of {tally.asked} messages, usually {tally.usual_share:.0%}"
         return ListState(False, reason, now, until=now + PAUSE_S)
     return state
 

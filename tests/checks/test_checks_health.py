@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drive import drive
-from gatepost.checks.connection.listhealth import (
+from gatepost.checks.dnslists.health import (
     HEALTH_KEY,
     ListState,
     Tally,
@@ -15,7 +15,7 @@ from gatepost.checks.connection.listhealth import (
     probe,
     read_states,
 )
-from gatepost.checks.connection.lists import Identity, ListSettings
+from gatepost.checks.dnslists.lists import Identity, ListSettings
 from gatepost.mail.finding import Mode
 from judging import NOW, World
 
