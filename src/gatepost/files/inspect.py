@@ -8,15 +8,69 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gatepost.files.kind import kind_of
+from gatepost.files import archive, html, script, zipped
+from gatepost.files.kind import kinds_of
+from gatepost.files.kinds import KINDS
 from gatepost.files.limits import FileLimits
+from gatepost.files.names import judge_name
 from gatepost.files.notes import Allowance, Member, Notes, Spent
 from gatepost.mail.address import printable
 from gatepost.mail.filereport import FileReport
 
 __all__ = ["FileLimits", "inspect_file", "warm_up"]
 
-READERS: dict[str, Callable[[Notes], None]] = {}
+READERS: dict[str, Callable[[Notes], None]] = {
+    **dict.fromkeys(("zip", "jar", "apk", "msix", "epub"), zipped.read_zip),
+    "tar": archive.read_tar,
+    **dict.fromkeys(("gz", "bz2", "xz", "lzma"), archive.read_single),
+    **dict.fromkeys(
+        (
+            "7z",
+            "rar",
+            "cab",
+            "iso",
+            "udf",
+            "lzh",
+            "cpio",
+            "ar",
+            "deb",
+            "rpm",
+            "xar",
+            "zstd",
+            "lz4",
+            "compress",
+            "lzip",
+        ),
+        archive.read_other,
+    ),
+    **dict.fromkeys(
+        ("arj", "ace", "alz", "vhd", "vhdx", "vmdk", "wim", "dmg", "disk"), archive.read_unreadable
+    ),
+}
+CONTAINERS = frozenset(READERS)
+"""Kinds that are opened only so deep."""
+READERS.update(
+    {
+        **dict.fromkeys(("html", "svg", "hta"), html.read_html),
+        **dict.fromkeys(
+            (
+                "javascript",
+                "vbscript",
+                "wsf",
+                "hta",
+                "batch",
+                "powershell",
+                "shell",
+                "python",
+                "perl",
+                "autoit",
+                "registry",
+                "inf",
+            ),
+            script.read_script,
+        ),
+    }
+)
 """Kind to the function that reads it."""
 
 
@@ -38,7 +92,7 @@ def inspect_file(
     """
     look = _Look(part, Allowance(limits, passwords, scratch))
     member = Member(name=name, octets=octets, size=len(octets))
-    look.into(member, (), declared.lower())
+    look.into(member, (), (), declared.lower())
     return look.reports
 
 
@@ -54,19 +108,26 @@ class _Look:
         self.allowance = allowance
         self.reports: list[FileReport] = []
 
-    def into(self, file: Member, above: tuple[str, ...], declared: str) -> None:
-        """Report `file`, then its members."""
-        self.allowance.members -= 1
-        kind = kind_of(file.octets, file.name)
-        notes = Notes(file.name, file.octets, kind, self.allowance, declared=declared, depth=len(above))
+    def into(self, file: Member, above: tuple[str, ...], outside: tuple[bytes, ...], declared: str) -> None:
+        """Report `file`, then its members. `outside` are the octets of the files it is in."""
+        kinds = kinds_of(file.octets, file.name)
+        notes = Notes(file.name, file.octets, kinds[0], self.allowance, declared=declared)
         notes.facts.extend(file.facts)
-        self._read(notes)
+        judge_name(notes)
+        if len(kinds) > 1 and kinds[0] != "pe":
+            titles = " and ".join(KINDS[kind].title for kind in kinds if kind)
+            notes.fact("polyglot", f"it is {titles} at once", {"kinds": list(kinds)})
+        if any(file.octets == one for one in outside if file.octets):
+            notes.fact("bomb", "the archive contains itself")
+        else:
+            for kind in kinds:
+                self._read(notes, kind, len(above))
         path = (*above, printable(file.name, 200))
         self.reports.append(
             FileReport(
                 path=path,
                 part=self.part,
-                kind=kind,
+                kind=kinds[0],
                 declared=declared,
                 size=file.size,
                 facts=tuple(notes.facts),
@@ -76,12 +137,16 @@ class _Look:
             )
         )
         for member in notes.members:
-            self.into(member, path, "")
+            self.into(member, path, (*outside, file.octets), "")
 
-    def _read(self, notes: Notes) -> None:
-        reader = READERS.get(notes.kind)
-        if reader is None:
+    def _read(self, notes: Notes, kind: str, depth: int) -> None:
+        reader = READERS.get(kind)
+        if reader is None or not notes.octets:
             return
+        if depth >= self.allowance.limits.max_depth and kind in CONTAINERS:
+            notes.fact("truncated", "it is too deep inside other files to be opened")
+            return
+        notes.kind = kind
         try:
             reader(notes)
         except Spent as why:

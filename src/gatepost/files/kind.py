@@ -407,7 +407,9 @@ _SCRIPTS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 def _script_kind(start: bytes) -> str:
     for pattern, kind in _SCRIPTS:
         if pattern.search(start):
-            if kind == "javascript" and re.search(rb"^\s*(?:Set|Dim|Sub) ", start, re.IGNORECASE | re.MULTILINE):
+            if kind == "javascript" and re.search(
+                rb"^\s*(?:Set|Dim|Sub) ", start, re.IGNORECASE | re.MULTILINE
+            ):
                 return "vbscript"
             return kind
     return ""

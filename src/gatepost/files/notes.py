@@ -25,7 +25,7 @@ class Allowance:
         self.limits = limits
         self.passwords = tuple(dict.fromkeys(passwords))[: limits.max_passwords]
         self.scratch = scratch
-        self.members = limits.max_members
+        self.members = limits.max_members - 1
         self.octets = limits.max_total_octets
         self.kept = limits.kept_octets
         self._until = time.process_time() + limits.max_seconds
@@ -59,7 +59,6 @@ class Notes:
     kind: str
     allowance: Allowance
     declared: str = ""
-    depth: int = 0
     facts: list[FileFact] = field(default_factory=list)
     links: dict[str, None] = field(default_factory=dict)
     text: list[str] = field(default_factory=list)
@@ -100,7 +99,7 @@ class Notes:
     def room(self) -> int:
         """How many octets the next member may have; raises Spent when no further one may be opened."""
         self.allowance.check_time()
-        if len(self.members) >= self.allowance.members or self.allowance.octets <= 0:
+        if self.allowance.members <= 0 or self.allowance.octets <= 0:
             raise Spent("the members are too many or too large")
         return min(self.limits.max_member_octets, self.allowance.octets)
 
@@ -117,6 +116,7 @@ class Notes:
         room = self.room()
         cut = octets[:room]
         self.allowance.octets -= len(cut)
+        self.allowance.members -= 1
         self.members.append(
             Member(
                 name=name,

@@ -1,0 +1,375 @@
+"""Zip archives (PKWARE APPNOTE 6.3.10), read twice: by the central directory and by the local headers.
+
+Programs differ in which they go by. Where the two disagree, what either would unpack is reported, and the
+disagreement is the fact ``ambiguous-archive``. Locked members are left to `libarchive`, as are rare methods.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from gatepost.files.entries import locked_member, note_name
+from gatepost.files.notes import Notes
+
+MAX_ENTRIES = 20_000
+_UNICODE_PATH = 0x7075
+_ZIP64 = 1
+_AES = 0x9901
+_FAR = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One member as a header describes it."""
+
+    name: str
+    raw_name: bytes
+    method: int
+    flags: int
+    crc: int
+    packed: int
+    size: int
+    at: int
+    """Offset of the local header."""
+    is_link: bool = False
+
+    @property
+    def encrypted(self) -> bool:
+        """Needs a password (APPNOTE §4.4.4)."""
+        return bool(self.flags & 1)
+
+
+def read_zip(notes: Notes) -> None:
+    """Notes the members of the archive and what is wrong with it."""
+    entries = list(central_entries(notes))
+    if not entries:
+        entries = list(_local_entries(notes.octets, 0, len(notes.octets)))
+        if entries:
+            notes.fact(
+                "ambiguous-archive", "the archive has no directory; some programs unpack it all the same"
+            )
+    elif len(entries) < MAX_ENTRIES:
+        entries += _beside_the_directory(notes, entries)
+    _note_bomb(notes, entries)
+    if any(entry.encrypted for entry in entries):
+        _read_locked(notes, entries)
+        return
+    strange = False
+    for entry in entries:
+        note_name(notes, entry.name)
+        if entry.is_link:
+            notes.fact("link-member", f"the member {entry.name!r} is a link")
+        if not entry.name.endswith("/") or entry.size:
+            strange |= not _take(notes, entry)
+    if strange:
+        _read_rare(notes)
+
+
+def central_entries(notes: Notes) -> Iterator[Entry]:
+    """The members by the central directory; facts about what surrounds it. Nothing when there is no directory."""
+    octets = notes.octets
+    end = octets.rfind(b"PK\5\6", max(0, len(octets) - 65_600 - 4096))
+    if end < 0 or len(octets) < end + 22:
+        return
+    size = _number(octets, end + 12, 4)
+    offset = _number(octets, end + 16, 4)
+    if (size == _FAR or offset == _FAR) and octets[end - 20 : end - 16] == b"PK\6\7":
+        far = octets.rfind(b"PK\6\6", max(0, end - 4096), end)
+        if far >= 0:
+            size, offset, end = _number(octets, far + 40, 8), _number(octets, far + 48, 8), far
+    start = end - size
+    if start < 0 or octets[start : start + 4] != b"PK\1\2":
+        start = offset
+    before = start - offset
+    if octets[start : start + 4] != b"PK\1\2":
+        return
+    if before > 0 and notes.kind in {"zip", "jar", "docx", "xlsx", "pptx"}:
+        notes.fact("ambiguous-archive", f"{before} octets stand before the archive")
+    _note_after(notes, start)
+    at = start
+    for _ in range(MAX_ENTRIES):
+        if octets[at : at + 4] != b"PK\1\2" or at + 46 > len(octets):
+            return
+        names, extras, comments = (_number(octets, at + n, 2) for n in (28, 30, 32))
+        entry = _central(octets, at, names, extras, before)
+        at += 46 + names + extras + comments
+        yield entry
+    notes.fact("truncated", f"the archive lists more than {MAX_ENTRIES} members")
+
+
+def _note_after(notes: Notes, start: int) -> None:
+    octets = notes.octets
+    if octets.count(b"PK\5\6", start) > 1:
+        notes.fact("ambiguous-archive", "the archive has two ends; programs differ in which they go by")
+    tail = octets.rfind(b"PK\5\6")
+    after = tail + 22 + _number(octets, tail + 20, 2)
+    rest = octets[after:].strip(b"\0\r\n")
+    if len(rest) > 16:
+        notes.fact("ambiguous-archive", f"{len(rest)} octets stand behind the archive")
+
+
+def _central(octets: bytes, at: int, names: int, extras: int, before: int) -> Entry:
+    raw = octets[at + 46 : at + 46 + names]
+    extra = octets[at + 46 + names : at + 46 + names + extras]
+    packed, size, local = (_number(octets, at + n, 4) for n in (20, 24, 42))
+    if _FAR in {packed, size, local}:
+        size, packed, local = _zip64(extra, size, packed, local)
+    flags = _number(octets, at + 8, 2)
+    made_on, mode = octets[at + 5], _number(octets, at + 40, 2)
+    return Entry(
+        name=_name(raw, flags, extra),
+        raw_name=raw,
+        method=_number(octets, at + 10, 2),
+        flags=flags,
+        crc=_number(octets, at + 16, 4),
+        packed=packed,
+        size=size,
+        at=before + local,
+        is_link=made_on == 3 and mode & 0o170000 == 0o120000,
+    )
+
+
+def _beside_the_directory(notes: Notes, entries: list[Entry]) -> list[Entry]:
+    """What the local headers say otherwise: members that only readers of those would unpack."""
+    octets = notes.octets
+    seen: dict[str, Entry] = {}
+    spans: list[tuple[int, int]] = []
+    others: list[Entry] = []
+    for entry in entries:
+        key = entry.name.replace("\\", "/").casefold()
+        if key in seen and not key.endswith("/"):
+            notes.fact("ambiguous-archive", f"two members are named {entry.name!r}")
+        seen[key] = entry
+        local = _local(octets, entry.at)
+        if local is None:
+            notes.fact("ambiguous-archive", f"the member {entry.name!r} is not where the directory says")
+            continue
+        spans.append((entry.at, _data_at(octets, entry.at) + entry.packed))
+        if why := _difference(entry, local):
+            notes.fact("ambiguous-archive", f"the two descriptions of {entry.name!r} differ in the {why}")
+            if why in {"name", "method"}:
+                others.append(local)
+    spans.sort()
+    reach = 0
+    for start, end in spans:
+        if start < reach:
+            notes.fact("ambiguous-archive", "members of the archive share the same octets")
+        elif b"PK\3\4" in octets[reach:start]:
+            others += _gap(notes, reach, start)
+        reach = max(reach, end)
+    return others
+
+
+def _gap(notes: Notes, start: int, end: int) -> list[Entry]:
+    found = [] if start == 0 else list(_local_entries(notes.octets, start, end))
+    if found:
+        notes.fact("ambiguous-archive", f"{len(found)} members are not in the archive's directory")
+    return found
+
+
+def _difference(entry: Entry, local: Entry) -> str:
+    if entry.raw_name != local.raw_name and entry.name.replace("\\", "/") != local.name.replace("\\", "/"):
+        return "name"
+    if entry.method != local.method:
+        return "method"
+    if entry.encrypted != local.encrypted:
+        return "lock"
+    if not local.flags & 8 and local.packed not in {entry.packed, 0, _FAR}:
+        return "size"
+    if not local.flags & 8 and local.crc not in {entry.crc, 0}:
+        return "checksum"
+    return ""
+
+
+def _local_entries(octets: bytes, start: int, end: int) -> Iterator[Entry]:
+    """The members by their local headers, as a reader of a stream finds them."""
+    at = octets.find(b"PK\3\4", start, end)
+    for _ in range(1000):
+        local = _local(octets, at) if at >= 0 else None
+        if local is None:
+            return
+        data = _data_at(octets, at)
+        if local.packed == 0 and local.flags & 8:
+            reach = octets.find(b"PK", data)
+            while reach >= 0 and octets[reach + 2 : reach + 4] not in {b"\7\x08", b"\3\4", b"\1\2"}:
+                reach = octets.find(b"PK", reach + 2)
+            packed = (len(octets) if reach < 0 else reach) - data
+            local = Entry(
+                name=local.name, raw_name=local.raw_name, method=local.method, flags=local.flags, crc=0,
+                packed=packed, size=0, at=at,
+            )  # fmt: skip
+        yield local
+        at = octets.find(b"PK\3\4", data + min(local.packed, len(octets)), end)
+
+
+def _local(octets: bytes, at: int) -> Entry | None:
+    if octets[at : at + 4] != b"PK\3\4" or len(octets) < at + 30 or at < 0:
+        return None
+    names, extras = _number(octets, at + 26, 2), _number(octets, at + 28, 2)
+    raw = octets[at + 30 : at + 30 + names]
+    extra = octets[at + 30 + names : at + 30 + names + extras]
+    flags = _number(octets, at + 6, 2)
+    packed, size = _number(octets, at + 18, 4), _number(octets, at + 22, 4)
+    if _FAR in {packed, size}:
+        size, packed, _ = _zip64(extra, size, packed, 0)
+    return Entry(
+        name=_name(raw, flags, extra),
+        raw_name=raw,
+        method=_number(octets, at + 8, 2),
+        flags=flags,
+        crc=_number(octets, at + 14, 4),
+        packed=packed,
+        size=size,
+        at=at,
+    )
+
+
+def _data_at(octets: bytes, at: int) -> int:
+    return at + 30 + _number(octets, at + 26, 2) + _number(octets, at + 28, 2)
+
+
+def _note_bomb(notes: Notes, entries: list[Entry]) -> None:
+    claimed = sum(entry.size for entry in entries)
+    limits = notes.limits
+    if claimed > limits.bomb_octets and claimed > limits.max_ratio * len(notes.octets):
+        notes.fact("bomb", f"{len(notes.octets)} octets claim to unpack to {claimed}", {"octets": claimed})
+
+
+def _take(notes: Notes, entry: Entry) -> bool:
+    """Unpack one member; False when its method is not known here."""
+    room = notes.room()
+    data = _data_at(notes.octets, entry.at)
+    packed = memoryview(notes.octets)[data : data + entry.packed]
+    try:
+        octets, more = unpack(entry.method, packed, room)
+    except NotImplementedError:
+        return False
+    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+        notes.fact("failed", f"the member {entry.name!r} is damaged ({error})")
+        octets, more = b"", False
+    if more:
+        notes.fact("truncated", f"the member {entry.name!r} is larger than is looked at")
+        if len(octets) > notes.limits.bomb_octets and len(octets) > notes.limits.max_ratio * max(
+            entry.packed, 1
+        ):
+            notes.fact("bomb", f"the member {entry.name!r} unpacks to more than {len(octets)} octets")
+    elif octets and entry.size and len(octets) != entry.size:
+        notes.fact("ambiguous-archive", f"the member {entry.name!r} has another size than the archive says")
+    notes.member(entry.name, octets, size=max(entry.size, len(octets)), hidden=notes.has("ambiguous-archive"))
+    return True
+
+
+def unpack(method: int, packed: memoryview, room: int) -> tuple[bytes, bool]:
+    """At most `room` octets, and whether there are more. Raises NotImplementedError for methods not known here."""
+    if method == 0:
+        return bytes(packed[:room]), len(packed) > room
+    engine: _Engine
+    if method == 8:
+        engine = zlib.decompressobj(-15)
+    elif method == 12:
+        engine = bz2.BZ2Decompressor()
+    elif method == 14:
+        # APPNOTE §5.8.8: a version, the length of the properties, the properties
+        length = int.from_bytes(packed[2:4], "little")
+        properties = bytes(packed[4 : 4 + length])
+        engine = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[lzma_filter(properties)])
+        packed = packed[4 + length :]
+    elif method == 95:
+        engine = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=128 << 20)
+    else:
+        raise NotImplementedError(method)
+    octets = engine.decompress(packed, room)
+    return octets, not engine.eof and len(octets) >= room
+
+
+class _Engine(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    def decompress(self, data: memoryview, max_length: int, /) -> bytes: ...
+
+
+def lzma_filter(properties: bytes) -> dict[str, int]:
+    """The five octets of LZMA properties as the standard library wants them; ValueError when they are none."""
+    if len(properties) < 5 or properties[0] >= 225:
+        raise ValueError("no LZMA properties")
+    first = properties[0]
+    size = int.from_bytes(properties[1:5], "little")
+    return {
+        "id": lzma.FILTER_LZMA1,
+        "lc": first % 9,
+        "lp": first // 9 % 5,
+        "pb": first // 45,
+        "dict_size": min(max(size, 4096), 64 << 20),
+    }
+
+
+def _read_locked(notes: Notes, entries: list[Entry]) -> None:
+    """Try the passwords; without one, members are known by name and size only."""
+    from gatepost.files.archive import unlock
+
+    names = [entry.name for entry in entries[:20]]
+    notes.fact("encrypted", "the archive is locked with a password", {"members": names})
+    if unlock(notes, "zip"):
+        return
+    for entry in entries:
+        note_name(notes, entry.name)
+        if entry.name.endswith("/") and not entry.size:
+            continue
+        if not entry.encrypted and _take(notes, entry):
+            continue
+        locked_member(notes, entry.name, entry.size)
+
+
+def _read_rare(notes: Notes) -> None:
+    """Methods that only libarchive knows: the whole archive goes through it."""
+    from gatepost.files.archive import read_with_libarchive
+
+    read_with_libarchive(notes, "zip", only_missing=True)
+
+
+_NUL = re.compile("\0.*", re.DOTALL)
+
+
+def _name(raw: bytes, flags: int, extra: bytes) -> str:
+    """UTF-8 where it is (APPNOTE §4.4.4, bit 11, or §4.6.9), else the old code page."""
+    at = 0
+    for _ in range(50):
+        if at + 4 > len(extra):
+            break
+        length = _number(extra, at + 2, 2)
+        if _number(extra, at, 2) == _UNICODE_PATH and _number(extra, at + 5, 4) == zlib.crc32(raw):
+            raw, flags = extra[at + 9 : at + 4 + length], 0x800
+            break
+        at += 4 + length
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        name = raw.decode("utf-8", "replace") if flags & 0x800 else raw.decode("cp437")
+    return _NUL.sub("", name)[:1000]
+
+
+def _zip64(extra: bytes, size: int, packed: int, local: int) -> tuple[int, int, int]:
+    at = 0
+    for _ in range(50):
+        if at + 4 > len(extra):
+            break
+        length = _number(extra, at + 2, 2)
+        if _number(extra, at, 2) == _ZIP64:
+            fields = extra[at + 4 : at + 4 + length]
+            values = [_number(fields, n, 8) for n in range(0, len(fields) - 7, 8)]
+            size, packed, local = (
+                values.pop(0) if one == _FAR and values else one for one in (size, packed, local)
+            )
+            break
+        at += 4 + length
+    return size, packed, local
+
+
+def _number(octets: bytes, at: int, length: int) -> int:
+    return int.from_bytes(octets[max(at, 0) : max(at, 0) + length], "little")
