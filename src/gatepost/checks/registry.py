@@ -12,6 +12,7 @@ from gatepost.checks.connection.rates import RATES, VOLUME
 from gatepost.checks.connection.rdns import RDNS
 from gatepost.checks.connection.recipients import RECIPIENTS
 from gatepost.checks.connection.tlsrequired import TLS_REQUIRED
+from gatepost.checks.content.linklists import SURBL
 from gatepost.checks.run import Configured
 from gatepost.checks.sender.authentication import ARC, DKIM, DMARC, SPF
 from gatepost.checks.sender.correspondents import CORRESPONDENTS
