@@ -1,123 +1,322 @@
 """The parts of a message, by offsets (RFC 2045, RFC 2046): a bounded walk, decoded only when asked.
 
 Reads as the most careless client would. Where two readers could disagree, every plausible reading is among the
-parts, and the ambiguity is named.
+parts, behind those of the usual one, and the ambiguity is named. Files written into text and those in a TNEF
+container (winmail.dat) are parts too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
-from gatepost.mail.encoded_words import decode_words
+from gatepost.mail.boundaries import Delimiter, before, candidates, delimiters, guessed
+from gatepost.mail.embedded import embedded_in
 from gatepost.mail.message import Message
-from gatepost.mail.parameters import read_structured
-from gatepost.mail.part import Ambiguity, Part, Tree
+from gatepost.mail.parameters import Structured
+from gatepost.mail.part import AMBIGUITIES, Ambiguity, Part, Tree
+from gatepost.mail.partheader import (
+    CONTENT_FIELDS,
+    FIELD,
+    Described,
+    Fields,
+    described,
+    read_header,
+)
+from gatepost.mail.tnef import TNEF_TYPES, read_tnef
+from gatepost.mail.transfer import inner_padding, strange_in_base64
 
 __all__ = ["Ambiguity", "Part", "Tree", "tree_of"]
 
 MAX_PARTS = 1000
 MAX_DEPTH = 40
+MAX_AMBIGUITIES = 100
+WORK_FOR_AN_OCTET = 16
+"""Octets searched or decoded for each octet of the message, before the walk gives up."""
+LEAST_WORK = 1_000_000
 
-EMPTY_LINE = re.compile(rb"\n\r?\n")
-FOLD = re.compile(rb"\r?\n(?=[ \t])")
-MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
-Fields = Mapping[bytes, Sequence[bytes]]
-CONTENT = (b"content-type", b"content-transfer-encoding", b"content-disposition", b"content-id")
+MESSAGES = frozenset({"message/rfc822", "message/global", "message/news", "message/external-body"})
+WRITTEN = frozenset({"x-uuencode", "x-yenc", "x-binhex"})
+DECODED = frozenset({"base64", "quoted-printable", "x-uuencode"})
+PLAIN = Described(Structured("text/plain", {}), "", (), "", "")
+OCTETS = Structured("application/octet-stream", {})
+# What is worth reading in the text around the parts, which nobody is meant to see.
+NOTEWORTHY = re.compile(
+    rb"https?:|www\.|^content-type[ \t]*:|^begin |^=ybegin|<[a-z!]|[a-z0-9+/]{60}",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+class Place(NamedTuple):
+    """Where a body stands, and how one gets there."""
+
+    source: bytes
+    start: int
+    end: int
+    parent: int = -1
+    depth: int = 0
+    reading: str = ""
+    default: str = "text/plain"
 
 
 def tree_of(message: Message) -> Tree:
     """The parts of `message`; never raises. Worked out once: ask `content.content_of`."""
-    walk = _Walk()
-    fields = {name: message.values(name) for name in CONTENT}
-    walk.entity(message.octets, fields, message.body_start, len(message.octets))
+    octets = message.octets
+    walk = _Walk(left=WORK_FOR_AN_OCTET * len(octets) + LEAST_WORK)
+    fields = {name: found for name in CONTENT_FIELDS if (found := message.values(name))}
+    walk.entity(Place(octets, message.body_start, len(octets)), fields)
+    if message.defects:
+        walk.odd_header(message)
+    for look in walk.later:  # It grows meanwhile.
+        if walk.truncated:
+            break
+        look()
     return Tree(tuple(walk.parts), tuple(walk.ambiguities), walk.truncated)
 
 
+@dataclass(slots=True)
 class _Walk:
-    def __init__(self) -> None:
-        self.parts: list[Part] = []
-        self.ambiguities: list[Ambiguity] = []
-        self.truncated = False
+    left: int
+    """Octets that may still be searched or decoded."""
+    parts: list[Part] = field(default_factory=list)
+    ambiguities: list[Ambiguity] = field(default_factory=list)
+    later: list[Callable[[], object]] = field(default_factory=list)
+    """Other readings, looked at when the usual one is done."""
+    truncated: bool = False
 
-    def entity(  # noqa: PLR0917
-        self,
-        source: bytes,
-        fields: Fields,
-        start: int,
-        end: int,
-        parent: int = -1,
-        depth: int = 0,
-        reading: str = "",
-    ) -> None:
-        if len(self.parts) >= MAX_PARTS or depth > MAX_DEPTH:
-            self.truncated = True
+    def entity(self, place: Place, fields: Fields) -> None:
+        """An entity whose header has been read: as it is usually understood, and later as it may be."""
+        readings = described(fields, place.default)
+        index = len(self.parts)
+        self.part(place, readings[0])
+        for other in readings[1:]:
+            self.unsure(other.reading, index)
+            moved = place._replace(reading=place.reading or other.reading)
+            self.later.append(partial(self.part, moved, other))
+
+    def inner(self, place: Place) -> None:
+        """An entity whose header is still to be read."""
+        source, start, end = place[:3]
+        header = read_header(source, start, end)
+        self.left -= header.body - start + 100
+        if header.early >= 0:
+            self.unsure("header-ends-early", place.parent)
+            early = place._replace(start=header.early, reading=place.reading or "header-ends-early")
+            self.later.append(partial(self.entity, early, header.early_fields))
+        self.entity(place._replace(start=header.body), header.fields)
+
+    def odd_header(self, message: Message) -> None:
+        """Lines in the header that are no field: for some readers the body starts there."""
+        header = read_header(message.octets, 0, len(message.octets))
+        if 0 < header.body < message.body_start:
+            early, fields = header.body, header.fields
+        elif header.early > 0:
+            early, fields = header.early, header.early_fields
+        else:
             return
-        types = fields.get(b"content-type") or [b""]
-        kind = read_structured(types[0])
-        where = read_structured((fields.get(b"content-disposition") or [b""])[0])
-        name = where.parameters.get("filename") or kind.parameters.get("name") or ""
-        encodings = fields.get(b"content-transfer-encoding") or [b""]
-        content_type = kind.word if "/" in kind.word else "text/plain"
+        self.unsure("header-ends-early", 0)
+        place = Place(message.octets, early, len(message.octets), reading="header-ends-early")
+        self.later.append(partial(self.entity, place, fields))
+
+    def part(self, place: Place, what: Described) -> None:
+        """Add one part, and what is in it."""
+        part = self.add(place, what)
+        if part is None:
+            return
+        names = part.filenames
+        if len(names) > 1 and len({_ending(name) for name in names} - {""}) > 1:
+            self.unsure("filenames-disagree", part.index)
+        if part.is_multipart:
+            self.multipart(part, what)
+        elif part.content_type in MESSAGES:
+            self.message(part)
+        else:
+            self.leaf(part, what)
+
+    def add(self, place: Place, what: Described) -> Part | None:
+        """Add one part alone, if there is still room."""
+        if self.left < 0 or len(self.parts) >= MAX_PARTS or place.depth > MAX_DEPTH:
+            self.truncated = True
+            return None
+        kind, names = what.kind, what.names
         part = Part(
-            index=len(self.parts), parent=parent, depth=depth, content_type=content_type,
-            parameters=kind.parameters, disposition=where.word, filename=decode_words(name),
-            encoding=encodings[0].decode("ascii", "replace").strip().lower(), source=source, start=start,
-            end=end, reading=reading,
-            content_id=(fields.get(b"content-id") or [b""])[0].decode("ascii", "replace").strip("<> \t"),
+            index=len(self.parts), parent=place.parent, depth=place.depth, content_type=kind.word,
+            parameters=kind.parameters, disposition=what.disposition, filename=names[0] if names else "",
+            filenames=names, encoding=what.encoding, content_id=what.content_id, source=place.source,
+            start=place.start, end=place.end, reading=place.reading,
         )  # fmt: skip
         self.parts.append(part)
-        if part.is_multipart:
-            self.multipart(part)
-        elif content_type in MESSAGES:
-            octets, begin, stop = source, start, end
-            if part.encoding in ("base64", "quoted-printable"):
-                octets, begin, stop = part.octets, 0, len(part.octets)
-            self.inner(octets, begin, stop, part)
+        return part
 
-    def multipart(self, part: Part) -> None:
-        boundary = part.parameters.get("boundary", "")
-        if not boundary or part.end is None:
+    def message(self, part: Part) -> None:
+        """A message within, whose header follows at once."""
+        if part.content_type == "message/external-body":
+            self.unsure("external-body", part.index)
+        source, start, end = part.source, part.start, part.end
+        if part.encoding in DECODED and not FIELD.match(source, start):
+            # RFC 2046 §5.2.1 forbids to encode it; programs do, and clients decode it.
+            source, start, end = part.octets, 0, len(part.octets)
+            self.left -= end
+        place = Place(source, start, end, part.index, part.depth + 1, part.reading)
+        blank = start
+        while source.startswith((b"\n", b"\r\n"), blank, min(end, start + 100)):
+            blank = source.index(b"\n", blank) + 1
+        if blank > start and FIELD.match(source, blank):
+            reading = part.reading or "leading-blank"
+            self.later.append(partial(self.inner, place._replace(start=blank, reading=reading)))
+        self.inner(place)
+
+    def leaf(self, part: Part, what: Described) -> None:
+        """What holds no entities; text may hold files all the same."""
+        kind = part.content_type
+        if part.encoding == "base64":
+            self.base64(part, what)
+        if kind == "message/partial":
+            self.unsure("message-partial", part.index)
+        elif kind in TNEF_TYPES or part.filename.lower() == "winmail.dat":
+            self.left -= part.size
+            for name, found_type, octets in read_tnef(part.octets):
+                names = (name,) if name else ()
+                place = Place(octets, 0, len(octets), part.index, part.depth + 1, part.reading)
+                self.part(place, PLAIN._replace(kind=Structured(found_type, {}), names=names))
+        elif kind.startswith("text/") and kind != "text/html" and part.encoding not in WRITTEN:
+            self.text(part)
+
+    def base64(self, part: Part, what: Described) -> None:
+        """What decoders of base64 disagree about: padding with more behind it, octets that do not belong there."""
+        raw = part.raw
+        self.left -= len(raw)
+        padded = inner_padding(raw)
+        if padded >= 0:
+            self.unsure("base64-inner-padding", part.index)
+            source, start, end = part.source, part.start, part.end
+            place = Place(source, start, end, part.parent, part.depth, part.reading or "base64-other")
+            self.later.append(partial(self.add, place._replace(end=start + padded), what))
+            self.later.append(partial(self.add, place, what._replace(encoding="base64;padding-skipped")))
+        if strange_in_base64(raw):
+            self.unsure("broken-base64", part.index)
+
+    def text(self, part: Part) -> None:
+        """Files written into text, and parts in text that does not say it holds any."""
+        octets = part.octets
+        if part.encoding in DECODED:
+            self.left -= len(octets)
+        for found in embedded_in(octets):
+            self.unsure(found.how, part.index)
+            names = (found.name,) if found.name else ()
+            what = PLAIN._replace(kind=OCTETS, names=names, encoding=found.encoding)
+            reading = part.reading or found.how
+            self.part(Place(octets, found.start, found.end, part.index, part.depth + 1, reading), what)
+        if b"--" in octets[:2] or b"\n--" in octets:
+            boundary = guessed(octets, 0, len(octets))
+            if boundary is not None:
+                self.unsure("undeclared-multipart", part.index)
+                whole = Place(
+                    octets, 0, len(octets), part.index, part.depth, part.reading or "undeclared-multipart"
+                )
+                self.later.append(partial(self.children, whole, [boundary]))
+
+    def multipart(self, part: Part, what: Described) -> None:
+        """The parts between delimiter lines."""
+        place = Place(
+            part.source, part.start, part.end, part.index, part.depth, part.reading,
+            "message/rfc822" if part.content_type == "multipart/digest" else "text/plain",
+        )  # fmt: skip
+        said = candidates(what.kind, what.value)
+        found = self.children(place, said)
+        if part.encoding in DECODED:
+            # RFC 2045 §6.4 forbids to encode a multipart; most readers ignore the field, some do decode.
+            octets = part.octets
+            self.left -= len(octets)
+            decoded = place._replace(source=octets, start=0, end=len(octets))
+            lines = [delimiters(octets, 0, len(octets), one, MAX_PARTS) for one in said]
+            if sum(map(len, lines)) and (not found or part.encoding == "base64"):
+                self.unsure("encoded-multipart", part.index)
+                reading = part.reading if not found else part.reading or "encoded-multipart"
+                found = self.children(decoded._replace(reading=reading), said)
+        if found:
             return
-        mark = b"--" + boundary.encode("utf-8", "replace")
-        line = re.compile(rb"(?:\A|(?<=\n))" + re.escape(mark) + rb"(--)?[ \t]*(?:\r?\n|\Z)")
-        begin = -1
-        for count, match in enumerate(line.finditer(part.source, part.start, part.end)):
-            if count > MAX_PARTS:
+        self.unsure("wrong-boundary" if said else "missing-boundary", part.index)
+        boundary = guessed(*place[:3])
+        if boundary is not None:
+            self.children(place, [boundary])
+        # Without parts, clients show the body as it stands.
+        text = place._replace(depth=part.depth + 1, reading=part.reading or "no-parts")
+        self.later.append(partial(self.part, text, PLAIN))
+
+    def children(self, place: Place, boundaries: Sequence[bytes]) -> bool:
+        """The parts by the first boundary that has any, and later by the others; whether there were any."""
+        source, start, end = place[:3]
+        first: list[Delimiter] = []
+        for boundary in boundaries:
+            self.left -= end - start
+            if self.left < 0:
                 self.truncated = True
-                return
-            if begin >= 0:
-                self.inner(part.source, begin, _before(part.source, match.start()), part)
-            begin = match.end()
-            if match[1]:
-                return
-        if begin >= 0:
-            self.inner(part.source, begin, part.end, part)
+                break
+            lines = delimiters(source, start, end, boundary, MAX_PARTS + 1)
+            if not any(line.exact for line in lines):
+                first = first or lines
+            elif not any(line.exact for line in first):
+                first = lines
+            else:
+                self.unsure("several-boundaries", place.parent)
+                other = place._replace(reading=place.reading or "other-boundary")
+                self.later.append(partial(self.between, other, lines))
+        if first:
+            self.between(place, first)
+        return bool(first)
 
-    def inner(self, source: bytes, start: int, end: int, part: Part) -> None:
-        end = max(start, end)
-        fields, body = _header(source, start, end)
-        self.entity(source, fields, body, end, part.index, part.depth + 1, part.reading)
+    def between(self, place: Place, lines: list[Delimiter]) -> None:
+        """The parts between these delimiter lines, and what hides around them."""
+        exact = [line for line in lines if line.exact]
+        if len(exact) < len(lines):
+            self.unsure("boundary-prefix", place.parent)
+            if exact:
+                loose = [line._replace(exact=True) for line in lines]
+                other = place._replace(reading=place.reading or "boundary-prefix")
+                self.later.append(partial(self.between, other, loose))
+            else:
+                exact = lines
+        source, start, end = place[:3]
+        self.stray(place, start, exact[0].start)
+        below = place._replace(depth=place.depth + 1)
+        opened, closed = -1, False
+        for line in exact:
+            if opened >= 0:
+                self.inner(below._replace(start=opened, end=before(source, opened, line.start)))
+                if self.truncated:
+                    return
+            opened = -1 if line.closes else line.end
+            if line.closes:
+                closed = True
+                last = line
+            elif closed and below.reading != "after-close":
+                self.unsure("after-close", place.parent)
+                below = below._replace(reading=place.reading or "after-close")
+        if opened >= 0:
+            if not closed:
+                self.unsure("missing-close", place.parent)
+            self.inner(below._replace(start=opened, end=end))
+        elif closed:
+            self.stray(place, last.end, end)
+
+    def stray(self, place: Place, start: int, end: int) -> None:
+        """Text before the first part or behind the last: nobody is meant to see it, some clients show it."""
+        if end - start > 10 and NOTEWORTHY.search(place.source, start, min(end, start + 100_000)):
+            self.unsure("around-parts", place.parent)
+            text = place._replace(
+                start=start, end=end, depth=place.depth + 1, reading=place.reading or "around-parts"
+            )
+            self.later.append(partial(self.part, text, PLAIN))
+
+    def unsure(self, name: str, part: int) -> None:
+        """Note an ambiguity."""
+        if len(self.ambiguities) < MAX_AMBIGUITIES:
+            self.ambiguities.append(Ambiguity(name, AMBIGUITIES[name], part))
 
 
-def _before(source: bytes, at: int) -> int:
-    """Where a part ends whose delimiter line starts at `at`: the line end before it is the delimiter's."""
-    if source[at - 1 : at] == b"\n":
-        at -= 1
-        if source[at - 1 : at] == b"\r":
-            at -= 1
-    return at
-
-
-def _header(source: bytes, start: int, end: int) -> tuple[Fields, int]:
-    """The header fields of an entity, and where its body starts."""
-    if source.startswith((b"\n", b"\r\n"), start):
-        return {}, source.index(b"\n", start) + 1
-    found = EMPTY_LINE.search(source, start, end)
-    header, body = (source[start : found.start()], found.end()) if found else (source[start:end], end)
-    fields: dict[bytes, list[bytes]] = {}
-    for line in FOLD.sub(b"", header[:65536]).split(b"\n"):
-        name, colon, value = line.partition(b":")
-        if colon:
-            fields.setdefault(name.strip().lower(), []).append(value.strip())
-    return fields, body
+def _ending(name: str) -> str:
+    return name.rpartition(".")[2].strip().lower() if "." in name else ""

@@ -38,7 +38,7 @@ class Part:
     source: bytes = field(repr=False, default=b"")
     """The octets that `start` and `end` point into."""
     start: int = 0
-    end: int | None = None
+    end: int = 0
     reading: str = ""
     """Empty for the usual reading; else which other reading of the message shows this part."""
 
@@ -50,7 +50,7 @@ class Part:
     @property
     def size(self) -> int:
         """Octets of the body as it stands in the message."""
-        return (len(self.source) if self.end is None else self.end) - self.start
+        return self.end - self.start
 
     @cached_property
     def octets(self) -> bytes:
@@ -68,12 +68,39 @@ class Part:
         return self.parameters.get("charset", "").lower()
 
 
+AMBIGUITIES = {
+    "second-content-type": "a part says twice what it is, and not the same",
+    "second-encoding": "a part says twice how it is encoded, and not the same",
+    "odd-encoding": "a transfer encoding is spelt as no standard has it",
+    "header-ends-early": "a line in a header is no field: for some readers the body starts there",
+    "leading-blank": "an attached message begins with empty lines: for some readers its header is text",
+    "missing-boundary": "a multipart does not name its boundary",
+    "wrong-boundary": "the boundary a multipart names does not occur in it",
+    "several-boundaries": "a multipart can be cut by more than one boundary",
+    "boundary-prefix": "lines begin with a boundary and go on",
+    "missing-close": "a multipart has no closing delimiter",
+    "after-close": "parts stand behind the closing delimiter",
+    "around-parts": "there is text around the parts that nobody is meant to see",
+    "encoded-multipart": "a multipart is itself encoded",
+    "undeclared-multipart": "a text holds parts without saying so",
+    "base64-inner-padding": "base64 goes on behind its padding",
+    "broken-base64": "base64 holds octets that do not belong there",
+    "uuencode": "a file is written into the text as uuencode",
+    "yenc": "a file is written into the text as yEnc",
+    "binhex": "a file is written into the text as BinHex",
+    "filenames-disagree": "a file has names with different endings",
+    "message-partial": "the message is a fragment of one",
+    "external-body": "the content is somewhere else",
+}
+"""Names of ambiguities, and what each means."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ambiguity:
     """Where two readers could disagree about what the message is."""
 
     name: str
-    """``missing-boundary``, ``duplicate-content-type``, ``broken-base64``, …"""
+    """One of AMBIGUITIES."""
     text: str
     part: int = -1
 

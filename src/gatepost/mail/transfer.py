@@ -1,4 +1,4 @@
-"""Transfer encodings undone, as leniently as the most lenient client (RFC 2045 §6; uuencode, yEnc by custom)."""
+"""Transfer encodings undone, as leniently as the most lenient client (RFC 2045 §6; uuencode and yEnc by custom)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ import binascii
 import re
 
 NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
-PADDING = re.compile(rb"=[=\s]*")
+PADDING = re.compile(rb"=[=\s]*+")
+SOFT_BREAK_WITH_BLANKS = re.compile(rb"=[ \t]++(?=\r?\n|\Z)")
+YENC_ESCAPED = re.compile(rb"=(.)", re.DOTALL)
+# yEnc adds 42 to every octet, and 64 more to an escaped one.
+YENC_BACK = bytes((octet - 42) % 256 for octet in range(256))
+YENC_ESCAPE_BACK = {bytes([octet]): bytes([(octet - 64) % 256]) for octet in range(256)}
 MOST_SEGMENTS = 10_000
+"""Pieces of base64, each with its own padding, that are told apart."""
+LOOKED_AT = 100_000
+"""Octets in which strange ones are looked for."""
+BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 def decode_transfer(raw: bytes, encoding: str) -> bytes:
@@ -15,20 +24,47 @@ def decode_transfer(raw: bytes, encoding: str) -> bytes:
     if encoding == "base64":
         return decode_base64(raw)
     if encoding == "quoted-printable":
+        if b"= " in raw or b"=\t" in raw:
+            raw = SOFT_BREAK_WITH_BLANKS.sub(b"=", raw)
         return binascii.a2b_qp(raw)
+    if encoding == "base64;padding-skipped":
+        return _segment(raw)
+    if encoding == "x-uuencode":
+        return decode_uu(raw)
+    if encoding == "x-yenc":
+        return decode_yenc(raw)
     return raw
 
 
 def decode_base64(raw: bytes) -> bytes:
     """Stray octets are skipped, wrong padding is forgiven, and what follows padding is decoded too."""
-    padding = raw.find(b"=")
-    if padding < 0 or not raw[padding:].strip(b"= \t\r\n"):
+    if inner_padding(raw) < 0:
         try:
             return binascii.a2b_base64(raw)
         except binascii.Error:
             pass
-    segments = PADDING.split(raw, MOST_SEGMENTS)
-    return b"".join(map(_segment, segments))
+    return b"".join(map(_segment, PADDING.split(raw, MOST_SEGMENTS)))
+
+
+def inner_padding(raw: bytes) -> int:
+    """Where padding ends that has more base64 behind it; -1 when there is none."""
+    at = raw.find(b"=")
+    if at < 0:
+        return -1
+    padding = PADDING.match(raw, at)
+    end = padding.end() if padding is not None else at
+    return end if NOT_BASE64.sub(b"", raw[end : end + LOOKED_AT]) else -1
+
+
+def strange_in_base64(raw: bytes) -> int:
+    """How many of the first octets are no base64 (RFC 2045 §6.8)."""
+    return len(raw[:LOOKED_AT].translate(None, BASE64_ALPHABET + b"= \t\r\n"))
+
+
+def looks_like_base64(raw: bytes) -> bool:
+    """Could anybody take it for base64?"""
+    start = raw[:4096]
+    return len(start) >= 24 and not strange_in_base64(start) and len(start.split(None, 1)[0]) >= 24
 
 
 def _segment(raw: bytes) -> bytes:
@@ -36,3 +72,28 @@ def _segment(raw: bytes) -> bytes:
     if len(kept) % 4 == 1:
         kept = kept[:-1]
     return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
+
+
+def decode_uu(raw: bytes) -> bytes:
+    """Lines of uuencode, with or without their ``begin`` and ``end``; lines that are none are skipped."""
+    decoded: list[bytes] = []
+    for line in raw.splitlines():
+        if not line or line == b"end" or line.startswith(b"begin "):
+            continue
+        try:
+            decoded.append(binascii.a2b_uu(line))
+        except binascii.Error:
+            # Too long a line, as some encoders write: what its first octet promises is read.
+            promised = (((line[0] - 32) & 63) * 4 + 5) // 3
+            try:
+                decoded.append(binascii.a2b_uu(line[:promised]))
+            except binascii.Error:
+                continue
+    return b"".join(decoded)
+
+
+def decode_yenc(raw: bytes) -> bytes:
+    """yEnc data lines (yenc.org, 1.3); control lines are skipped."""
+    lines = [line for line in raw.split(b"\n") if not line.startswith((b"=ybegin ", b"=ypart ", b"=yend"))]
+    kept = b"".join(lines).replace(b"\r", b"")
+    return YENC_ESCAPED.sub(lambda escape: YENC_ESCAPE_BACK[escape[1]], kept).translate(YENC_BACK)
