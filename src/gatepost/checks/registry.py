@@ -13,6 +13,8 @@ from gatepost.checks.connection.rdns import RDNS
 from gatepost.checks.connection.recipients import RECIPIENTS
 from gatepost.checks.connection.tlsrequired import TLS_REQUIRED
 from gatepost.checks.content.linklists import SURBL
+from gatepost.checks.content.rules import RULES
+from gatepost.checks.content.spam import SPAM
 from gatepost.checks.run import Configured
 from gatepost.checks.sender.authentication import ARC, DKIM, DMARC, SPF
 from gatepost.checks.sender.correspondents import CORRESPONDENTS
@@ -38,11 +40,13 @@ ALL_CHECKS: tuple[Check, ...] = (
     HEADERS,
     SENDERS,
     CORRESPONDENTS,
+    SPAM,
+    RULES,
     VOLUME,
+    SURBL,
 )
 
 
-    SURBL,
 def configure(
     settings: Mapping[str, object],
     modes: Mapping[str, Mode] | None = None,

@@ -1,0 +1,335 @@
+"""From a condition's tree to a typed closure: every name, type and pattern is proved before the first message.
+
+A closure takes the facts, and the link, attachment or file at hand where there is one. `and` and `or` go on over what
+cannot be known: a rule is certain when the rest decides it, and Unknown when it does not.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any as Value
+
+from gatepost.rules import language
+from gatepost.rules.facts import FACTS, Facts, Type, Unknown
+from gatepost.rules.items import Attachment, File, Item, ItemField, LinkSeen
+from gatepost.rules.language import RuleError, nearest
+from gatepost.rules.patterns import Patterns, folded_pattern, phrases_pattern
+from gatepost.rules.wording import folded
+
+Run = Callable[[Facts, "Item | None"], Value]
+Condition = Callable[[Facts], bool]
+
+COLLECTIONS: Mapping[Type, tuple[str, Mapping[str, ItemField]]] = {
+    Type.LINKS: ("links", LinkSeen.fields),
+    Type.ATTACHMENTS: ("attachments", Attachment.fields),
+    Type.FILES: ("files", File.fields),
+}
+ITEM_TYPES = {"text": Type.TEXT, "truth": Type.TRUTH, "number": Type.NUMBER, "texts": Type.TEXTS}
+TEXT_METHODS = ("matches", "has", "contains", "starts_with", "ends_with", "length")
+ITEM_METHODS = ("any", "all", "count")
+HEADER_METHODS = ("get", "has", "count")
+OPERATORS: Mapping[str, Callable[[Value, Value], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The words a condition may use beside the facts."""
+
+    patterns: Patterns
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    conditions: Mapping[str, language.Node] = field(default_factory=dict)
+    """Conditions with a name, which rules share."""
+    within: tuple[str, ...] = ()
+    """Named conditions being compiled: none may use itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A part of a condition, ready to run."""
+
+    type: Type
+    run: Run
+    at: int
+    constant: object = None
+    """The value, where the rule itself gives it."""
+    target: str = ""
+    """For a text: which patterns look at it."""
+    of_item: bool = False
+    """A text of the link, attachment or file at hand."""
+    gate: tuple[str, frozenset[int]] | None = None
+    """Unless one of these patterns matches, it cannot be true."""
+
+
+def compile_condition(text: str, scope: Scope) -> tuple[Condition, tuple[str, frozenset[int]] | None]:
+    """The condition as a function of the facts, and what must match for it to be true; raises RuleError."""
+    compiled = _Compiler(scope).truth(language.parse(text))
+    run = compiled.run
+    return (lambda facts: bool(run(facts, None))), compiled.gate
+
+
+class _Compiler:
+    def __init__(self, scope: Scope, item: tuple[str, Mapping[str, ItemField]] | None = None) -> None:
+        self.scope = scope
+        self.item = item
+
+    def truth(self, node: language.Node) -> Compiled:
+        """Something that is true or false."""
+        compiled = self.value(node)
+        if compiled.type is not Type.TRUTH:
+            hint = " (compare it, or ask whether it matches)" if compiled.type is Type.TEXT else ""
+            raise RuleError(
+                f"something true or false is wanted here, and this is {compiled.type}{hint}", node.at
+            )
+        return compiled
+
+    def value(self, node: language.Node) -> Compiled:
+        """Whatever stands there."""
+        match node:
+            case language.Text(at, text):
+                plain = folded(text)
+                return Compiled(Type.TEXT, lambda _f, _i: plain, at, plain)
+            case language.Number(at, number):
+                return Compiled(Type.NUMBER, lambda _f, _i: number, at, number)
+            case language.Truth(at, truth):
+                return Compiled(Type.TRUTH, lambda _f, _i: truth, at, truth)
+            case language.Texts(at, texts):
+                return _texts(texts, at)
+            case language.Name(at, name):
+                return self.name(name, at)
+            case language.Call():
+                return self.call(node)
+            case language.Compare():
+                return self.compare(node)
+            case language.Not(at, what):
+                return _negation(self.truth(what), at)
+            case language.All(at, parts):
+                return _conjunction([self.truth(one) for one in parts], at)
+            case language.Any(at, parts):
+                return _disjunction([self.truth(one) for one in parts], at)
+            case _:
+                raise RuleError("this means nothing here", node.at)
+
+    def name(self, name: str, at: int) -> Compiled:
+        if self.item is not None and name in self.item[1]:
+            one = self.item[1][name]
+            return Compiled(
+                ITEM_TYPES[one.type], lambda _f, i: i.value(name), at,  # type: ignore[union-attr]
+                target=f"{self.item[0]}.{name}", of_item=True,
+            )  # fmt: skip
+        if name in FACTS:
+            return Compiled(FACTS[name].type, lambda f, _i: f.value(name), at, target=name)
+        if name in self.scope.lists:
+            return _texts(self.scope.lists[name], at)
+        if name in self.scope.conditions:
+            return self.named_condition(name, at)
+        known = [*FACTS, *self.scope.lists, *self.scope.conditions, *(self.item[1] if self.item else ())]
+        elsewhere = [
+            f"{where} (within {where}.any)" for where, fields in COLLECTIONS.values() if name in fields
+        ]
+        hint = nearest(name, known) or (f"; it is asked of {elsewhere[0]}" if elsewhere else "")
+        raise RuleError(f"there is no fact called {name}{hint}", at)
+
+    def named_condition(self, name: str, at: int) -> Compiled:
+        scope = self.scope
+        if name in scope.within:
+            raise RuleError(f"the condition {name} uses itself", at)
+        inner = Scope(scope.patterns, scope.lists, scope.conditions, (*scope.within, name))
+        compiled = _Compiler(inner).truth(scope.conditions[name])
+        key, run = f"condition {name}", compiled.run
+
+        def once(facts: Facts, _item: Item | None) -> bool:
+            values = facts.values
+            if key not in values:
+                values[key] = run(facts, None)
+            return bool(values[key])
+
+        return Compiled(Type.TRUTH, once, at, gate=compiled.gate)
+
+    def call(self, node: language.Call) -> Compiled:
+        of = self.value(node.of)
+        if of.type is Type.TEXT:
+            return self.text_method(of, node)
+        if of.type in COLLECTIONS:
+            return self.item_method(of, node)
+        if of.type is Type.HEADER:
+            return self.header_method(node)
+        raise RuleError(
+            f"{_spelt(node.of)} is {of.type}; nothing can be asked of it with {node.method}(…)", node.at
+        )
+
+    def text_method(self, of: Compiled, node: language.Call) -> Compiled:
+        _known(node, TEXT_METHODS)
+        run = of.run
+        if node.method == "length":
+            _arguments(node, 0)
+            return Compiled(Type.NUMBER, lambda f, i: len(run(f, i)), node.at)
+        argument = self.value(_arguments(node, 1)[0])
+        texts = _constant_texts(argument, node)
+        if node.method in ("starts_with", "ends_with"):
+            edges = tuple(map(folded, texts))
+            method = str.startswith if node.method == "starts_with" else str.endswith
+            return Compiled(Type.TRUTH, lambda f, i: method(run(f, i), edges), node.at)
+        if node.method == "matches":
+            written = node.arguments[0]
+            if not isinstance(written, language.Text):
+                raise RuleError(
+                    "matches wants one pattern in quotes; has and contains take lists", argument.at
+                )
+            pattern = folded_pattern(written.value)
+        elif node.method == "has":
+            pattern = phrases_pattern(texts, argument.at)
+        else:
+            pattern = phrases_pattern([f"*{one}*" for one in texts], argument.at)
+        return self.pattern(of, pattern, argument.at)
+
+    def pattern(self, of: Compiled, pattern: str, at: int) -> Compiled:
+        if not of.target:
+            raise RuleError("only a fact can be searched", of.at)
+        target = of.target
+        number = self.scope.patterns.add(target, pattern, at)
+        if of.of_item:
+            name = target.partition(".")[2]
+            return Compiled(Type.TRUTH, lambda _f, i: number in i.hits(name), of.at)  # type: ignore[union-attr]
+        if target.startswith("header "):
+            field_name = target.partition(" ")[2]
+            return Compiled(Type.TRUTH, lambda f, _i: number in f.header_hits(field_name), of.at)
+        gate = (target, frozenset({number})) if target == "wording" else None
+        return Compiled(Type.TRUTH, lambda f, _i: number in f.hits(target), of.at, gate=gate)
+
+    def item_method(self, of: Compiled, node: language.Call) -> Compiled:
+        _known(node, ITEM_METHODS)
+        if self.item is not None:
+            raise RuleError("a list inside a list cannot be asked about", node.at)
+        name = _spelt(node.of)
+        if node.method == "count" and not node.arguments:
+            return Compiled(Type.NUMBER, lambda f, _i: len(f.value(name)), node.at)  # type: ignore[arg-type]
+        inner = _Compiler(self.scope, COLLECTIONS[of.type]).truth(_arguments(node, 1)[0]).run
+
+        def each(facts: Facts) -> Value:
+            for one in facts.value(name):  # type: ignore[attr-defined]
+                facts.step()
+                yield inner(facts, one)
+
+        if node.method == "count":
+            return Compiled(Type.NUMBER, lambda f, _i: sum(map(bool, each(f))), node.at)
+        decide = any if node.method == "any" else all
+        return Compiled(Type.TRUTH, lambda f, _i: decide(each(f)), node.at)
+
+    def header_method(self, node: language.Call) -> Compiled:
+        _known(node, HEADER_METHODS)
+        written = _arguments(node, 1)[0]
+        if not isinstance(written, language.Text):
+            raise RuleError("the name of a header field is wanted, in quotes", written.at)
+        name = written.value.lower()
+        octets = name.encode("ascii", "replace")
+        if node.method == "has":
+            return Compiled(Type.TRUTH, lambda f, _i: f.whole.count(octets) > 0, node.at)
+        if node.method == "count":
+            return Compiled(Type.NUMBER, lambda f, _i: f.whole.count(octets), node.at)
+        return Compiled(Type.TEXT, lambda f, _i: f.header(name), node.at, target=f"header {name}")
+
+    def compare(self, node: language.Compare) -> Compiled:
+        left, right = self.value(node.left), self.value(node.right)
+        one, other = left.run, right.run
+        if node.operator == "in":
+            if (left.type, right.type) != (Type.TEXT, Type.TEXTS):
+                raise RuleError(
+                    f"`in` asks for a text in a list, and here is {left.type} in {right.type}", node.at
+                )
+            if right.constant is not None:
+                members = frozenset(map(folded, right.constant))  # type: ignore[call-overload]
+                return Compiled(Type.TRUTH, lambda f, i: one(f, i) in members, node.at)
+            return Compiled(Type.TRUTH, lambda f, i: one(f, i) in other(f, i), node.at)
+        if left.type is not right.type or left.type not in (Type.TEXT, Type.NUMBER, Type.TRUTH):
+            raise RuleError(f"{left.type} cannot be compared with {right.type}", node.at)
+        if node.operator not in ("==", "!=") and left.type is not Type.NUMBER:
+            raise RuleError(f"{node.operator} compares numbers, and this is {left.type}", node.at)
+        compare = OPERATORS[node.operator]
+        return Compiled(Type.TRUTH, lambda f, i: compare(one(f, i), other(f, i)), node.at)
+
+
+def _negation(what: Compiled, at: int) -> Compiled:
+    run = what.run
+    return Compiled(Type.TRUTH, lambda f, i: not run(f, i), at)
+
+
+def _conjunction(parts: list[Compiled], at: int) -> Compiled:
+    """False as soon as one part is; Unknown only when no part is false."""
+    runs = tuple(one.run for one in parts)
+
+    def run(facts: Facts, item: Item | None) -> bool:
+        unknown: Unknown | None = None
+        for one in runs:
+            try:
+                if not one(facts, item):
+                    return False
+            except Unknown as why:
+                unknown = why
+        if unknown is not None:
+            raise unknown
+        return True
+
+    gates = [one.gate for one in parts if one.gate is not None]
+    return Compiled(Type.TRUTH, run, at, gate=min(gates, key=lambda gate: len(gate[1]), default=None))
+
+
+def _disjunction(parts: list[Compiled], at: int) -> Compiled:
+    """True as soon as one part is; Unknown only when no part is true."""
+    runs = tuple(one.run for one in parts)
+
+    def run(facts: Facts, item: Item | None) -> bool:
+        unknown: Unknown | None = None
+        for one in runs:
+            try:
+                if one(facts, item):
+                    return True
+            except Unknown as why:
+                unknown = why
+        if unknown is not None:
+            raise unknown
+        return False
+
+    gate = None
+    gates = [one.gate for one in parts]
+    if all(one is not None and one[0] == "wording" for one in gates):
+        gate = ("wording", frozenset(number for one in gates if one for number in one[1]))
+    return Compiled(Type.TRUTH, run, at, gate=gate)
+
+
+def _texts(texts: tuple[str, ...], at: int) -> Compiled:
+    return Compiled(Type.TEXTS, lambda _f, _i: texts, at, texts)
+
+
+def _spelt(node: language.Node) -> str:
+    """A fact's name, for sentences."""
+    if isinstance(node, language.Call):
+        return f"{_spelt(node.of)}.{node.method}(…)"
+    return node.value if isinstance(node, language.Name) else "this"
+
+
+def _known(node: language.Call, methods: tuple[str, ...]) -> None:
+    if node.method not in methods:
+        hint = nearest(node.method, methods) or f"; it knows {', '.join(methods)}"
+        raise RuleError(f"{_spelt(node.of)} has no {node.method}(…){hint}", node.at)
+
+
+def _arguments(node: language.Call, wanted: int) -> tuple[language.Node, ...]:
+    if len(node.arguments) != wanted:
+        count = ("no argument", "one argument")[wanted]
+        raise RuleError(f"{node.method} takes {count}, and here are {len(node.arguments)}", node.at)
+    return node.arguments
+
+
+def _constant_texts(argument: Compiled, node: language.Call) -> tuple[str, ...]:
+    """The texts of an argument that the rule itself gives."""
+    if isinstance(argument.constant, str):
+        return (argument.constant,)
+    if isinstance(argument.constant, tuple):
+        return argument.constant
+    raise RuleError(
+        f"{node.method} wants a text in quotes or a list, and this is {argument.type}", argument.at
+    )
