@@ -174,7 +174,7 @@ def unlock(notes: Notes, kind: str) -> bool:
     """Try the passwords through libarchive; True when one of them opened it, with the members noted."""
     try:
         library()
-    except _Missing as why:
+    except Missing as why:
         notes.fact("unreadable", str(why))
         return False
     for password in notes.allowance.passwords:
@@ -217,7 +217,7 @@ def read_with_libarchive(notes: Notes, kind: str, *, password: str = "", only_mi
                 if entry.is_directory or entry.is_link or entry.name in known:
                     continue
                 total += _take_entry(notes, archive, entry, unlocked=bool(password))
-    except _Missing as why:
+    except Missing as why:
         notes.fact("unreadable", str(why))
     except _Broken as why:
         _note_broken(notes, str(why))
@@ -261,7 +261,7 @@ def _note_broken(notes: Notes, why: str) -> None:
         notes.fact("failed", f"the archive is damaged: {printable(why, 150)}")
 
 
-class _Missing(Exception):
+class Missing(Exception):
     """No libarchive on this machine."""
 
 
@@ -279,11 +279,11 @@ class _Entry:
 
 
 def library() -> ModuleType:
-    """The bindings of libarchive. Raises _Missing; loading asks the dynamic linker, so a child does it early."""
+    """The bindings of libarchive. Raises Missing; loading asks the dynamic linker, so a child does it early."""
     try:
         from libarchive import ffi
     except (ImportError, OSError, TypeError, AttributeError) as error:
-        raise _Missing("libarchive is not installed, so this kind of archive was not opened") from error
+        raise Missing("libarchive is not installed, so this kind of archive was not opened") from error
     logging.getLogger("libarchive").disabled = True
     ffi.libarchive.archive_entry_is_encrypted.argtypes = [ctypes.c_void_p]
     ffi.libarchive.archive_entry_is_encrypted.restype = ctypes.c_int

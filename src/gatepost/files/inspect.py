@@ -7,8 +7,10 @@ and a parser that fails is the fact ``failed``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
 
-from gatepost.files import archive, html, script, zipped
+from gatepost.files import archive, html, image, message, ole, ooxml, pdf, rtf, script, shortcut, zipped
 from gatepost.files.kind import kinds_of
 from gatepost.files.kinds import KINDS
 from gatepost.files.limits import FileLimits
@@ -57,7 +59,6 @@ READERS.update(
                 "javascript",
                 "vbscript",
                 "wsf",
-                "hta",
                 "batch",
                 "powershell",
                 "shell",
@@ -69,9 +70,51 @@ READERS.update(
             ),
             script.read_script,
         ),
+        **dict.fromkeys(("word", "excel", "powerpoint", "ole", "mdb"), ole.read_ole),
+        **dict.fromkeys(("docx", "docm", "xlsx", "xlsm", "xlsb", "pptx", "pptm", "ooxml"), ooxml.read_ooxml),
+        "odf": ooxml.read_odf,
+        "flat-opc": ooxml.read_flat,
+        "rtf": rtf.read_rtf,
+        "pdf": pdf.read_pdf,
+        **dict.fromkeys(("png", "jpeg", "gif", "webp", "bmp", "tiff", "ico"), image.read_image),
+        "lnk": shortcut.read_lnk,
+        **dict.fromkeys(
+            (
+                "url",
+                "webloc",
+                "desktop",
+                "rdp",
+                "iqy",
+                "slk",
+                "settings-ms",
+                "library-ms",
+                "theme",
+                "mobileconfig",
+                "clickonce",
+                "jnlp",
+                "appinstaller",
+                "msc",
+            ),
+            shortcut.read_url,
+        ),
+        "onenote": shortcut.read_onenote,
+        **dict.fromkeys(("eml", "mht"), message.read_eml),
+        **dict.fromkeys(("ics", "vcf"), message.read_calendar),
+        **dict.fromkeys(("text", "xml"), message.read_text),
+        "uue": message.read_uue,
+        "msg": message.read_msg,
+        "tnef": message.read_tnef,
     }
 )
 """Kind to the function that reads it."""
+
+
+_LIBRARIES = (
+    "numpy", "olefile", "msoffcrypto", "msoffcrypto.format.ooxml", "msoffcrypto.format.doc97", "msoffcrypto.format.xls97",
+    "msoffcrypto.format.ppt97", "PIL.Image", "PIL.PngImagePlugin", "PIL.JpegImagePlugin", "PIL.GifImagePlugin",
+    "PIL.WebPImagePlugin", "PIL.BmpImagePlugin", "PIL.TiffImagePlugin", "PIL.IcoImagePlugin", "pypdf", "pypdfium2", "selectolax.lexbor",
+    "zxingcpp", "cryptography.hazmat.primitives.ciphers", "encodings.cp1252", "encodings.utf_16", "encodings.idna",
+)  # fmt: skip
 
 
 def inspect_file(
@@ -97,7 +140,13 @@ def inspect_file(
 
 
 def warm_up() -> None:
-    """Import what the parsers need, so that a child can do so before its cage closes."""
+    """Import what the parsers need, so that a child can do so before its cage closes: some libraries start programs or
+    open files when they are first imported. A library that is missing is left for the look to report."""
+    for name in _LIBRARIES:
+        with suppress(ImportError, OSError, TypeError):
+            import_module(name)
+    with suppress(archive.Missing):
+        archive.library()
 
 
 class _Look:

@@ -47,7 +47,7 @@ class Entry:
 
 def read_zip(notes: Notes) -> None:
     """Notes the members of the archive and what is wrong with it."""
-    entries = list(central_entries(notes))
+    entries = list(_central_entries(notes))
     if not entries:
         entries = list(_local_entries(notes.octets, 0, len(notes.octets)))
         if entries:
@@ -71,7 +71,31 @@ def read_zip(notes: Notes) -> None:
         _read_rare(notes)
 
 
-def central_entries(notes: Notes) -> Iterator[Entry]:
+def entries_of(notes: Notes) -> list[Entry]:
+    """The members by any reading; facts about what is wrong with the archive."""
+    entries = list(_central_entries(notes))
+    if not entries:
+        entries = list(_local_entries(notes.octets, 0, len(notes.octets)))
+        if entries:
+            notes.fact(
+                "ambiguous-archive", "the archive has no directory; some programs unpack it all the same"
+            )
+    elif len(entries) < MAX_ENTRIES:
+        entries += _beside_the_directory(notes, entries)
+    _note_bomb(notes, entries)
+    return entries
+
+
+def content_of(notes: Notes, entry: Entry, limit: int) -> bytes:
+    """What a member unpacks to, at most `limit` octets; empty when it is damaged, locked or packed in a rare way."""
+    start = _data_at(notes.octets, entry.at)
+    try:
+        return unpack(entry.method, memoryview(notes.octets)[start : start + entry.packed], limit)[0]
+    except (NotImplementedError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError):
+        return b""
+
+
+def _central_entries(notes: Notes) -> Iterator[Entry]:
     """The members by the central directory; facts about what surrounds it. Nothing when there is no directory."""
     octets = notes.octets
     end = octets.rfind(b"PK\5\6", max(0, len(octets) - 65_600 - 4096))
