@@ -38,6 +38,19 @@ class Weighed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something that is done to a recipient's copy at delivery; what was received stays as it is."""
+
+    kind: str
+    """``tag`` (in front of the subject), ``banner`` (above the text), ``strip`` (parts replaced by a note), or
+    ``kept``: one of these was due and was not done, and `text` says why."""
+    text: str
+    """The tag, the banner's or the note's text, or the reason."""
+    parts: tuple[int, ...] = ()
+    """Of ``strip``: the parts' places in `mime.Tree.parts`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One recipient's decision, with its reason."""
 
@@ -52,3 +65,5 @@ class Verdict:
     score: float
     """The sum of weights, in log-odds."""
     weighed: tuple[Weighed, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """What is changed in this recipient's copy when it is delivered."""

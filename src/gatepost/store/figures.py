@@ -23,11 +23,13 @@ class Figures:
     longest_due_s: float | None
     """How long the copy that waits longest has been due: large when delivery does not keep up or is down."""
     held: int
-    """In quarantine."""
+    """In quarantine, undecided."""
     oldest_held_s: float | None
     messages: int
     octets: int
     """Of all messages queued or held."""
+    requested: int = 0
+    """Of those held: their recipients asked for them."""
 
 
 def figures(connection: Connection, now: float) -> Figures:
@@ -39,7 +41,10 @@ def figures(connection: Connection, now: float) -> Figures:
         " min(due_at) FILTER (WHERE held_because IS NULL AND due_at <= ?1) FROM queue",
         (now,),
     ).fetchone()
-    held, oldest_held = connection.execute("SELECT count(*), min(held_at) FROM quarantine").fetchone()
+    held, oldest_held, requested = connection.execute(
+        "SELECT count(*), min(held_at), count(*) FILTER (WHERE state = 'requested') FROM quarantine"
+        " WHERE state IN ('held', 'requested')"
+    ).fetchone()
     messages, octets = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM messages").fetchone()
 
     def age(at: float | None) -> float | None:
@@ -57,4 +62,5 @@ def figures(connection: Connection, now: float) -> Figures:
         oldest_held_s=age(oldest_held),
         messages=messages,
         octets=octets,
+        requested=requested,
     )

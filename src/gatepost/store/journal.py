@@ -31,6 +31,15 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """What the journal keeps of an act, besides the act."""
+
+    who: str
+    why: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """The newest entry's number and chain value."""
 

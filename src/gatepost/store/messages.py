@@ -1,6 +1,7 @@
 """The messages that are queued or held: their octets, and what belongs in front of them at delivery.
 
-A message stays as long as one of its copies is queued or held; after that history keeps only facts.
+A message stays as long as one of its copies is queued or held; after that history keeps only facts. Of which any copy
+is held, it is sealed, for the queued copies too: there is one set of octets, and delivery opens it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from gatepost.mail.client import Envelope, Recipient
 from gatepost.store.database import Connection
 from gatepost.store.failures import StoreFailed
 from gatepost.store.json import encode
+from gatepost.store.sealing import OVERHEAD, Seal
 
 Spans = tuple[tuple[int, int], ...]
 ENVELOPE = msgspec.json.Decoder(Envelope)
@@ -30,8 +32,11 @@ class Kept:
     added_header: bytes
     removed_fields: Spans
     size: int
+    """Of the message itself."""
     octets: bytes | None
     """None: they are in the spool."""
+    seal: Seal | None = None
+    """None: the octets are in plain."""
 
 
 def insert(
@@ -45,13 +50,14 @@ def insert(
     added_header: bytes = b"",
     removed_fields: Spans = (),
     may_bounce: bool = False,
+    seal: Seal | None = None,
 ) -> int:
     """Add the row and return its number. Raises IntegrityError when `ref` is taken."""
     row = (ref, at, encode(envelope), added_header, encode(removed_fields), may_bounce, size, octets)
     cursor = connection.execute(
-        "INSERT INTO messages (ref, created_at, envelope, added_header, removed_fields, may_bounce, size, octets)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        row,
+        "INSERT INTO messages (ref, created_at, envelope, added_header, removed_fields, may_bounce, size, octets, key_id,"
+        " wrapped_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*row, None, None) if seal is None else (*row, seal.key_id, seal.wrapped_key),
     )
     return int(cursor.lastrowid)
 
@@ -59,12 +65,13 @@ def insert(
 def find(connection: Connection, ref: str) -> Kept | None:
     """The row, None when its last copy is gone."""
     row = connection.execute(
-        "SELECT ref, created_at, envelope, added_header, removed_fields, size, octets FROM messages WHERE ref = ?",
+        "SELECT ref, created_at, envelope, added_header, removed_fields, size, octets, key_id, wrapped_key"
+        " FROM messages WHERE ref = ?",
         (ref,),
     ).fetchone()
     if row is None:
         return None
-    ref, created_at, envelope, added_header, removed_fields, size, octets = row
+    ref, created_at, envelope, added_header, removed_fields, size, octets, key_id, wrapped_key = row
     return Kept(
         ref=ref,
         created_at=created_at,
@@ -73,6 +80,7 @@ def find(connection: Connection, ref: str) -> Kept | None:
         removed_fields=SPANS.decode(removed_fields),
         size=size,
         octets=octets,
+        seal=None if key_id is None else Seal(key_id, wrapped_key),
     )
 
 
@@ -97,8 +105,44 @@ def drop_if_unused(connection: Connection, message: int) -> str | None:
 
 
 def in_spool(connection: Connection) -> list[tuple[str, int]]:
-    """Reference and size of every message whose octets are a file."""
-    return list(connection.execute("SELECT ref, size FROM messages WHERE octets IS NULL"))
+    """Reference and size on the disk of every message whose octets are a file; also in a backup of an older schema."""
+    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(messages)")}
+    more = f"iif(key_id IS NULL, 0, {OVERHEAD})" if "key_id" in columns else "0"
+    return list(connection.execute(f"SELECT ref, size + {more} FROM messages WHERE octets IS NULL"))  # noqa: S608
+
+
+def key_ids(connection: Connection) -> set[str]:
+    """The master keys that are needed to open what is here."""
+    return {
+        name
+        for (name,) in connection.execute("SELECT DISTINCT key_id FROM messages WHERE key_id IS NOT NULL")
+    }
+
+
+def sealed_otherwise(connection: Connection, key_id: str, *, limit: int) -> list[tuple[int, str, Seal]]:
+    """Number, reference and seal of messages that another master key than this one seals."""
+    rows = connection.execute(
+        "SELECT id, ref, key_id, wrapped_key FROM messages WHERE key_id IS NOT NULL AND key_id <> ? LIMIT ?",
+        (key_id, limit),
+    )
+    return [(number, ref, Seal(name, wrapped)) for number, ref, name, wrapped in rows]
+
+
+def held_in_plain(connection: Connection, *, limit: int) -> list[str]:
+    """References of messages with a held copy that are not sealed: an older version held them."""
+    rows = connection.execute(
+        "SELECT DISTINCT m.ref FROM quarantine q JOIN messages m ON m.id = q.message WHERE m.key_id IS NULL LIMIT ?",
+        (limit,),
+    )
+    return [ref for (ref,) in rows]
+
+
+def set_seal(connection: Connection, ref: str, seal: Seal, octets: bytes | None = None) -> None:
+    """Another seal for the same octets, or with `octets` these in place of plain ones."""
+    connection.execute(
+        "UPDATE messages SET key_id = ?, wrapped_key = ?, octets = coalesce(?, octets) WHERE ref = ?",
+        (seal.key_id, seal.wrapped_key, octets, ref),
+    )
 
 
 def copy_for_delivery(octets: bytes, added_header: bytes, removed_fields: Spans) -> bytes:

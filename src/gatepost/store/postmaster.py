@@ -6,28 +6,31 @@ A copy is named by its message's reference and, where there are several, its fin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from gatepost.store import journal, quarantine, queue
 from gatepost.store.database import Connection
+from gatepost.store.journal import Why
+from gatepost.store.quarantine import State
 from gatepost.store.records import Held, Queued
 from gatepost.store.store import Store
+from gatepost.tools import Unavailable
+
+__all__ = ["Dangerous", "OnRelease", "Postmaster", "Why"]
 
 ALL = 100_000
 """No message has more copies than this."""
-Copy = TypeVar("Copy", Queued, Held)
+MALWARE = "malware"
 Act = Callable[[Connection, Any], tuple[bool, str | None]]
 """Does it to one copy; says whether it could, and which spool file is then to be removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
-    """What the journal keeps of an act, besides the act."""
+class Dangerous(Unavailable):
+    """It is held as malware: only with `force` and a reason."""
 
-    who: str
-    why: str
-    at: float
+
+OnRelease = Callable[[Connection, Held, Why], None]
+"""Called for each copy that is let out, in the same commit: where the classifier is taught."""
 
 
 class Postmaster:
@@ -60,21 +63,41 @@ class Postmaster:
 
         return await self._queued("queue drop", ref, to, why, act)
 
-    async def release(self, ref: str, why: Why, *, to: str | None = None) -> list[Held]:
-        """Let copies out of quarantine into the queue, byte for byte. Returns those it let out."""
+    async def release(
+        self,
+        ref: str,
+        why: Why,
+        *,
+        to: str | None = None,
+        force: bool = False,
+        on_release: OnRelease | None = None,
+    ) -> list[Held]:
+        """Let copies out of quarantine into the queue, byte for byte. Returns those it let out.
 
-        def act(connection: Connection, copy: Held) -> tuple[bool, None]:
-            return quarantine.release(connection, copy.id, now=why.at), None
+        Raises Dangerous when one is held as malware, unless there is `force` and a reason.
+        """
 
-        return await self._held("quarantine release", ref, to, why, act)
+        def harmless(copies: Sequence[Held]) -> None:
+            bad = [copy for copy in copies if copy.category == MALWARE]
+            if bad and not (force and why.why.strip()):
+                lacks = "a reason as well" if force else "force and a reason"
+                raise Dangerous(
+                    f"{bad[0].ref} is held as malware ({bad[0].reason}): letting it go takes {lacks}"
+                )
+
+        return await self._move(State.RELEASED, ref, why, to, ready=harmless, then=on_release)
 
     async def delete(self, ref: str, why: Why, *, to: str | None = None) -> list[Held]:
         """Delete copies from quarantine for good. Returns those it deleted."""
+        return await self._move(State.DELETED, ref, why, to)
 
-        def act(connection: Connection, copy: Held) -> tuple[bool, str | None]:
-            return quarantine.delete(connection, copy.id)
+    async def request(self, ref: str, why: Why, *, to: str | None = None) -> list[Held]:
+        """A recipient asks for copies to be let go; a postmaster decides. Returns those that were only held before."""
+        return await self._move(State.REQUESTED, ref, why, to)
 
-        return await self._held("quarantine delete", ref, to, why, act)
+    async def deny(self, ref: str, why: Why, *, to: str | None = None) -> list[Held]:
+        """Not let go though asked for: they stay held. Returns those that were asked for."""
+        return await self._move(State.HELD, ref, why, to)
 
     async def note(self, what: str, why: Why, *, subject: str = "") -> None:
         """Write into the journal what was done elsewhere (a setting, a list, an account)."""
@@ -93,10 +116,30 @@ class Postmaster:
         self.store.forget(files)
         return done
 
-    async def _held(self, what: str, ref: str, to: str | None, why: Why, act: Act) -> list[Held]:
+    async def _move(
+        self,
+        state: State,
+        ref: str,
+        why: Why,
+        to: str | None,
+        *,
+        ready: Callable[[Sequence[Held]], None] = lambda _: None,
+        then: OnRelease | None = None,
+    ) -> list[Held]:
         def work(connection: Connection) -> tuple[list[Held], list[str]]:
             copies = quarantine.find(connection, ref=ref, to=to, limit=ALL)
-            return each(connection, copies, act, what, why)
+            ready(copies)
+            done, files = [], []
+            for copy in copies:
+                moved = quarantine.move(connection, copy.id, state, why)
+                if moved is None:
+                    continue
+                done.append(copy)
+                if moved.file is not None:
+                    files.append(moved.file)
+                if then is not None:
+                    then(connection, copy, why)
+            return done, files
 
         done, files = await self.store.database.commit(work)
         self.store.forget(files)
@@ -104,10 +147,10 @@ class Postmaster:
 
 
 def each(
-    connection: Connection, copies: Sequence[Copy], act: Act, what: str, why: Why
-) -> tuple[list[Copy], list[str]]:
+    connection: Connection, copies: Sequence[Queued], act: Act, what: str, why: Why
+) -> tuple[list[Queued], list[str]]:
     """Act on every copy and write it down; returns those it worked for, and spool files to remove."""
-    done: list[Copy] = []
+    done: list[Queued] = []
     files: list[str] = []
     for copy in copies:
         worked, file = act(connection, copy)

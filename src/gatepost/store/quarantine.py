@@ -1,20 +1,85 @@
-"""The quarantine's SQL: hold, list, release, delete, expire. Release puts the copy into the queue, byte for byte."""
+"""The quarantine's rows: what is held, what was asked for, what became of it. One state machine for all who use it.
+
+A row outlives the mail: once it is decided its octets go (or follow a released copy into the queue), and the row
+stays with its state as long as history does. Every change is in the journal, in the same commit.
+"""
 
 from __future__ import annotations
 
-from gatepost.store import messages, queue
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from gatepost.store import journal, messages, queue
 from gatepost.store.database import Connection
+from gatepost.store.journal import Why
 from gatepost.store.json import encode
 from gatepost.store.records import Held, NewDelivery
 
 
-def hold(connection: Connection, message: int, copy: NewDelivery, *, now: float) -> None:
+class State(StrEnum):
+    """Where a held copy stands."""
+
+    HELD = "held"
+    REQUESTED = "requested"
+    """Its recipient asked for it; a postmaster decides."""
+    RELEASED = "released"
+    DELETED = "deleted"
+    EXPIRED = "expired"
+    """Nobody decided in time."""
+
+
+NEXT: Mapping[State, frozenset[State]] = {
+    State.HELD: frozenset({State.REQUESTED, State.RELEASED, State.DELETED, State.EXPIRED}),
+    State.REQUESTED: frozenset({State.HELD, State.RELEASED, State.DELETED, State.EXPIRED}),
+    State.RELEASED: frozenset(),
+    State.DELETED: frozenset(),
+    State.EXPIRED: frozenset(),
+}
+"""Which state may follow which."""
+
+WAITING = frozenset(state for state, following in NEXT.items() if following)
+"""Undecided: the octets are here."""
+
+VERB = {
+    State.HELD: "deny",
+    State.REQUESTED: "request",
+    State.RELEASED: "release",
+    State.DELETED: "delete",
+    State.EXPIRED: "expire",
+}
+"""How the journal says that a state was reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A change that took place."""
+
+    file: str | None = None
+    """The reference whose spool file is to be removed after the commit, if any."""
+
+
+def hold(
+    connection: Connection, message: int, copy: NewDelivery, *, ref: str, sender: str, size: int, now: float
+) -> None:
     """Keep one recipient's copy until a person decides or time is up."""
     connection.execute(
-        "INSERT INTO quarantine (message, recipient, to_address, junk, held_at, reason, rule)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (message, encode(copy.recipient), copy.to, copy.junk, now, copy.reason, copy.rule),
-    )
+        "INSERT INTO quarantine (message, ref, sender, size, recipient, to_address, junk, original, held_at, reason,"
+        " rule, category, state, changed_at, changed_by, changed_why)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'held', ?9, '', '')",
+        (
+            message, ref, sender, size, encode(copy.recipient), copy.to, copy.junk, copy.original, now, copy.reason,
+            copy.rule, copy.category,
+        ),
+    )  # fmt: skip
+
+
+COLUMNS = (
+    "id, ref, sender, to_address, size, junk, original, held_at, reason, rule, category, state, changed_at, changed_by,"
+    " changed_why"
+)
+NOW_HELD = "state IN ('held', 'requested')"
 
 
 def find(
@@ -24,55 +89,74 @@ def find(
     to: str | None = None,
     before: int | None = None,
     limit: int = 100,
+    state: State | None = None,
+    decided: bool = False,
 ) -> list[Held]:
-    """What is held, newest first: of one message, for one address, or numbered below `before`."""
+    """What is held, newest first: of one message, for one address, numbered below `before`, in one state.
+
+    With `decided` also what was released, deleted or has expired.
+    """
+    wanted = "1" if decided or state is not None else NOW_HELD
     rows = connection.execute(
-        "SELECT q.id, m.ref, m.envelope, q.to_address, m.size, q.junk, q.held_at, q.reason, q.rule"
-        " FROM quarantine q JOIN messages m ON m.id = q.message"
-        " WHERE (?1 IS NULL OR m.ref = ?1) AND (?2 IS NULL OR lower(q.to_address) = lower(?2)) AND (?3 IS NULL OR q.id < ?3)"
-        " ORDER BY q.id DESC LIMIT ?4",
-        (ref, to, before, limit),
+        f"SELECT {COLUMNS} FROM quarantine"  # noqa: S608 - our own words
+        " WHERE (?1 IS NULL OR ref = ?1) AND (?2 IS NULL OR lower(to_address) = lower(?2)) AND (?3 IS NULL OR id < ?3)"
+        f" AND (?5 IS NULL OR state = ?5) AND {wanted} ORDER BY id DESC LIMIT ?4",
+        (ref, to, before, limit, state),
     )
-    return [
-        Held(
-            id=number,
-            ref=ref,
-            sender=str(messages.ENVELOPE.decode(envelope).sender or ""),
-            to=to,
-            size=size,
-            junk=bool(junk),
-            held_at=held_at,
-            reason=reason,
-            rule=rule,
-        )
-        for number, ref, envelope, to, size, junk, held_at, reason, rule in rows
-    ]
+    return [held_from(row) for row in rows]
 
 
-def release(connection: Connection, number: int, *, now: float) -> bool:
-    """Into the queue, due at once, for the inbox: a person has looked. False when it is not held any more."""
+def held_from(row: Any) -> Held:
+    """A row as a record."""
+    number, ref, sender, to, size, junk, original, held_at, reason, rule, category, state, *changed = row
+    changed_at, changed_by, changed_why = changed
+    return Held(
+        id=number, ref=ref, sender=sender, to=to, size=size, junk=bool(junk), original=bool(original), held_at=held_at,
+        reason=reason, rule=rule, category=category, state=state, changed_at=changed_at, changed_by=changed_by,
+        changed_why=changed_why,
+    )  # fmt: skip
+
+
+def move(connection: Connection, number: int, state: State, why: Why) -> Moved | None:
+    """Bring a copy into another state; None when it is not there or the table does not allow it.
+
+    Released, it goes into the queue, due at once, for the inbox and unchanged: a person has looked.
+    """
     row = connection.execute(
-        "DELETE FROM quarantine WHERE id = ? RETURNING message, recipient, to_address", (number,)
+        "SELECT state, message, ref, recipient, to_address FROM quarantine WHERE id = ?", (number,)
     ).fetchone()
-    if row is None:
-        return False
-    message, recipient, to = row
-    queue.add(connection, message, messages.RECIPIENT.decode(recipient), to, junk=False, now=now)
-    return True
+    if row is None or state not in NEXT[State(row[0])]:
+        return None
+    _, message, ref, recipient, to = row
+    connection.execute(
+        "UPDATE quarantine SET state = ?, changed_at = ?, changed_by = ?, changed_why = ?, message = ? WHERE id = ?",
+        (state, why.at, why.who, why.why, message if state in WAITING else None, number),
+    )
+    journal.append(
+        connection, at=why.at, who=why.who, what=f"quarantine {VERB[state]} <{to}>", why=why.why, subject=ref
+    )
+    if state is State.RELEASED:
+        queue.add(connection, message, messages.RECIPIENT.decode(recipient), to, junk=False, now=why.at)
+    return Moved(None if state in WAITING else messages.drop_if_unused(connection, message))
 
 
-def delete(connection: Connection, number: int) -> tuple[bool, str | None]:
-    """Forget it. Returns whether it was held, and the reference whose spool file is to be removed, if any."""
-    row = connection.execute("DELETE FROM quarantine WHERE id = ? RETURNING message", (number,)).fetchone()
-    return row is not None, messages.drop_if_unused(connection, row[0]) if row else None
-
-
-def expire(connection: Connection, *, before: float, limit: int) -> tuple[int, list[str]]:
-    """Delete at most `limit` copies held since before `before`. Returns how many, and spool files to remove."""
+def expire(connection: Connection, *, before: float, limit: int, at: float) -> tuple[int, list[str]]:
+    """End at most `limit` copies held since before `before`. Returns how many, and spool files to remove."""
     rows = connection.execute(
-        "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE held_at < ? ORDER BY held_at LIMIT ?)"
-        " RETURNING message",
+        f"SELECT id FROM quarantine WHERE {NOW_HELD} AND held_at < ? ORDER BY held_at LIMIT ?",  # noqa: S608
         (before, limit),
     ).fetchall()
-    gone = [messages.drop_if_unused(connection, message) for message in {message for (message,) in rows}]
-    return len(rows), [ref for ref in gone if ref is not None]
+    why = Why("gatepost", "nobody decided in time", at)
+    moved = [move(connection, number, State.EXPIRED, why) for (number,) in rows]
+    return len(rows), [one.file for one in moved if one is not None and one.file is not None]
+
+
+def forget(connection: Connection, *, before: float, limit: int) -> int:
+    """Delete at most `limit` rows that were decided before `before`."""
+    return int(
+        connection.execute(
+            "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine"
+            " WHERE state NOT IN ('held', 'requested') AND changed_at < ? LIMIT ?)",
+            (before, limit),
+        ).rowcount
+    )

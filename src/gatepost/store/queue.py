@@ -11,21 +11,30 @@ from typing import Any
 import msgspec
 
 from gatepost.mail.client import Recipient
+from gatepost.mail.verdict import Change
 from gatepost.store import messages
 from gatepost.store.database import Connection
 from gatepost.store.json import encode
 from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Outcome, Queued, QueueItem, RetryAt
 
 ATTEMPT = msgspec.json.Decoder(DeliveryAttempt)
+CHANGES = msgspec.json.Decoder(tuple[Change, ...])
 
 
 def add(
-    connection: Connection, message: int, recipient: Recipient, to: str, *, junk: bool, now: float
+    connection: Connection,
+    message: int,
+    recipient: Recipient,
+    to: str,
+    *,
+    junk: bool,
+    now: float,
+    changes: tuple[Change, ...] = (),
 ) -> None:
     """One recipient's copy, due at once."""
     connection.execute(
-        "INSERT INTO queue (message, recipient, to_address, junk, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (message, encode(recipient), to, junk, now, now),
+        "INSERT INTO queue (message, recipient, to_address, junk, created_at, due_at, changes) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (message, encode(recipient), to, junk, now, now, encode(changes) if changes else None),
     )
 
 
@@ -35,7 +44,7 @@ def claim(connection: Connection, *, now: float, limit: int, lease_s: float, wor
     rows = connection.execute(
         "UPDATE queue SET due_at = ?1, worker = ?2 WHERE id IN ("
         " SELECT id FROM queue WHERE held_because IS NULL AND due_at <= ?3 ORDER BY due_at LIMIT ?4)"
-        " RETURNING id, message, recipient, to_address, junk, attempts, created_at, delay_told",
+        " RETURNING id, message, recipient, to_address, junk, attempts, created_at, delay_told, changes",
         (until, worker, now, limit),
     ).fetchall()
     return [item_from(connection, row, until) for row in sorted(rows)]
@@ -43,7 +52,7 @@ def claim(connection: Connection, *, now: float, limit: int, lease_s: float, wor
 
 def item_from(connection: Connection, row: Any, until: float) -> QueueItem:
     """A claimed row with what its message and its earlier attempts say."""
-    number, message, recipient, to, junk, attempts, created_at, delay_told = row
+    number, message, recipient, to, junk, attempts, created_at, delay_told, changes = row
     ref, envelope, may_bounce = connection.execute(
         "SELECT ref, envelope, may_bounce FROM messages WHERE id = ?", (message,)
     ).fetchone()
@@ -60,6 +69,7 @@ def item_from(connection: Connection, row: Any, until: float) -> QueueItem:
         envelope=known,
         may_bounce=bool(may_bounce),
         lease_until=until,
+        changes=CHANGES.decode(changes) if changes else (),
         delay_told=bool(delay_told),
         history=tuple(attempts_of(connection, ref, to)) if attempts else (),
     )

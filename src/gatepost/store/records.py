@@ -12,7 +12,7 @@ from gatepost.mail.address import Address
 from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Client, Envelope, Recipient
 from gatepost.mail.finding import Finding
-from gatepost.mail.verdict import Verdict
+from gatepost.mail.verdict import Change, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,12 @@ class NewDelivery:
     reason: str = ""
     """Why held, one sentence."""
     rule: str = ""
+    category: str = ""
+    """What it is held as: ``malware``, ``phishing``, ``spam``, …"""
+    original: bool = False
+    """Held beside a copy that is delivered changed: this is what it was made from."""
+    changes: tuple[Change, ...] = ()
+    """What is changed in this copy at delivery."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,7 @@ class QueueItem:
     envelope: Envelope
     may_bounce: bool
     lease_until: float
+    changes: tuple[Change, ...] = ()
     delay_told: bool = False
     """A delay DSN has been sent."""
     history: tuple[DeliveryAttempt, ...] = ()
@@ -191,7 +198,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """One recipient's copy in quarantine."""
+    """One recipient's copy in quarantine, or what became of it."""
 
     id: int
     ref: str
@@ -202,3 +209,12 @@ class Held:
     held_at: float
     reason: str
     rule: str
+    category: str = ""
+    original: bool = False
+    """A changed copy was delivered; this is what it was made from."""
+    state: str = "held"
+    """held, requested, released, deleted or expired."""
+    changed_at: float = 0.0
+    changed_by: str = ""
+    """Who brought it into this state; empty for the gate itself."""
+    changed_why: str = ""

@@ -24,7 +24,7 @@ class Retention:
     history_s: float = 90 * DAY_S
     """Facts about messages, refusals and delivery attempts."""
     held_s: float = 30 * DAY_S
-    """Mail in quarantine that nobody decided about."""
+    """Mail in quarantine that nobody decided about; what became of it stays on record as long as history."""
     journal_s: float = 400 * DAY_S
     """Who did what, and why."""
     correspondents_s: float = 400 * DAY_S
@@ -37,11 +37,13 @@ async def expire(store: Store, now: float, settings: Retention) -> dict[str, int
     """Delete what is past its time; returns how many of each kind."""
 
     def held(connection: Connection) -> tuple[int, list[str]]:
-        return quarantine.expire(connection, before=now - settings.held_s, limit=SLICE)
+        return quarantine.expire(connection, before=now - settings.held_s, limit=SLICE, at=now)
 
     old_history = now - settings.history_s
+    await store.seal_held()
     return {
         "held": await expire_held(store, held),
+        "decided": await in_slices(store, lambda c: quarantine.forget(c, before=old_history, limit=SLICE)),
         "history": await in_slices(store, lambda c: history.expire(c, before=old_history, limit=SLICE)),
         "attempts": await in_slices(
             store, lambda c: history.expire_attempts(c, before=old_history, limit=SLICE)

@@ -33,6 +33,7 @@ from gatepost.store.records import (
     QueueItem,
 )
 from gatepost.store.ref import well_formed
+from gatepost.store.sealing import Keyring, Seal
 from gatepost.store.spool import UNFINISHED, Spool
 
 __all__ = ["DuplicateRef", "Store", "StoreFailed", "StoreFull", "StoreSettings"]
@@ -56,19 +57,32 @@ class StoreSettings:
 class Store:
     """One process's door to everything kept under the state folder."""
 
-    def __init__(self, folder: Path, database: Database, spool: Spool, settings: StoreSettings) -> None:
+    def __init__(
+        self, folder: Path, database: Database, spool: Spool, settings: StoreSettings, keys: Keyring
+    ) -> None:
         self.folder = folder
         self.database = database
         self.spool = spool
         self.settings = settings
+        self.keys = keys
+        """Seals what is held."""
         self.dropped_entries = 0
         """Entries lost because the disk was too slow for them."""
         self._soon: list[HistoryEntry] = []
         self._later = Later(self._record_waiting, settings.soon_s)
 
     @classmethod
-    def open(cls, folder: Path, settings: StoreSettings | None = None, disk: Disk | None = None) -> Store:
-        """Open or create the store in the state folder; raises StoreFailed with a sentence for the operator."""
+    def open(
+        cls,
+        folder: Path,
+        settings: StoreSettings | None = None,
+        disk: Disk | None = None,
+        key_file: Path | None = None,
+    ) -> Store:
+        """Open or create the store in the state folder; raises StoreFailed with a sentence for the operator.
+
+        `key_file` has the master keys of the quarantine; without it, ``keys/quarantine.key`` in the state folder.
+        """
         settings = settings or StoreSettings()
         disk = disk or Disk()
         with translated():
@@ -82,7 +96,7 @@ class Store:
         except StoreFailed:
             database.close_now()
             raise
-        return cls(folder, database, spool, settings)
+        return cls(folder, database, spool, settings, keyring(folder, key_file, disk))
 
     async def close(self) -> None:
         """Write what still waits, then close."""
@@ -94,6 +108,7 @@ class Store:
     async def carry_out(self, acceptance: Acceptance) -> None:
         """Make an accepted message durable: history, octets, queue and quarantine, in one commit.
 
+        When any copy is held the octets are sealed before they are written anywhere, for the queued copies as well.
         Only when this returns may the 250 be given. Raises StoreFull (452 4.3.1), DuplicateRef or StoreFailed
         (451 4.3.0); nothing was kept then.
         """
@@ -101,10 +116,16 @@ class Store:
         if not well_formed(ref):
             raise ValueError(f"not a reference: {ref!r}")
         large = len(acceptance.octets) > self.settings.inline_octets
+        octets, seal = acceptance.octets, None
+        for copy in acceptance.deliveries:
+            if copy.held:
+                seal, octets = await self._sealed(ref, octets, apart=large)
+                break
         if large and acceptance.deliveries:
-            await asyncio.to_thread(self.spool.write, ref, acceptance.octets)
+            await asyncio.to_thread(self.spool.write, ref, octets)
+        kept = None if large else octets
         try:
-            await self.database.commit(lambda connection: accept(connection, acceptance, large=large))
+            await self.database.commit(lambda connection: accept(connection, acceptance, kept, seal))
         except dbapi2.IntegrityError as failure:
             if large:
                 self.spool.remove(ref)
@@ -196,10 +217,18 @@ class Store:
         return self.database.read(lambda c: queue.listed(c, ref=ref, to=to, after=after, limit=limit))
 
     def held(
-        self, *, ref: str | None = None, to: str | None = None, before: int | None = None, limit: int = 100
+        self,
+        *,
+        ref: str | None = None,
+        to: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        decided: bool = False,
     ) -> list[Held]:
-        """What is in quarantine, newest first; `before` is the last id of the page before."""
-        return self.database.read(lambda c: quarantine.find(c, ref=ref, to=to, before=before, limit=limit))
+        """What is in quarantine, newest first; `before` is the last id of the page before, `decided` adds what was."""
+        return self.database.read(
+            lambda c: quarantine.find(c, ref=ref, to=to, before=before, limit=limit, decided=decided)
+        )
 
     def journal(
         self, *, subject: str | None = None, before: int | None = None, limit: int = 100
@@ -210,6 +239,48 @@ class Store:
     def figures(self, now: float) -> Figures:
         """How much there is and how old it is."""
         return self.database.read(lambda connection: figures(connection, now))
+
+    # Sealing
+
+    def key_problem(self) -> str:
+        """Why held mail could not be opened, in a sentence; empty when it can."""
+        return self.keys.problem(self.database.read(messages.key_ids))
+
+    async def reseal(self, *, slice_rows: int = 500) -> int:
+        """Wrap the keys of all held messages under the newest master key; returns how many had another.
+
+        Raises KeyMissing when one of those is not there any more.
+        """
+        newest = (self.keys.ids() or ("",))[-1]
+        total = 0
+        while rows := self.database.read(
+            lambda connection: messages.sealed_otherwise(connection, newest, limit=slice_rows)
+        ):
+            seals = [(ref, self.keys.rewrap(ref, seal)) for _, ref, seal in rows]
+
+            def work(connection: Connection, seals: list[tuple[str, Seal]] = seals) -> None:
+                for ref, seal in seals:
+                    messages.set_seal(connection, ref, seal)
+
+            await self.database.commit(work)
+            total += len(seals)
+        return total
+
+    async def seal_held(self) -> int:
+        """Seal what is held in plain since before there was sealing; returns how many messages."""
+        total = 0
+        for ref in self.database.read(lambda connection: messages.held_in_plain(connection, limit=10_000)):
+            with contextlib.suppress(KeyError):  # decided meanwhile
+                seal, octets = await self._sealed(ref, self.octets_of(ref), apart=True)
+                await self.database.commit(partial(messages.set_seal, ref=ref, seal=seal, octets=octets))
+                self.spool.remove(ref)
+                total += 1
+        return total
+
+    async def _sealed(self, ref: str, octets: bytes, *, apart: bool) -> tuple[Seal, bytes]:
+        if apart:  # the disk, or enough octets to keep the loop busy
+            return await asyncio.to_thread(self.keys.seal, ref, octets)
+        return self.keys.seal(ref, octets)
 
     # Keeping the spool true
 
@@ -244,6 +315,8 @@ class Store:
 
     def _octets(self, kept: messages.Kept) -> bytes:
         octets = self.spool.read(kept.ref) if kept.octets is None else kept.octets
+        if kept.seal is not None:
+            octets = self.keys.open(kept.ref, kept.seal, octets)
         if len(octets) != kept.size:
             raise StoreFailed(f"message {kept.ref} has {len(octets)} octets on disk instead of {kept.size}")
         return octets
@@ -262,8 +335,14 @@ class Store:
             self.dropped_entries += len(entries)
 
 
-def accept(connection: Connection, acceptance: Acceptance, *, large: bool) -> None:
-    """All rows of one accepted message."""
+def keyring(folder: Path, key_file: Path | None = None, disk: Disk | None = None) -> Keyring:
+    """The master keys of the store in a state folder."""
+    own = folder / "keys"
+    return Keyring(key_file or own / "quarantine.key", own / "quarantine", disk)
+
+
+def accept(connection: Connection, acceptance: Acceptance, octets: bytes | None, seal: Seal | None) -> None:
+    """All rows of one accepted message; `octets` as they are kept, None when they are in the spool."""
     entry = acceptance.entry
     history.insert(connection, entry)
     if not acceptance.deliveries:
@@ -274,16 +353,34 @@ def accept(connection: Connection, acceptance: Acceptance, *, large: bool) -> No
         at=entry.at,
         envelope=entry.envelope,
         size=len(acceptance.octets),
-        octets=None if large else acceptance.octets,
+        octets=octets,
+        seal=seal,
         added_header=acceptance.added_header,
         removed_fields=acceptance.removed_fields,
         may_bounce=acceptance.may_bounce,
     )
     for copy in acceptance.deliveries:
         if copy.held:
-            quarantine.hold(connection, message, copy, now=entry.at)
+            sender = str(entry.envelope.sender or "")
+            quarantine.hold(
+                connection,
+                message,
+                copy,
+                ref=entry.ref,
+                sender=sender,
+                size=len(acceptance.octets),
+                now=entry.at,
+            )
         else:
-            queue.add(connection, message, copy.recipient, copy.to, junk=copy.junk, now=entry.at)
+            queue.add(
+                connection,
+                message,
+                copy.recipient,
+                copy.to,
+                junk=copy.junk,
+                now=entry.at,
+                changes=copy.changes,
+            )
 
 
 def add_notice(connection: Connection, notice: Notice) -> None:
