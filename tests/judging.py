@@ -12,7 +12,8 @@ from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Attempt, Client, Envelope, Mail, Recipient, TlsFacts
 from gatepost.mail.finding import Finding
 from gatepost.mail.message import Message
-from gatepost.tools import Acquaintance, RecipientAnswer, Standing
+from gatepost.scan.nothing import NOTHING
+from gatepost.tools import Acquaintance, Entries, RecipientAnswer, Standing
 
 NOW = 1_700_000_000.0
 
@@ -26,6 +27,7 @@ class World:
     facts: dict[str, tuple[str, float]] = field(default_factory=dict)
     standings: Mapping[str, Standing] = field(default_factory=dict)
     friends: Mapping[tuple[str, str], Acquaintance] = field(default_factory=dict)
+    entries: Entries = NOTHING
 
     def __post_init__(self) -> None:
         self.resolver = Zone.parse(self.zone_text)

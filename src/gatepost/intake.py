@@ -19,7 +19,7 @@ from gatepost.mail.address import Address
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.authresults import AuthResults, DmarcResult, SpfResult
 from gatepost.mail.client import Attempt, Client, Envelope, Mail
-from gatepost.mail.finding import Finding
+from gatepost.mail.finding import ONLY_FOR, Finding
 from gatepost.mail.message import Message
 from gatepost.mail.trace import Networks, client_behind, within
 from gatepost.mail.verdict import Action, Verdict
@@ -221,8 +221,10 @@ class Intake:
     ) -> tuple[Judged, ...]:
         """A verdict for each recipient: what the door saw of it, and what everybody sees of the message."""
         judged = []
+        scoped = any(ONLY_FOR in one.evidence for one in seen)
         for recipient, at_door in zip(envelope.recipients, screened, strict=True):
-            verdict = decide((*at_door.findings, *seen), self.policies.for_recipient(recipient.address))
+            theirs = [one for one in seen if one.concerns(recipient.address.key)] if scoped else seen
+            verdict = decide((*at_door.findings, *theirs), self.policies.for_recipient(recipient.address))
             judged.append(
                 Judged(recipient=recipient, verdict=verdict, deliver_to=self.expand(recipient.address))
             )

@@ -21,6 +21,10 @@ class Unavailable(Exception):
     """Something outside could not be asked; `str()` is one sentence that says what and why."""
 
 
+class Unscannable(Unavailable):
+    """The virus scanner is there and will never say: too large for it, locked, or beyond its limits."""
+
+
 class Memory(Protocol):
     """Counters and facts with expiry, shared by the workers. Keys are ``room:…`` strings; times are Unix seconds."""
 
@@ -101,7 +105,10 @@ class Scanner(Protocol):
     """The virus scanner."""
 
     async def scan(self, octets: bytes) -> str | None:
-        """The name of the malware found, None when the scanner calls it clean; Unavailable when it cannot say."""
+        """The name of the malware found, None when the scanner calls it clean.
+
+        Unavailable when it cannot say now, Unscannable when it never will.
+        """
         ...
 
 
@@ -165,7 +172,7 @@ class Entry:
     id: int
     allow: bool
     identity: str
-    """A domain or an address; it counts only when proved."""
+    """An address, or a domain with all below it, lower case; to allow counts only when proved."""
     recipient: str = ""
     """For which address or domain of ours; empty for all."""
     owner: str = ""
@@ -176,8 +183,17 @@ class Entry:
 class Entries(Protocol):
     """Senders allowed and blocked, by the postmaster or a person."""
 
+    @property
+    def some(self) -> bool:
+        """Are there any? Costs nothing to ask."""
+        ...
+
     async def matching(self, identities: Sequence[str], recipients: Sequence[Address]) -> Sequence[Entry]:
-        """Entries in force for any of the identities; the hit is counted."""
+        """Entries in force for any of the identities and any of the recipients. Never suspends."""
+        ...
+
+    def count(self, entries: Sequence[Entry]) -> None:
+        """A hit for each: it said something about a message."""
         ...
 
 

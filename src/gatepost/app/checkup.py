@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import ssl
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from gatepost.net.acceptor import CannotListen, host_and_port
 from gatepost.net.census import networks
 from gatepost.net.tls import ServerTls, TlsUnusable, expand
 from gatepost.smtp.dialect import Dialect
+from gatepost.store.failures import StoreFailed
+from gatepost.store.store import keyring
 
 
 def examine(loaded: Loaded) -> list[str]:
@@ -58,6 +61,7 @@ def examine(loaded: Loaded) -> list[str]:
     if config.delivery.postmaster and parse_address(config.delivery.postmaster) is None:
         problems.append(f'delivery.postmaster: "{config.delivery.postmaster}" is no address.')
     problems += anchors(loaded)
+    problems += key_file(loaded)
     if not problems:
         problems += unreadable_later(loaded)
     return problems
@@ -71,6 +75,26 @@ def anchors(loaded: Loaded) -> Iterator[str]:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
         except OSError as fault:  # SSLError is one
             yield f"outbound.trust_anchors: {path}: {fault.strerror or 'no certificate in it'}."
+
+
+def key_file(loaded: Loaded) -> Iterator[str]:
+    """Can held mail be sealed and opened with the master keys? Changes nothing; where they are yet to be made, that is well."""
+    path = loaded.key_file
+    if path is None:
+        path = loaded.state / "keys" / "quarantine.key"
+    elif not path.is_absolute() and str(path).startswith("%d/"):
+        yield f"quarantine.key_file: {path}: no CREDENTIALS_DIRECTORY here (LoadCredential= in the systemd unit sets it)."
+        return
+    keys = keyring(loaded.state, loaded.key_file)
+    try:
+        there = bool(keys.ids())
+        if there and stat.S_IMODE(path.stat().st_mode) & 0o007:
+            yield f"quarantine.key_file: {path} can be read by every user of this machine: chmod 600 {path}"
+    except (OSError, StoreFailed) as fault:
+        yield f"quarantine.key_file: {fault}."
+        return
+    if not there and loaded.key_file is not None and not os.access(path.parent, os.W_OK):
+        yield f"quarantine.key_file: {path} is not there, and cannot be made there."
 
 
 def unreadable_later(loaded: Loaded) -> Iterator[str]:
@@ -106,6 +130,8 @@ def files(loaded: Loaded) -> Iterator[tuple[str, Path]]:
     yield from (("tls", expand(name, loaded.folder)) for pair in pairs for name in pair if name)
     if config.outbound.trust_anchors:
         yield "outbound.trust_anchors", loaded.folder / config.outbound.trust_anchors
+    if loaded.key_file is not None and loaded.key_file.exists():
+        yield "quarantine.key_file", loaded.key_file
     for domain in loaded.routes.domains:
         if isinstance(domain.recipients, ListedIn):
             yield "domains", domain.recipients.path

@@ -37,7 +37,7 @@ def opened(path: Path) -> Iterator[Installation]:
     loaded = load(path)
     insist_on_state(loaded)
     with asyncio.Runner() as runner:
-        store = Store.open(loaded.state, loaded.config.store)
+        store = Store.open(loaded.state, loaded.config.store, key_file=loaded.key_file)
         try:
             yield Installation(loaded, store, runner.run)
         finally:

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
+from gatepost.app.opinions import LearntModel
 from gatepost.app.orders import orders
 from gatepost.app.wiring import build_intake
 from gatepost.checks.dnslists.lists import forget_keys
@@ -21,6 +22,7 @@ from gatepost.delivery.directory import Directory
 from gatepost.delivery.notices import Notices
 from gatepost.delivery.runner import DeliveryRunner
 from gatepost.intake import Intake
+from gatepost.jobs.learning import Learning
 from gatepost.jobs.look import DROPPED_KEPT_S, DROPPED_KEY
 from gatepost.jobs.rounds import Round
 from gatepost.jobs.tallies import Differences, Tallies
@@ -32,10 +34,12 @@ from gatepost.net.outbound import Outbound
 from gatepost.net.resolver import CachingResolver
 from gatepost.store.correspondents import StoredCorrespondents
 from gatepost.store.disk import Room
+from gatepost.store.entries import StoredEntries
 from gatepost.store.later import Later
 from gatepost.store.memory import StoredMemory
 from gatepost.store.records import HistoryEntry
 from gatepost.store.ref import new_ref
+from gatepost.store.snapshots import Snapshots
 from gatepost.store.store import Store
 
 REFUSALS_KEPT_A_MINUTE = 600
@@ -111,7 +115,9 @@ class Parts:
     def _open(self, *, checkpointer: bool) -> None:
         config = self.loaded.config
         database = replace(config.store.database, checkpointer=checkpointer)
-        self.store = Store.open(self.loaded.state, replace(config.store, database=database))
+        self.store = Store.open(
+            self.loaded.state, replace(config.store, database=database), key_file=self.loaded.key_file
+        )
         self.keeper = Keeper(self.store)
         self.resolver = CachingResolver(config.dns)
         outbound = config.outbound
@@ -125,7 +131,9 @@ class Parts:
         )
         self.memory = StoredMemory(self.store.database, time.time)
         self.correspondents = StoredCorrespondents(self.store.database, time.time)
+        self.entries = StoredEntries(self.store.database, time.time)
         self.callout = RecipientCallout(sender=self.outbound, clock=time.monotonic, settings=config.callout)
+        self.model = LearntModel(Snapshots(self.loaded.state, clock=time.monotonic))
         self.directory = self._directory()
         self.tallies = Tallies()
         self.differences = Differences(self.tallies)
@@ -138,6 +146,7 @@ class Parts:
         await self.resolver.close()
         await self.memory.close()
         await self.correspondents.close()
+        await self.entries.close()
         await self.store.close()
 
     def adopt(self, loaded: Loaded) -> None:
@@ -151,6 +160,7 @@ class Parts:
         return build_intake(
             self.loaded, store=self.keeper, resolver=self.resolver, memory=self.memory, recipients=self.directory,
             correspondents=self.correspondents, expand=self.directory.expand, acquaint=self.acquaint, announce=announce,
+            model=self.model, entries=self.entries,
         )  # fmt: skip
 
     def acquaint(self, identity: str, domain: str, at: float) -> None:
@@ -201,7 +211,8 @@ class Parts:
 
     def jobs(self) -> Sequence[Round]:
         """What the clock starts in this process."""
-        return Jobs(
+        learning = Learning(store=self.store, settings=lambda: self.loaded.config.learning)
+        jobs = Jobs(
             store=self.store,
             memory=self.memory,
             resolver=self.resolver,
@@ -211,7 +222,8 @@ class Parts:
             expand=self.final_addresses,
             write_tallies=self.counted.soon,
             started_at=time.time(),
-        ).rounds()
+        )
+        return [*jobs.rounds(), *learning.rounds()]
 
     def final_addresses(self, address: Address) -> tuple[str, ...]:
         """Where mail to this address goes, by the directory of this moment."""

@@ -36,7 +36,8 @@ from gatepost.store.records import HistoryEntry
 log = logging.getLogger("gatepost")
 
 FIXED = (
-    "hostname", "state", "workers", "user", "listeners", "dns", "outbound", "callout", "delivery", "store", "log",
+    "hostname", "state", "workers", "user", "listeners", "dns", "outbound", "callout", "delivery", "store", "quarantine",
+    "log",
 )  # fmt: skip
 """What a reload cannot change: it takes a restart."""
 

@@ -63,6 +63,8 @@ def build_intake(
     expand: Callable[[Address], tuple[str, ...]],
     acquaint: Callable[[str, str, float], None],
     announce: Callable[[HistoryEntry], None],
+    model: Model = NOTHING,
+    entries: Entries = NOTHING,
     clock: Callable[[], float] = time.time,
     dns: bool = True,
 ) -> Intake:
@@ -70,8 +72,9 @@ def build_intake(
 
     def tools(now: float) -> Instruments:
         return Instruments(
-            Budget(resolver, lookups=LOOKUPS_PER_MESSAGE), memory, recipients, correspondents, now
-        )
+            Budget(resolver, lookups=LOOKUPS_PER_MESSAGE), memory, recipients, correspondents, now,
+            model=model, entries=entries,
+        )  # fmt: skip
 
     return Intake(
         hostname=loaded.config.hostname,

@@ -1,4 +1,4 @@
-"""`gatepost queue` and `gatepost quarantine`: a person's hands on what waits and what is held."""
+"""`gatepost queue`: a person's hands on what waits; and how a command acts on the copies of one message."""
 
 from __future__ import annotations
 
@@ -31,14 +31,6 @@ def queue() -> None:
     """What waits for delivery.
 
     Example: gatepost queue list
-    """
-
-
-@click.group()
-def quarantine() -> None:
-    """What is held for a person.
-
-    Example: gatepost quarantine release 2N515RPF08P1Z
     """
 
 
@@ -83,54 +75,6 @@ def queue_show(ref: str, config: str | None, as_json: bool) -> None:
     for one in attempts:
         if not as_json:
             say(f"  {moment(one.at)}  {one.status} to {one.to} at {one.host}: {one.reply or one.reason}")
-
-
-@quarantine.command("list")
-@config_option
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
-@json_option
-@failing_clearly
-def quarantine_list(config: str | None, limit: int, as_json: bool) -> None:
-    """List what is held, the newest first.
-
-    Example: gatepost quarantine list --limit 20
-    """
-    from gatepost.app.installation import opened
-    from gatepost.store import quarantine as rows
-
-    with opened(find_config(config)) as installation:
-        found = installation.store.database.read(lambda connection: rows.find(connection, limit=limit))
-    show(found, as_json, held_line, "Nothing is held.")
-
-
-@quarantine.command("show")
-@click.argument("ref")
-@config_option
-@click.option(
-    "--raw", is_flag=True, help="The message as it was received, octet for octet, on standard output."
-)
-@json_option
-@failing_clearly
-def quarantine_show(ref: str, config: str | None, raw: bool, as_json: bool) -> None:
-    """Show one held message: why it is held, or with --raw the message itself.
-
-    Example: gatepost quarantine show --raw 2N515RPF08P1Z > held.eml
-    """
-    from gatepost.app.installation import opened
-    from gatepost.store import quarantine as rows
-    from gatepost.store.ref import as_typed
-
-    if raw and sys.stdout.isatty():
-        raise click.UsageError(
-            "--raw would let the message speak to your terminal: send it to a file or a pager."
-        )
-    with opened(find_config(config)) as installation:
-        found = installation.store.database.read(lambda connection: rows.find(connection, ref=as_typed(ref)))
-        if raw and found:
-            note(installation, "quarantine read", found[0].ref)
-            sys.stdout.buffer.write(installation.store.octets_of(found[0].ref))
-            return
-    show(found, as_json, held_line, f"{ref} is not held.", missing_is_failure=True)
 
 
 def acting(group: click.Group, name: str, method: str, done: str, help_text: str) -> None:
@@ -185,30 +129,6 @@ acting(
     "is dropped",
     "Take a message out of the queue, undelivered; nobody is told.\n\nExample: gatepost queue drop 2N515RPF08P1Z --why duplicate",
 )
-acting(
-    quarantine,
-    "release",
-    "release",
-    "is on its way",
-    "Let a held message go, byte for byte as it came.\n\nExample: gatepost quarantine release 2N515RPF08P1Z --why 'ana expects it'",
-)
-acting(
-    quarantine,
-    "delete",
-    "delete",
-    "is deleted",
-    "Delete a held message for good.\n\nExample: gatepost quarantine delete 2N515RPF08P1Z --why malware",
-)
-
-
-def note(installation: Any, what: str, ref: str) -> None:
-    """Reading somebody's mail is written down as well."""
-    from gatepost.store.postmaster import Postmaster, Why
-
-    why = Why(who=whoami(), why="", at=time.time())
-    installation.run(Postmaster(installation.store).note(what, why, subject=ref))
-
-
 HANG = 15
 """Where a folded line goes on: behind the reference."""
 
@@ -244,10 +164,3 @@ def waiting_line(row: Any) -> str:
         else f"next {moment(row.due_at)}"
     )
     return f"{row.ref}  since {moment(row.created_at)}  {row.sender or '<>'} -> {row.to}  tries {row.attempts}  {state}  {row.last_reply}"
-
-
-def held_line(row: Any) -> str:
-    """One copy in quarantine."""
-    return (
-        f"{row.ref}  since {moment(row.held_at)}  {row.sender or '<>'} -> {row.to}  {row.rule}: {row.reason}"
-    )

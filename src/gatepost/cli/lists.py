@@ -11,24 +11,30 @@ from typing import Any
 
 import click
 
+from gatepost.cli.entries import allow, block
 from gatepost.cli.looking import read_time
 from gatepost.cli.terminal import config_option, failing_clearly, find_config
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@click.pass_context
 @config_option
 @click.option("--since", default="30d", show_default=True, help="From when on: a date or how long ago.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a list.")
 @failing_clearly
-def lists(config: str | None, since: str, as_json: bool) -> None:
+def lists(context: click.Context, config: str | None, since: str, as_json: bool) -> None:
     """Tell of every block list and welcome list: its mode and health, how often it was asked and hit, how often it
     decided (or would have), and how often it was contradicted.
 
     "decided": the action is another with the list in enforce than with it off. "contradicted": a person released
     what it hit, or it hit proved mail of somebody we correspond with.
 
+    Senders that people allow or block are in gatepost lists allow and gatepost lists block.
+
     Example: gatepost lists --since 7d
     """
+    if context.invoked_subcommand is not None:
+        return
     from gatepost.app.installation import opened
     from gatepost.app.orders import lists_of
     from gatepost.app.told import told_by_people
@@ -83,6 +89,10 @@ def lists(config: str | None, since: str, as_json: bool) -> None:
         )
         return
     table(rows)
+
+
+lists.add_command(allow)
+lists.add_command(block)
 
 
 def table(rows: list[dict[str, Any]]) -> None:

@@ -133,7 +133,7 @@ def tell(seen: Health, name: str, mode: str) -> None:
     click.echo(f"  gate         {running}, mode {mode}")
     oldest = f", the oldest for {age(figures.oldest_queued_s)}" if figures.oldest_queued_s is not None else ""
     click.echo(f"  queue        {figures.queued} copies{oldest}; {figures.stopped} stopped")
-    click.echo(f"  quarantine   {figures.held} copies held")
+    click.echo(f"  quarantine   {figures.held} copies held" + (f", {figures.requested} of them asked for" if figures.requested else ""))
     free = disk.free_octets / 1024**3
     click.echo(
         f"  disk         {disk.room.value}, {free:,.1f} GiB of {disk.total_octets / 1024**3:,.1f} GiB free"

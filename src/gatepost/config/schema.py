@@ -16,7 +16,7 @@ from gatepost.config.load import ConfigError, parse_toml, read_table
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.routes import Routes
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
-from gatepost.jobs.settings import AlertSettings, JobSettings, MetricsSettings
+from gatepost.jobs.settings import AlertSettings, JobSettings, LearningSettings, MetricsSettings
 from gatepost.mail.address import normal_domain, parse_address
 from gatepost.mail.finding import Mode
 from gatepost.mail.trace import Networks
@@ -25,11 +25,12 @@ from gatepost.net.callout import CalloutSettings
 from gatepost.net.limits import ConnectionLimits, Listener, SessionLimits
 from gatepost.net.outbound import OutboundSettings
 from gatepost.net.resolver import DnsSettings, servers_of
-from gatepost.net.tls import TlsSettings
+from gatepost.net.tls import TlsSettings, TlsUnusable, expand
 from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
 from gatepost.policy.settings import PolicySettings
 from gatepost.smtp.limits import SmtpLimits
 from gatepost.store.retention import Retention
+from gatepost.store.sealing import QuarantineSettings
 from gatepost.store.store import StoreSettings
 
 
@@ -110,10 +111,12 @@ class Config:
     callout: CalloutSettings = field(default_factory=CalloutSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     retention: Retention = field(default_factory=Retention)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
+    learning: LearningSettings = field(default_factory=LearningSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
 
@@ -137,6 +140,16 @@ class Loaded:
     def state(self) -> Path:
         """The folder of everything we keep."""
         return self.folder / self.config.state
+
+    @property
+    def key_file(self) -> Path | None:
+        """The master keys of the quarantine, where the configuration names them. A credential that is not handed over is
+        named as it would be: it is not there."""
+        named = self.config.quarantine.key_file
+        try:
+            return expand(named, self.folder) if named else None
+        except TlsUnusable:
+            return Path(named)
 
 
 def load(path: Path) -> Loaded:
@@ -166,11 +179,11 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     for check in ALL_CHECKS:
         for problem in check.problems(settings[check.name]) if check.problems else ():
             raise ConfigError(file, f"checks.{check.name}", f"{problem}.")
-    try:
     for name in lists_called_alike(settings):
         raise ConfigError(
             file, "checks.surbl.lists", f"a list is called {name}, and so is one of dnsbl; give it a name."
         )
+    try:
         checks = configure(settings, config.policy.modes)
         policies = assemble(config.policy, checks, mode=config.mode)
     except PolicyProblem as fault:
@@ -206,13 +219,13 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     )  # fmt: skip
 
 
-def rooted(settings: Any, folder: Path) -> Any:
 def lists_called_alike(settings: dict[str, Any]) -> list[str]:
     """Lists of clients and of links that bear one name: health and figures are kept by it."""
     of_clients, of_links = ({one.source for one in settings[name].lists} for name in ("dnsbl", "surbl"))
     return sorted(of_clients & of_links)
 
 
+def rooted(settings: Any, folder: Path) -> Any:
     """A check's settings with every relative path in a ``*_file`` or ``*_folder`` starting at the configuration's folder;
     in a list of tables too."""
     changed: dict[str, Any] = {}

@@ -76,6 +76,8 @@ class Facts:
     certificates: Sequence[Certificate] = ()
     lists_out: Mapping[str, str] | None = None
     """Why each block list that is out of service is."""
+    sealing: str = ""
+    """Why held mail cannot be opened; empty when it can."""
     dropped: int = 0
     """Entries of history lost within the last hour because the disk was too slow."""
 
@@ -90,6 +92,7 @@ def concerns(facts: Facts, settings: AlertSettings) -> list[Concern]:
     found = [
         *of_disk(facts.disk),
         *of_queue(facts.figures, settings),
+        *of_quarantine(facts),
         *of_resolvers(facts.validations),
         *of_certificates(facts.certificates, facts.now, settings),
         *of_lists(facts.lists_out or {}),
@@ -147,6 +150,24 @@ def of_queue(figures: Figures, settings: AlertSettings) -> Iterator[Concern]:
             Level.WARNING,
             f"{figures.stopped} copies are stopped in the queue (undeliverable, or held by a person).",
             "gatepost queue list says why; gatepost queue retry or drop decides.",
+        )
+
+
+def of_quarantine(facts: Facts) -> Iterator[Concern]:
+    """Held mail that nobody can open, and people who wait for theirs."""
+    if facts.sealing:
+        yield Concern(
+            "quarantine-key",
+            Level.CRITICAL,
+            f"Held mail cannot be opened: {facts.sealing.rstrip('.')}.",
+            "Put the key file back from where you keep its copy ([quarantine] key_file); without it this mail is lost.",
+        )
+    if facts.figures.requested:
+        yield Concern(
+            "quarantine-requested",
+            Level.WELL,
+            f"{facts.figures.requested} held copies are asked for by their recipients.",
+            "gatepost quarantine list --state requested; then release or deny.",
         )
 
 

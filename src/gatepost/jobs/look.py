@@ -45,6 +45,7 @@ def look(
         validations=validations,
         certificates=certificates,
         lists_out={key: why for key, why in out.items() if key in asked},
+        sealing=store.key_problem(),
         dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),
     )
 

@@ -13,6 +13,10 @@ from enum import StrEnum
 Evidence = Mapping[str, "str | int | float | bool | list[str] | None"]
 
 
+ONLY_FOR = "only_for"
+"""Evidence: the recipients a finding is about, as `Address.key`, where it is not about all."""
+
+
 class Mode(StrEnum):
     """How far a check, a list, a rule or the whole gate is trusted."""
 
@@ -33,6 +37,11 @@ class Finding:
     evidence: Evidence = field(default_factory=dict)
     source: str = ""
     """Which of several like things spoke, such as a block list's zone; policy may weigh ``name:source`` apart."""
+
+    def concerns(self, recipient: str) -> bool:
+        """Is it about the copy for `recipient` (an `Address.key`)? Some are about a few of the recipients only."""
+        few = self.evidence.get(ONLY_FOR)
+        return few is None or (isinstance(few, list) and recipient in few)
 
     @property
     def key(self) -> str:

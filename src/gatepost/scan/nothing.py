@@ -76,6 +76,7 @@ class Nothing:
     own_domains: Sequence[str] = ()
     protected: Sequence[Person] = ()
     partners: Sequence[str] = ()
+    some = False
 
     async def inspect(self, message: Message) -> Sequence[FileReport]:  # noqa: ARG002 - the seam's signature
         """No child to look into files."""
@@ -92,6 +93,9 @@ class Nothing:
     async def matching(self, identities: Sequence[str], recipients: Sequence[Address]) -> Sequence[Entry]:  # noqa: ARG002
         """Nobody is allowed or blocked."""
         return ()
+
+    def count(self, entries: Sequence[Entry]) -> None:
+        """Nothing was hit."""
 
 
 NOTHING = Nothing()

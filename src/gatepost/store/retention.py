@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gatepost.store import correspondents, history, journal, lessons, memory, quarantine
+from gatepost.store import correspondents, entries, history, journal, lessons, memory, quarantine
 from gatepost.store.database import Connection
 from gatepost.store.store import Store
 
@@ -43,6 +43,7 @@ async def expire(store: Store, now: float, settings: Retention) -> dict[str, int
     await store.seal_held()
     return {
         "held": await expire_held(store, held),
+        "entries": await in_slices(store, lambda c: entries.expire(c, before=old_history, limit=SLICE)),
         "decided": await in_slices(store, lambda c: quarantine.forget(c, before=old_history, limit=SLICE)),
         "history": await in_slices(store, lambda c: history.expire(c, before=old_history, limit=SLICE)),
         "attempts": await in_slices(

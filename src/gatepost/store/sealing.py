@@ -33,6 +33,15 @@ HEADING = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineSettings:
+    """How held mail is kept; for how long is a setting of `[retention]`."""
+
+    key_file: str = ""
+    """The master keys that seal it, ``%d/NAME`` for a systemd credential; empty: ``keys/quarantine.key`` in the state
+    folder. It is made when it is first needed. Keep a copy apart from the backups: without it held mail is lost."""
+
+
 class KeyMissing(StoreFailed):
     """The master key that is needed to open a message is not in the key file."""
 

@@ -1,7 +1,7 @@
-"""Senders that the operator allows or blocks.
+"""Senders that the operator or a recipient allows or blocks: in the configuration, or by an entry made while it runs.
 
-An allow entry counts only for a proved identity, has an owner, a reason and an expiry, and never overrides
-malware. A block entry needs no proof: whoever claims a blocked name gets what is meant for it.
+An allow entry counts only for a proved identity, has an owner and a reason, and never overrides malware. A block
+entry needs no proof: whoever claims a blocked name gets what is meant for it. Where both match, the block counts.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from gatepost.checks.sender.identity import proved_domain
 from gatepost.mail.address import Address
 from gatepost.mail.author import authors
 from gatepost.mail.client import Mail
-from gatepost.mail.finding import Finding, Mode
+from gatepost.mail.finding import ONLY_FOR, Finding, Mode
 from gatepost.mail.verdict import Action
-from gatepost.tools import Tools
+from gatepost.tools import Entry, Tools
 
 ALLOWED = Emits(
     name="senders.allowed",
-    about="The operator lets this proved sender in; only malware is held against it.",
-    reference="configuration reference, [[checks.senders.allow]]",
+    about="The operator or the recipient lets this proved sender in; only malware is held against it.",
+    reference="gatepost lists allow, and configuration reference, [[checks.senders.allow]]",
 )
 EXPIRED = Emits(
     name="senders.expired",
@@ -31,8 +31,8 @@ EXPIRED = Emits(
 )
 BLOCKED = Emits(
     name="senders.blocked",
-    about="The operator does not want this sender's mail.",
-    reference="configuration reference, [[checks.senders.block]]",
+    about="The operator or the recipient does not want this sender's mail.",
+    reference="gatepost lists block, and configuration reference, [[checks.senders.block]]",
     weight=4.0,
     group="blocked",
     action=Action.QUARANTINE,
@@ -81,7 +81,14 @@ def problems(settings: SendersSettings) -> list[str]:
 
 
 async def senders(mail: Mail, tools: Tools, settings: SendersSettings) -> Sequence[Finding]:
-    """The entries that match."""
+    """What the configuration says of the sender, and what was entered since."""
+    if not (tools.entries.some or settings.allow or settings.block):
+        return ()
+    return [*_configured(mail, tools, settings), *await _entered(mail, tools)]
+
+
+def _configured(mail: Mail, tools: Tools, settings: SendersSettings) -> Sequence[Finding]:
+    """The entries of the configuration that match."""
     shown = authors(mail.message).addresses
     claimed = (*shown, *((mail.envelope.sender,) if mail.envelope.sender else ()))
     found = []
@@ -101,6 +108,51 @@ async def senders(mail: Mail, tools: Tools, settings: SendersSettings) -> Sequen
                 ]
             found.append(EXPIRED.found(f"the allowance of {entry.sender} has run out", _evidence(entry)))
     return found
+
+
+async def _entered(mail: Mail, tools: Tools) -> list[Finding]:
+    """The entries made while the gate runs that match, at most one for all recipients of each sort."""
+    shown = authors(mail.message).addresses
+    claimed = [
+        address.key for address in (*shown, *((mail.envelope.sender,) if mail.envelope.sender else ()))
+    ]
+    recipients = [one.address for one in mail.envelope.recipients]
+    matching = await tools.entries.matching(claimed, recipients)
+    if not matching:
+        return []
+    domain = proved_domain(mail)
+    proved = len(shown) == 1 and shown[0].domain == domain
+    counted: dict[tuple[bool, str], Entry] = {}
+    for entry in matching:
+        if not entry.allow or (proved and _covers(entry.identity, shown[0])):
+            counted.setdefault((entry.allow, entry.recipient), entry)
+    tools.entries.count(tuple(counted.values()))
+    return [_said(entry, recipients) for entry in counted.values()]
+
+
+def _covers(identity: str, address: Address) -> bool:
+    return identity in (address.key, address.domain) or address.domain.endswith(f".{identity}")
+
+
+def _said(entry: Entry, recipients: Sequence[Address]) -> Finding:
+    """The finding for an entry: who made it, why, and for whom it counts."""
+    whose = f" by {entry.owner}" if entry.owner else ""
+    because = f": {entry.reason}" if entry.reason else ""
+    limited = f" for {entry.recipient}" if entry.recipient else ""
+    evidence: dict[str, str | int | float | bool | list[str] | None] = {
+        "entry": entry.identity,
+        "number": entry.id,
+        "owner": entry.owner,
+        "reason": entry.reason,
+        "expires_at": entry.expires_at,
+    }
+    if entry.recipient:
+        evidence[ONLY_FOR] = [
+            address.key for address in recipients if entry.recipient in (address.key, address.domain)
+        ]
+    if entry.allow:
+        return ALLOWED.found(f"{entry.identity} is proved and allowed{limited}{whose}{because}", evidence)
+    return BLOCKED.found(f"{entry.identity} is blocked{limited}{whose}{because}", evidence)
 
 
 def _matches(entry: SenderEntry, address: Address) -> bool:
@@ -141,5 +193,4 @@ SENDERS = Check(
     emits=(ALLOWED, EXPIRED, BLOCKED),
     asks=False,
     problems=problems,
-    idle=lambda settings: not settings.allow and not settings.block,
 )

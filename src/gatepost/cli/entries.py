@@ -1,0 +1,181 @@
+"""`gatepost lists allow` and `gatepost lists block`: senders that people let in or keep out while the gate runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+
+from gatepost.cli.story import moment
+from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say, whoami
+from gatepost.mail.address import normal_domain, parse_address
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+@click.group()
+def allow() -> None:
+    """Senders that are let in when they are proved (SPF, DKIM, DMARC). Malware is held against them all the same.
+
+    Example: gatepost lists allow add partner.example --reason 'invoices' --until 2027-06-30
+    """
+
+
+@click.group()
+def block() -> None:
+    """Senders whose mail is held, proved or not.
+
+    Example: gatepost lists block add pest@example.org --reason 'asked by ana' --for ana@example.net
+    """
+
+
+def commands(group: click.Group, *, allowing: bool) -> None:
+    """add, remove and list."""
+    kind = "allow" if allowing else "block"
+
+    @group.command(
+        "add",
+        help=f"Add a sender, or change its entry.\n\nExample: gatepost lists {kind} add example.org --reason 'asked by ana'",
+    )
+    @click.argument("sender")
+    @config_option
+    @click.option("--reason", required=True, help="Why; findings and the journal say it.")
+    @click.option("--owner", default="", help="Who asked for it; without it, whoever calls this.")
+    @click.option(
+        "--until",
+        help="The last day it holds, such as 2027-01-31 (UTC); an allowance must end.",
+        required=allowing,
+    )
+    @click.option("--for", "recipient", default="", help="Only for this address or domain of ours.")
+    @failing_clearly
+    def add(
+        *, sender: str, config: str | None, reason: str, owner: str, until: str | None, recipient: str
+    ) -> None:
+        from gatepost.app.installation import opened
+        from gatepost.store import entries
+        from gatepost.store.journal import Why
+        from gatepost.tools import Entry
+
+        identity = identity_of(sender, "SENDER")
+        if allowing:
+            insist_on_somebody(identity)
+        entry = Entry(
+            id=0, allow=allowing, identity=identity, recipient=identity_of(recipient, "--for") if recipient else "",
+            owner=owner or whoami(), reason=reason, expires_at=end_of(until) if until else None,
+        )  # fmt: skip
+        why = Why(who=whoami(), why=reason, at=time.time())
+        with opened(find_config(config)) as installation:
+            installation.run(
+                installation.store.database.commit(lambda connection: entries.add(connection, entry, why))
+            )
+        say(f"{identity} is {kind}ed{limits(entry.recipient, entry.expires_at)}, within a second.")
+
+    @group.command(
+        "remove",
+        help=f"Take a sender's entry out.\n\nExample: gatepost lists {kind} remove example.org --reason 'no more'",
+    )
+    @click.argument("sender")
+    @config_option
+    @click.option("--reason", default="", help="Why, for the journal.")
+    @click.option(
+        "--for", "recipient", default="", help="The entry that is only for this address or domain of ours."
+    )
+    @failing_clearly
+    def remove(sender: str, config: str | None, reason: str, recipient: str) -> None:
+        from gatepost.app.installation import opened
+        from gatepost.store import entries
+        from gatepost.store.journal import Why
+
+        identity, whose = identity_of(sender, "SENDER"), identity_of(recipient, "--for") if recipient else ""
+        why = Why(who=whoami(), why=reason, at=time.time())
+        with opened(find_config(config)) as installation:
+            gone = installation.run(
+                installation.store.database.commit(
+                    lambda connection: entries.remove(
+                        connection, allow=allowing, identity=identity, recipient=whose, why=why
+                    )
+                )
+            )
+        if not gone:
+            click.echo(
+                f"{identity} is not {kind}ed{limits(whose, None)}. What is: gatepost lists {kind} list",
+                err=True,
+            )
+            sys.exit(1)
+        say(f"{identity} is not {kind}ed any more{limits(whose, None)}.")
+
+    @group.command(
+        "list", help=f"List the entries, with their hits.\n\nExample: gatepost lists {kind} list --json"
+    )
+    @config_option
+    @json_option
+    @failing_clearly
+    def list_(config: str | None, as_json: bool) -> None:
+        from gatepost.app.installation import opened
+        from gatepost.store import entries
+
+        with opened(find_config(config)) as installation:
+            found = installation.store.database.read(
+                lambda connection: entries.listed(connection, allow=allowing)
+            )
+        now = time.time()
+        for one in found:
+            entry = one.entry
+            if as_json:
+                told = asdict(entry) | {"made_at": one.made_at, "hits": one.hits, "last_hit": one.last_hit}
+                click.echo(json_line(told))
+                continue
+            over = "  it has run out" if entry.expires_at is not None and entry.expires_at <= now else ""
+            last = f", last {moment(one.last_hit)}" if one.last_hit else ""
+            say(
+                f"{entry.identity}{limits(entry.recipient, entry.expires_at)}  by {entry.owner}: {entry.reason}"
+                f"  {one.hits:,} hits{last}{over}"
+            )
+        if not found and not as_json:
+            click.echo(
+                f"Nobody is {kind}ed here; the configuration may name some ([checks.senders]).", err=True
+            )
+
+
+def identity_of(text: str, what: str) -> str:
+    """An address or a domain in its normal form."""
+    if "@" in text.lstrip("@"):
+        address = parse_address(text, smtputf8=True)
+        if address is not None:
+            return address.key
+    else:
+        domain = normal_domain(text.lstrip("@"))
+        if domain is not None:
+            return domain
+    raise click.UsageError(f"{what}: {text} is neither an address nor a domain.")
+
+
+def insist_on_somebody(identity: str) -> None:
+    """A domain where everybody can have an address proves nobody in particular; nor does a public suffix."""
+    from gatepost.checks.sender.identity import SHARED_DOMAINS
+    from gatepost.dns.names import public_suffix
+
+    if identity in SHARED_DOMAINS or ("@" not in identity and public_suffix(identity) == identity):
+        raise click.UsageError(f"Everybody can have an address at {identity}: allow a whole address.")
+
+
+def end_of(text: str) -> float:
+    """The midnight (UTC) that ends a day, in Unix seconds."""
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise click.UsageError(f"--until {text}: give a day such as 2027-01-31.") from None
+    return day.timestamp() + 86_400
+
+
+def limits(recipient: str, expires_at: float | None) -> str:
+    """For whom and until when, in words."""
+    whom = f" for {recipient}" if recipient else ""
+    return whom + (f" until {moment(expires_at - 1)[:10]}" if expires_at is not None else "")
+
+
+commands(allow, allowing=True)
+commands(block, allowing=False)
