@@ -63,7 +63,7 @@ def read_tar(notes: Notes) -> None:
             if member.isreg():
                 _take_tar(notes, archive, member, name)
         archive.members.clear()  # type: ignore[attr-defined]
-        rest = notes.octets[archive.offset :].strip(b"\0")
+        rest = notes.octets[archive.offset :].lstrip(b"\0")
     if b"ustar" in rest:
         notes.fact(
             "ambiguous-archive", "more members stand behind the archive's end; some programs unpack them"
@@ -89,11 +89,11 @@ def read_single(notes: Notes) -> None:
         "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=128 << 20),
     }
     name = inner_name(notes)
-    pieces, reach, problem = _streams(makers[notes.kind], notes)
+    pieces, reach, used, problem = _streams(makers[notes.kind], notes)
     octets = b"".join(pieces)
     if problem:
         notes.fact("failed", f"the packed file is damaged ({problem})")
-    _note_ratio(notes, len(octets), cut=len(octets) >= notes.room())
+    _note_ratio(notes, len(octets), packed=used, cut=len(octets) >= notes.room())
     notes.member(name, octets)
     rest = notes.octets[reach:].strip(b"\0")
     if len(rest) > 16 and not problem:
@@ -101,17 +101,15 @@ def read_single(notes: Notes) -> None:
         notes.member(f"{name}.rest", rest, hidden=True)
 
 
-def _streams(make: Callable[[], Any], notes: Notes) -> tuple[list[bytes], int, str]:
-    """What the streams unpack to, where they end, and what was wrong with the last."""
-    octets = notes.octets
+def _streams(make: Callable[[], Any], notes: Notes) -> tuple[list[bytes], int, int, str]:
+    """What the streams unpack to, where they end, how much of them was read, and what was wrong with the last."""
+    octets, whole = notes.octets, len(notes.octets)
     pieces: list[bytes] = []
     room, at = notes.room(), 0
-    magic = octets[:2]
     for _ in range(1000):
         engine = make()
-        before = len(pieces)
+        data: bytes | memoryview = memoryview(octets)[at:]
         try:
-            data: bytes | memoryview = memoryview(octets)[at:]
             while not engine.eof and room > 0:
                 notes.allowance.check_time()
                 piece = engine.decompress(data, min(room, 1 << 22))
@@ -121,13 +119,13 @@ def _streams(make: Callable[[], Any], notes: Notes) -> tuple[list[bytes], int, s
                 pieces.append(piece)
                 room -= len(piece)
         except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-            return pieces, len(octets), str(error) if before == len(pieces) or at == 0 else ""
+            return pieces, whole, whole, str(error)
         if not engine.eof or room <= 0:
-            return pieces, len(octets), "" if room <= 0 else "it ends early"
-        at = len(octets) - len(engine.unused_data)
-        if octets[at : at + 2] != magic:
+            return pieces, whole, max(whole - len(data), 1), "" if room <= 0 else "it ends early"
+        at = whole - len(engine.unused_data)
+        if not octets.startswith(octets[:2], at):
             break
-    return pieces, at, ""
+    return pieces, at, at, ""
 
 
 def inner_name(notes: Notes) -> str:
@@ -147,11 +145,11 @@ def inner_name(notes: Notes) -> str:
     return base or f"{notes.name}.unpacked"
 
 
-def _note_ratio(notes: Notes, unpacked: int, *, cut: bool) -> None:
+def _note_ratio(notes: Notes, unpacked: int, *, packed: int, cut: bool) -> None:
     if cut:
         notes.fact("truncated", "it unpacks to more than is looked at")
-    if unpacked > notes.limits.bomb_octets and unpacked > notes.limits.max_ratio * len(notes.octets):
-        notes.fact("bomb", f"{len(notes.octets)} octets unpack to {'more than ' if cut else ''}{unpacked}")
+    if unpacked > notes.limits.bomb_octets and unpacked > notes.limits.max_ratio * packed:
+        notes.fact("bomb", f"{packed} octets unpack to {'more than ' if cut else ''}{unpacked}")
 
 
 def read_other(notes: Notes) -> None:
@@ -221,7 +219,7 @@ def read_with_libarchive(notes: Notes, kind: str, *, password: str = "", only_mi
         notes.fact("unreadable", str(why))
     except _Broken as why:
         _note_broken(notes, str(why))
-    _note_ratio(notes, total, cut=False)
+    _note_ratio(notes, total, packed=len(notes.octets), cut=False)
 
 
 def _take_entry(notes: Notes, archive: _Archive, entry: _Entry, *, unlocked: bool) -> int:

@@ -73,7 +73,10 @@ def codes_in(notes: Notes, picture: Any, *, fact: str = "qr-code", where: str = 
 
     formats = zxingcpp.BarcodeFormat
     found = zxingcpp.read_barcodes(
-        picture, formats=formats.QRCode | formats.MicroQRCode | formats.Aztec | formats.DataMatrix
+        picture,
+        formats=zxingcpp.BarcodeFormats(
+            [formats.QRCode, formats.MicroQRCode, formats.Aztec, formats.DataMatrix]
+        ),
     )
     for code in found[:MAX_CODES]:
         text = code.text

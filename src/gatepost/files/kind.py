@@ -163,7 +163,7 @@ def kinds_of(octets: bytes, name: str) -> tuple[str, ...]:
     head = octets[:1024]
     if first != "pdf" and b"%PDF-" in head and b"startxref" in octets[-2048:]:
         kinds.append("pdf")
-    if first not in _ZIPPED and (inside := _zip_kind(octets)):
+    if first not in _ZIPPED and _ends_as_zip(octets) and (inside := _zip_kind(octets)):
         kinds.append(inside)
     if first not in {"iso", "udf"} and octets[0x8001:0x8006] == b"CD001":
         kinds.append("iso")
@@ -280,6 +280,12 @@ _ZIPPED = frozenset(
         "msix",
     }
 )
+
+
+def _ends_as_zip(octets: bytes) -> bool:
+    """The end of the directory, with its comment, is the end of the file; else it belongs to something embedded."""
+    end = octets.rfind(b"PK\5\6", max(0, len(octets) - 66_000))
+    return end >= 0 and len(octets) - end - 22 - int.from_bytes(octets[end + 20 : end + 22], "little") < 64
 
 
 def _zip_kind(octets: bytes) -> str:

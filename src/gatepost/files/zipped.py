@@ -37,6 +37,8 @@ class Entry:
     size: int
     at: int
     """Offset of the local header."""
+    listed_at: int = 0
+    """Offset of the directory's header, 0 for a member known by its local header only."""
     is_link: bool = False
 
     @property
@@ -155,6 +157,7 @@ def _central(octets: bytes, at: int, names: int, extras: int, before: int) -> En
         packed=packed,
         size=size,
         at=before + local,
+        listed_at=at,
         is_link=made_on == 3 and mode & 0o170000 == 0o120000,
     )
 
@@ -184,14 +187,14 @@ def _beside_the_directory(notes: Notes, entries: list[Entry]) -> list[Entry]:
     for start, end in spans:
         if start < reach:
             notes.fact("ambiguous-archive", "members of the archive share the same octets")
-        elif b"PK\3\4" in octets[reach:start]:
+        else:
             others += _gap(notes, reach, start)
         reach = max(reach, end)
-    return others
+    return others + _gap(notes, reach, entries[0].listed_at)
 
 
 def _gap(notes: Notes, start: int, end: int) -> list[Entry]:
-    found = [] if start == 0 else list(_local_entries(notes.octets, start, end))
+    found = list(_local_entries(notes.octets, start, end)) if start < end else []
     if found:
         notes.fact("ambiguous-archive", f"{len(found)} members are not in the archive's directory")
     return found
@@ -233,7 +236,7 @@ def _local_entries(octets: bytes, start: int, end: int) -> Iterator[Entry]:
 
 
 def _local(octets: bytes, at: int) -> Entry | None:
-    if octets[at : at + 4] != b"PK\3\4" or len(octets) < at + 30 or at < 0:
+    if at < 0 or octets[at : at + 4] != b"PK\3\4" or len(octets) < at + 30 or octets[at + 4] > 100:
         return None
     names, extras = _number(octets, at + 26, 2), _number(octets, at + 28, 2)
     raw = octets[at + 30 : at + 30 + names]
@@ -271,17 +274,15 @@ def _take(notes: Notes, entry: Entry) -> bool:
     data = _data_at(notes.octets, entry.at)
     packed = memoryview(notes.octets)[data : data + entry.packed]
     try:
-        octets, more = unpack(entry.method, packed, room)
+        octets, used, more = unpack(entry.method, packed, room)
     except NotImplementedError:
         return False
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
         notes.fact("failed", f"the member {entry.name!r} is damaged ({error})")
-        octets, more = b"", False
+        octets, used, more = b"", 0, False
     if more:
         notes.fact("truncated", f"the member {entry.name!r} is larger than is looked at")
-        if len(octets) > notes.limits.bomb_octets and len(octets) > notes.limits.max_ratio * max(
-            entry.packed, 1
-        ):
+        if len(octets) > max(notes.limits.bomb_octets, notes.limits.max_ratio * used):
             notes.fact("bomb", f"the member {entry.name!r} unpacks to more than {len(octets)} octets")
     elif octets and entry.size and len(octets) != entry.size:
         notes.fact("ambiguous-archive", f"the member {entry.name!r} has another size than the archive says")
@@ -289,27 +290,31 @@ def _take(notes: Notes, entry: Entry) -> bool:
     return True
 
 
-def unpack(method: int, packed: memoryview, room: int) -> tuple[bytes, bool]:
-    """At most `room` octets, and whether there are more. Raises NotImplementedError for methods not known here."""
+def unpack(method: int, packed: memoryview, room: int) -> tuple[bytes, int, bool]:
+    """At most `room` octets, how many packed ones that took, and whether there are more.
+
+    Raises NotImplementedError for methods not known here, and what the standard library raises for damaged octets.
+    """
     if method == 0:
-        return bytes(packed[:room]), len(packed) > room
-    engine: _Engine
+        return bytes(packed[:room]), min(len(packed), room), len(packed) > room
     if method == 8:
-        engine = zlib.decompressobj(-15)
-    elif method == 12:
+        deflated = zlib.decompressobj(-15)
+        octets = deflated.decompress(packed, room)
+        return octets, len(packed) - len(deflated.unconsumed_tail), not deflated.eof and len(octets) >= room
+    engine: _Engine
+    if method == 12:
         engine = bz2.BZ2Decompressor()
     elif method == 14:
         # APPNOTE §5.8.8: a version, the length of the properties, the properties
         length = int.from_bytes(packed[2:4], "little")
-        properties = bytes(packed[4 : 4 + length])
-        engine = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[lzma_filter(properties)])
+        engine = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[lzma_filter(bytes(packed[4 : 4 + length]))])
         packed = packed[4 + length :]
     elif method == 95:
         engine = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=128 << 20)
     else:
         raise NotImplementedError(method)
     octets = engine.decompress(packed, room)
-    return octets, not engine.eof and len(octets) >= room
+    return octets, len(packed), not engine.eof and len(octets) >= room
 
 
 class _Engine(Protocol):
