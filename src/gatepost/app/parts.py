@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
+from gatepost.app.lookers import Lookers
 from gatepost.app.opinions import LearntModel
 from gatepost.app.orders import orders
 from gatepost.app.wiring import build_intake
@@ -134,6 +135,7 @@ class Parts:
         self.entries = StoredEntries(self.store.database, time.time)
         self.callout = RecipientCallout(sender=self.outbound, clock=time.monotonic, settings=config.callout)
         self.model = LearntModel(Snapshots(self.loaded.state, clock=time.monotonic))
+        self.lookers = Lookers(self.loaded)
         self.directory = self._directory()
         self.tallies = Tallies()
         self.differences = Differences(self.tallies)
@@ -147,11 +149,13 @@ class Parts:
         await self.memory.close()
         await self.correspondents.close()
         await self.entries.close()
+        await self.lookers.close()
         await self.store.close()
 
     def adopt(self, loaded: Loaded) -> None:
         """After a reload."""
         self.loaded = loaded
+        self.lookers.adopt(loaded)
         self.directory = self._directory()
         forget_keys()
 
@@ -161,6 +165,7 @@ class Parts:
             self.loaded, store=self.keeper, resolver=self.resolver, memory=self.memory, recipients=self.directory,
             correspondents=self.correspondents, expand=self.directory.expand, acquaint=self.acquaint, announce=announce,
             model=self.model, entries=self.entries,
+            unpacker=self.lookers.unpacker, scanner=self.lookers.scanner,
         )  # fmt: skip
 
     def acquaint(self, identity: str, domain: str, at: float) -> None:

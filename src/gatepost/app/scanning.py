@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gatepost.app.lookers import Lookers
 from gatepost.app.wiring import build_intake
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, defaults, load
@@ -33,12 +34,18 @@ async def open_examiner(
     checks = tuple(one for one in loaded.checks if one.name not in AT_THE_DOOR_ONLY)
     loaded = replace(loaded, checks=checks)
     asked, close = open_resolver(loaded, zones=zones, resolver=resolver, dns=dns)
-    forgetful = Forgetful()
+    forgetful, lookers = Forgetful(), Lookers(loaded)
     intake = build_intake(
         loaded, store=KeepsNothing(), resolver=asked, memory=forgetful, recipients=EverybodyKnown(),
         correspondents=forgetful, expand=lambda _: (), acquaint=lambda *_: None, announce=lambda _: None, dns=dns,
+        unpacker=lookers.unpacker, scanner=lookers.scanner,
     )  # fmt: skip
-    return intake, loaded, close
+
+    async def close_all() -> None:
+        await lookers.close()
+        await close()
+
+    return intake, loaded, close_all
 
 
 def open_resolver(

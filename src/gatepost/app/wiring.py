@@ -65,6 +65,8 @@ def build_intake(
     announce: Callable[[HistoryEntry], None],
     model: Model = NOTHING,
     entries: Entries = NOTHING,
+    unpacker: Unpacker = NOTHING,
+    scanner: Scanner = NOTHING,
     clock: Callable[[], float] = time.time,
     dns: bool = True,
 ) -> Intake:
@@ -73,7 +75,7 @@ def build_intake(
     def tools(now: float) -> Instruments:
         return Instruments(
             Budget(resolver, lookups=LOOKUPS_PER_MESSAGE), memory, recipients, correspondents, now,
-            model=model, entries=entries,
+            model=model, entries=entries, unpacker=unpacker, scanner=scanner,
         )  # fmt: skip
 
     return Intake(

@@ -12,6 +12,8 @@ from gatepost.checks.connection.rates import RATES, VOLUME
 from gatepost.checks.connection.rdns import RDNS
 from gatepost.checks.connection.recipients import RECIPIENTS
 from gatepost.checks.connection.tlsrequired import TLS_REQUIRED
+from gatepost.checks.content.antivirus import ANTIVIRUS
+from gatepost.checks.content.attachments import ATTACHMENTS
 from gatepost.checks.content.linklists import SURBL
 from gatepost.checks.content.rules import RULES
 from gatepost.checks.content.spam import SPAM
@@ -42,6 +44,8 @@ ALL_CHECKS: tuple[Check, ...] = (
     CORRESPONDENTS,
     SPAM,
     RULES,
+    ATTACHMENTS,
+    ANTIVIRUS,
     VOLUME,
     SURBL,
 )

@@ -25,6 +25,7 @@ from gatepost.net.callout import CalloutSettings
 from gatepost.net.limits import ConnectionLimits, Listener, SessionLimits
 from gatepost.net.outbound import OutboundSettings
 from gatepost.net.resolver import DnsSettings, servers_of
+from gatepost.net.sandbox import SandboxSettings
 from gatepost.net.tls import TlsSettings, TlsUnusable, expand
 from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
 from gatepost.policy.settings import PolicySettings
@@ -110,6 +111,7 @@ class Config:
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     callout: CalloutSettings = field(default_factory=CalloutSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     retention: Retention = field(default_factory=Retention)
