@@ -157,7 +157,7 @@ def word_package(
         f'<w:document xmlns:w="x"><w:body><w:p><w:r><w:t>{text}</w:t></w:r></w:p>{body}</w:body></w:document>'
     )
     members = {
-        "[Content_Types].xml": b"<Types/>",
+        "[Content_Types].xml": b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
         "_rels/.rels": b"<Relationships/>",
         "word/document.xml": document.encode(),
         "word/_rels/document.xml.rels": f"<Relationships>{relationships}</Relationships>".encode(),
