@@ -37,3 +37,29 @@ class JobSettings:
     """Between two probes of every block list (RFC 5782 §5)."""
     retention_s: float = 3600.0
     """Between two rounds of forgetting what is past its time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningSettings:
+    """What the classifier learns from, and how much one person's word is worth."""
+
+    learn_s: float = 10.0
+    """Between two looks whether something was taught."""
+    mailboxes: bool = True
+    """Learn from mail that people move between inbox and Junk, in Maildirs this gate delivers to."""
+    mailboxes_s: float = 60.0
+    """Between two looks into those Maildirs."""
+    report_spam: str = ""
+    """An address of ours to which our people forward what should not have reached them; empty: none."""
+    report_ham: str = ""
+    """The same for mail that was wrongly taken for junk."""
+    reports_from: tuple[str, ...] = ()
+    """Networks of our own mail servers, whose word about a report's sender is taken without further proof."""
+    person_a_day: int = 100
+    """Lessons of one person that are taken within a day."""
+    person_in_site: int = 200
+    """Lessons of one person that count fully in the model of all; with more of them each counts for less."""
+    person_weight: float = 0.5
+    """How much one person's lesson counts in the model of all, where the postmaster's counts 1. In the person's own it counts whole."""
+    kept: int = 20_000
+    """Lessons of each kind that are kept; older ones have been learnt, but a model made anew does without them."""

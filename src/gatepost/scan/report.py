@@ -23,7 +23,7 @@ def verdict_json(entry: HistoryEntry) -> dict[str, Any]:
         "reason": verdict.reason,
         "reference": reference_of(verdict.rule),
         "score": round(verdict.score, 2),
-        "probability": None,
+        "probability": probability(entry),
         "findings": findings_json(entry, verdict),
         "authentication": authentication_json(entry.auth),
         "milliseconds": dict(entry.milliseconds),
@@ -81,6 +81,15 @@ def delivery_json(attempt: DeliveryAttempt) -> dict[str, Any]:
         },
         "reason": attempt.reason,
     }
+
+
+def probability(entry: HistoryEntry) -> float | None:
+    """The classifier's own opinion, None where it has none that counts."""
+    for finding in entry.findings:
+        if finding.name == "spam.opinion":
+            found = finding.evidence.get("probability")
+            return found if isinstance(found, float) else None
+    return None
 
 
 def strictest(entry: HistoryEntry) -> Verdict:

@@ -7,6 +7,7 @@ from them stays in the model.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gatepost.store.database import Connection
 
@@ -97,13 +98,15 @@ def after(connection: Connection, number: int, *, limit: int) -> list[Lesson]:
         f"SELECT {COLUMNS} FROM lessons WHERE number > ? ORDER BY number LIMIT ?",  # noqa: S608 - our own words
         (number, limit),
     )
-    return [
-        Lesson(
-            number=row[0], at=row[1], content=row[2], owner=row[3], spam=truth(row[4]), was=truth(row[5]),
-            how=row[6], who=row[7], ref=row[8], features=row[9],
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [lesson_from(row) for row in rows]
+
+
+def lesson_from(row: tuple[Any, ...]) -> Lesson:
+    """A row of COLUMNS."""
+    return Lesson(
+        number=row[0], at=row[1], content=row[2], owner=row[3], spam=truth(row[4]), was=truth(row[5]),
+        how=row[6], who=row[7], ref=row[8], features=row[9],
+    )  # fmt: skip
 
 
 def truth(value: int | None) -> bool | None:
@@ -144,3 +147,48 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
             (before, limit),
         ).rowcount
     )
+
+
+def standing(connection: Connection, content: bytes | None = None, *, upto: int = 1 << 62) -> list[Lesson]:
+    """The newest lesson of each message and owner, in their order; those that were taken back are left out.
+
+    Only of one message with `content`; as things stood behind lesson number `upto`.
+    """
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM lessons AS one WHERE spam IS NOT NULL AND number <= ?1"  # noqa: S608 - our own words
+        " AND (?2 IS NULL OR content = ?2) AND NOT EXISTS (SELECT 1 FROM lessons AS newer"
+        " WHERE newer.content = one.content AND newer.owner = one.owner AND newer.number > one.number"
+        " AND newer.number <= ?1) ORDER BY number",
+        (upto, content),
+    )
+    return [lesson_from(row) for row in rows]
+
+
+def of_owner(connection: Connection, owner: str, *, limit: int) -> list[Lesson]:
+    """A person's newest lessons that hold, the oldest of them first."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM lessons AS one WHERE owner = ?1 AND spam IS NOT NULL AND NOT EXISTS"  # noqa: S608
+        " (SELECT 1 FROM lessons AS newer WHERE newer.content = one.content AND newer.owner = ?1"
+        "  AND newer.number > one.number) ORDER BY number DESC LIMIT ?2",
+        (owner, limit),
+    ).fetchall()
+    return [lesson_from(row) for row in reversed(rows)]
+
+
+def by_owner(connection: Connection) -> dict[str, int]:
+    """How many lessons each person has given."""
+    return dict(
+        connection.execute("SELECT owner, count(*) FROM lessons WHERE owner <> '' GROUP BY owner").fetchall()
+    )
+
+
+def trim(connection: Connection, *, kept: int, limit: int) -> int:
+    """Delete at most `limit` of the oldest of each kind beyond the newest `kept`."""
+    deleted = 0
+    for spam in (0, 1, None):
+        deleted += connection.execute(
+            "DELETE FROM lessons WHERE number IN (SELECT number FROM lessons WHERE spam IS ?1 AND number <="
+            " (SELECT number FROM lessons WHERE spam IS ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2) LIMIT ?3)",
+            (spam, kept, limit),
+        ).rowcount
+    return deleted

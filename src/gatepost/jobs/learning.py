@@ -1,0 +1,226 @@
+"""Lessons become a model: in a process of its own, one at a time, and only when there are new ones.
+
+While little was taught the model is made anew from every lesson each time, which is the best it can be; later lessons
+are added one by one, and it is made anew when a quarter more has come. Everything can be made again from the lessons.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from multiprocessing import get_context
+from pathlib import Path
+
+from gatepost.classify.features import Features
+from gatepost.classify.model import MOST_WEIGHT, READY_AT, SiteModel, Unreadable, UserLayer, train
+from gatepost.jobs.rounds import Round
+from gatepost.jobs.settings import LearningSettings
+from gatepost.store import lessons
+from gatepost.store.database import Connection
+from gatepost.store.disk import Disk
+from gatepost.store.lessons import Lesson
+from gatepost.store.snapshots import Label, Snapshots
+from gatepost.store.store import Store
+
+log = logging.getLogger("gatepost.jobs")
+
+ANEW_BELOW = 3000
+"""Messages up to which the model is made anew at every round: seconds of work."""
+GROWN = 1.25
+IN_A_LAYER = 500
+"""A person's newest lessons that make the layer."""
+AT_ONCE = 500
+NICE = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """What a round came to."""
+
+    ham: int = 0
+    spam: int = 0
+    """All that the model has learnt by now."""
+    new: int = 0
+    """Lessons that were taken in."""
+    anew: bool = False
+    """The model was made from the beginning."""
+    ready: bool = False
+    problem: str = ""
+    """What was wrong with the snapshot that was there."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Learning:
+    """The rounds of learning. They run in the process that delivers; the work itself does not."""
+
+    store: Store
+    settings: Callable[[], LearningSettings]
+
+    def rounds(self) -> Sequence[Round]:
+        """What to run."""
+        return [Round("learning", self.settings().learn_s, self.learn)]
+
+    async def learn(self) -> None:
+        """Take in what was taught since the last round."""
+        snapshots = Snapshots(self.store.folder, clock=time.monotonic)
+        label = snapshots.label()
+        last = self.store.database.read(lessons.last_number)
+        if last == (label.applied if label else 0):
+            return
+        settings = self.settings()
+        with ProcessPoolExecutor(
+            1, mp_context=get_context("spawn"), initializer=os.nice, initargs=(NICE,)
+        ) as pool:
+            done = await asyncio.get_running_loop().run_in_executor(
+                pool, catch_up, self.store.folder, settings
+            )
+        if done.problem:
+            log.warning("the classifier's snapshot: %s", done.problem)
+        log.info(
+            "learnt %d lessons; %d wanted and %d unwanted messages by now", done.new, done.ham, done.spam
+        )
+        await self.trim(settings.kept)
+
+    async def trim(self, kept: int) -> None:
+        """Delete what is more than is kept, in slices that disturb nobody."""
+        deleted = AT_ONCE
+        while deleted >= AT_ONCE:
+            deleted = await self.store.database.commit(
+                lambda connection: lessons.trim(connection, kept=kept, limit=AT_ONCE)
+            )
+
+
+def catch_up(state: Path, settings: LearningSettings, *, again: bool = False) -> Learnt:
+    """Learn what was taught since the snapshot, or with `again` everything anew, and write the next one.
+
+    Raises OSError when it cannot be written. Any process may do it, beside a running gate; they take turns.
+    """
+    snapshots = Snapshots(state, clock=time.monotonic)
+    with (
+        snapshots.turn(),
+        contextlib.closing(Disk().connect(state / "gatepost.db", read_only=True)) as connection,
+    ):
+        found = snapshots.read()
+        problem = found.text if isinstance(found, Unreadable) else found.problem if found else ""
+        known = None if isinstance(found, Unreadable) else found
+        last = lessons.last_number(connection)
+        if known is not None and known.label.applied >= last and not (again or problem):
+            return learnt(known.model)
+        since = known.label.applied if known else 0
+        new = pending(connection, since)
+        standing = lessons.taught(connection)
+        total = standing.ham + standing.spam
+        anew = again or known is None or total <= ANEW_BELOW or total >= GROWN * known.label.trained_on
+        if known is None or anew:
+            model, since = made_anew(connection, settings), 0
+        else:
+            model = known.model
+            add(model, new, connection, settings)
+        label = Label(
+            applied=last,
+            trained_on=total if anew or known is None else known.label.trained_on,
+            made_at=time.time(),
+        )
+        snapshots.write(model, label, layers(connection, owners(connection, new, everybody=anew)))
+        return learnt(model, new=len(new), anew=anew, problem=problem)
+
+
+def learnt(model: SiteModel, *, new: int = 0, anew: bool = False, problem: str = "") -> Learnt:
+    """What a model is by now."""
+    ham, spam = model.learnt
+    ready = ham >= READY_AT[0] and spam >= READY_AT[1]
+    return Learnt(ham=ham, spam=spam, new=new, anew=anew, ready=ready, problem=problem)
+
+
+def pending(connection: Connection, since: int) -> list[Lesson]:
+    """Everything behind lesson number `since`."""
+    found: list[Lesson] = []
+    while True:
+        more = lessons.after(connection, found[-1].number if found else since, limit=AT_ONCE)
+        found += more
+        if len(more) < AT_ONCE:
+            return found
+
+
+def made_anew(connection: Connection, settings: LearningSettings) -> SiteModel:
+    """The model that all lessons that hold make."""
+    given = lessons.by_owner(connection)
+    strong: list[tuple[int, Features, float]] = []
+    weak: list[tuple[int, Features, float]] = []
+    in_order = sorted(lessons.standing(connection), key=lambda one: one.content)
+    for _, group in groupby(in_order, key=lambda one: one.content):
+        about = list(group)
+        strength = voted(about, given, settings)
+        features = Features.from_bytes(about[-1].features)
+        if features is None or not strength:
+            continue
+        place = (about[0].number, features, strength)
+        (strong if abs(strength) >= 1 else weak).append(place)
+    strong.sort(key=lambda one: one[0])
+    model = train([(features, strength > 0) for _, features, strength in strong])
+    for _, features, strength in weak:
+        model.learn(features, strength > 0, abs(strength))
+    return model
+
+
+def add(model: SiteModel, new: Iterable[Lesson], connection: Connection, settings: LearningSettings) -> None:
+    """Lesson by lesson: what the message counted for before is taken back, what it counts for now is learnt."""
+    given = lessons.by_owner(connection)
+    for one in new:
+        features = Features.from_bytes(one.features)
+        if features is None:
+            continue
+        before, after = (
+            voted(lessons.standing(connection, one.content, upto=upto), given, settings)
+            for upto in (one.number - 1, one.number)
+        )
+        if before == after:
+            continue
+        if before:
+            model.unlearn(features, before > 0, abs(before))
+        if after:
+            model.learn(features, after > 0, abs(after))
+
+
+def voted(about: Sequence[Lesson], given: Mapping[str, int], settings: LearningSettings) -> float:
+    """How strongly one message counts in the site's model: positive as unwanted, negative as wanted, 0 not at all.
+
+    What the site's own people taught decides; else each person has a small vote, smaller the more lessons that
+    person gave, so that nobody can turn the model alone.
+    """
+    strength = 0.0
+    for one in about:
+        side = 1.0 if one.spam else -1.0
+        if not one.owner:
+            return side
+        strength += (
+            side * settings.person_weight * min(1.0, settings.person_in_site / given.get(one.owner, 1))
+        )
+    return max(min(strength, MOST_WEIGHT), -MOST_WEIGHT)
+
+
+def owners(connection: Connection, new: Iterable[Lesson], *, everybody: bool) -> set[str]:
+    """Whose layers are to be made."""
+    touched = {one.owner for one in new if one.owner}
+    return touched | set(lessons.by_owner(connection)) if everybody else touched
+
+
+def layers(connection: Connection, people: Iterable[str]) -> dict[str, UserLayer | None]:
+    """What each of them taught; None where nothing of it holds any more."""
+    made: dict[str, UserLayer | None] = {}
+    for owner in people:
+        layer, holds = UserLayer(), False
+        for one in lessons.of_owner(connection, owner, limit=IN_A_LAYER):
+            features = Features.from_bytes(one.features)
+            if features is not None:
+                layer.learn(features, bool(one.spam))
+                holds = True
+        made[owner] = layer if holds else None
+    return made
