@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gatepost.app.lookers import Lookers
+from gatepost.app.opinions import LearntModel
 from gatepost.app.wiring import build_intake
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, defaults, load
@@ -16,8 +18,9 @@ from gatepost.dns.answer import Resolver
 from gatepost.dns.zone import Zone
 from gatepost.intake import Intake
 from gatepost.net.resolver import CachingResolver
-from gatepost.scan.nothing import EverybodyKnown, Forgetful, KeepsNothing, NoDns
+from gatepost.scan.nothing import NOTHING, EverybodyKnown, Forgetful, KeepsNothing, NoDns
 from gatepost.store.ref import new_ref
+from gatepost.store.snapshots import Snapshots
 
 AT_THE_DOOR_ONLY = {"recipients", "rates", "greylist"}
 """Checks about the moment of RCPT TO, which a file no longer has."""
@@ -38,6 +41,7 @@ async def open_examiner(
     intake = build_intake(
         loaded, store=KeepsNothing(), resolver=asked, memory=forgetful, recipients=EverybodyKnown(),
         correspondents=forgetful, expand=lambda _: (), acquaint=lambda *_: None, announce=lambda _: None, dns=dns,
+        model=LearntModel(Snapshots(loaded.state, clock=time.monotonic)) if config else NOTHING,
         unpacker=lookers.unpacker, scanner=lookers.scanner,
     )  # fmt: skip
 
