@@ -14,11 +14,11 @@ from time import perf_counter
 from typing import Protocol
 
 from gatepost.checks.run import Configured, run
-from gatepost.checks.sender.identity import correspondent
+from gatepost.checks.sender.identity import SHARED_DOMAINS, claimed_identity, correspondent
 from gatepost.mail.address import Address
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.authresults import AuthResults, DmarcResult, SpfResult
-from gatepost.mail.client import Attempt, Client, Envelope, Mail
+from gatepost.mail.client import Attempt, Client, Envelope, IpAddress, Mail
 from gatepost.mail.finding import ONLY_FOR, Finding
 from gatepost.mail.message import Message
 from gatepost.mail.trace import Networks, client_behind, within
@@ -62,6 +62,21 @@ class Keeper(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Somebody wrote to somebody, and it was delivered."""
+
+    identity: str
+    """Of the other side: a domain, or an address at a domain shared by strangers."""
+    domain: str
+    """Of our side."""
+    at: float
+    ours: bool = False
+    """We wrote."""
+    proved: bool = True
+    ip: IpAddress | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """One configuration's way of receiving mail; a reload makes another. Implements `smtp.handler.Handler`."""
@@ -81,8 +96,8 @@ class Intake:
     """Final addresses after aliases and forwards."""
     clock: Callable[[], float]
     new_ref: Callable[[float], str]
-    acquaint: Callable[[str, str, float], None]
-    """Remember that a proved identity wrote to a recipient domain of ours and was let in, at a time."""
+    acquaint: Callable[[Contact], None]
+    """Remember who wrote to whom."""
     announce: Callable[[HistoryEntry], None]
     """Tell log and metrics."""
     on_bug: Callable[[str, BaseException], None]
@@ -264,14 +279,25 @@ class Intake:
         return replies
 
     def _acquaint(self, entry: HistoryEntry, message: Message) -> None:
-        """Whoever was proved and let into an inbox is a little less of a stranger next time."""
-        identity = correspondent(
-            Mail(client=entry.client, envelope=entry.envelope, message=message, auth=entry.auth)
-        )
-        if identity is not None:
-            for one in entry.judged:
-                if one.verdict.action is Action.DELIVER:
-                    self.acquaint(identity, one.recipient.address.domain, entry.at)
+        """Whoever was let into an inbox is a little less of a stranger next time, and whoever we write to is none.
+
+        Mail that only claims a known identity is counted too, so that a habit of being proved is seen to end.
+        """
+        mail = Mail(client=entry.client, envelope=entry.envelope, message=message, auth=entry.auth)
+        delivered = [one.recipient.address for one in entry.judged if one.verdict.action is Action.DELIVER]
+        if entry.client.user is not None:
+            sender = entry.envelope.sender
+            if sender is not None:
+                for address in delivered:
+                    whom = address.key if address.domain in SHARED_DOMAINS else address.domain
+                    self.acquaint(Contact(whom, sender.domain, entry.at, ours=True))
+            return
+        identity = correspondent(mail)
+        claimed = identity or claimed_identity(mail)
+        if claimed is not None:
+            for domain in {address.domain for address in delivered}:
+                contact = Contact(claimed, domain, entry.at, proved=identity is not None, ip=entry.client.ip)
+                self.acquaint(contact)
 
     async def _keep(
         self, entry: HistoryEntry, message: Message, accepted: Sequence[tuple[Judged, Action]]

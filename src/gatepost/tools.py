@@ -5,8 +5,8 @@ A check cannot reach the queue, the quarantine or the reply. Each addition here 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -80,6 +80,10 @@ class Acquaintance:
     """Delivered messages with this authenticated identity."""
     replied: bool
     """Our side wrote to it."""
+    unproved: int = 0
+    """Delivered messages that only claimed this identity."""
+    places: Mapping[str, int] = field(default_factory=dict)
+    """Countries (``DE``) and network owners (``AS3320``) its messages came from, and how many; empty where nothing says so."""
 
 
 class Correspondents(Protocol):

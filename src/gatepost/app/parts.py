@@ -18,11 +18,12 @@ from gatepost.app.opinions import LearntModel
 from gatepost.app.orders import orders
 from gatepost.app.wiring import build_intake
 from gatepost.checks.dnslists.lists import forget_keys
+from gatepost.checks.sender.networks import forget_networks, places_of
 from gatepost.config.schema import Loaded
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.notices import Notices
 from gatepost.delivery.runner import DeliveryRunner
-from gatepost.intake import Intake
+from gatepost.intake import Contact, Intake
 from gatepost.jobs.learning import Learning
 from gatepost.jobs.look import DROPPED_KEPT_S, DROPPED_KEY
 from gatepost.jobs.rounds import Round
@@ -33,7 +34,7 @@ from gatepost.mail.client import IpAddress
 from gatepost.net.callout import RecipientCallout
 from gatepost.net.outbound import Outbound
 from gatepost.net.resolver import CachingResolver
-from gatepost.store.correspondents import StoredCorrespondents
+from gatepost.store.correspondents import StoredCorrespondents, partners
 from gatepost.store.disk import Room
 from gatepost.store.entries import StoredEntries
 from gatepost.store.later import Later
@@ -137,6 +138,7 @@ class Parts:
         self.model = LearntModel(Snapshots(self.loaded.state, clock=time.monotonic))
         self.lookers = Lookers(self.loaded)
         self.directory = self._directory()
+        self._learn_partners()
         self.tallies = Tallies()
         self.differences = Differences(self.tallies)
         self.counted = Later(self._write_counts, COUNTS_WRITTEN_S)
@@ -157,7 +159,9 @@ class Parts:
         self.loaded = loaded
         self.lookers.adopt(loaded)
         self.directory = self._directory()
+        self._learn_partners()
         forget_keys()
+        forget_networks()
 
     def intake(self, announce: Callable[[HistoryEntry], None]) -> Intake:
         """The flow that receives mail under the present configuration."""
@@ -168,9 +172,22 @@ class Parts:
             unpacker=self.lookers.unpacker, scanner=self.lookers.scanner,
         )  # fmt: skip
 
-    def acquaint(self, identity: str, domain: str, at: float) -> None:
-        """A proved identity wrote to a domain of ours and was let in."""
-        self.correspondents.learn(identity, domain, at=at)
+    def acquaint(self, contact: Contact) -> None:
+        """Somebody wrote to a domain of ours and was let in, or we wrote to somebody."""
+        file = next((one.settings.networks_file for one in self.loaded.checks if one.name == "impersonation"), "")
+        self.correspondents.learn(
+            contact.identity,
+            contact.domain,
+            at=contact.at,
+            replied=contact.ours,
+            proved=contact.proved,
+            places=places_of(contact.ip, file) if file and contact.ip is not None else (),
+        )
+
+    def _learn_partners(self) -> None:
+        self.loaded.people.learn_from(
+            lambda most: self.store.database.read(lambda connection: partners(connection, most)), time.monotonic
+        )
 
     def _directory(self) -> Directory:
         return Directory(

@@ -12,7 +12,7 @@ from gatepost.checks.registry import at_door, on_mail
 from gatepost.config.schema import Loaded
 from gatepost.dns.answer import Resolver
 from gatepost.dns.budget import Budget
-from gatepost.intake import Intake, Keeper
+from gatepost.intake import Contact, Intake, Keeper
 from gatepost.mail.address import Address
 from gatepost.mail.authresults import AuthResults
 from gatepost.mailauth.authenticate import authenticate
@@ -61,7 +61,7 @@ def build_intake(
     recipients: Recipients,
     correspondents: Correspondents,
     expand: Callable[[Address], tuple[str, ...]],
-    acquaint: Callable[[str, str, float], None],
+    acquaint: Callable[[Contact], None],
     announce: Callable[[HistoryEntry], None],
     model: Model = NOTHING,
     entries: Entries = NOTHING,
@@ -75,7 +75,7 @@ def build_intake(
     def tools(now: float) -> Instruments:
         return Instruments(
             Budget(resolver, lookups=LOOKUPS_PER_MESSAGE), memory, recipients, correspondents, now,
-            model=model, entries=entries, unpacker=unpacker, scanner=scanner,
+            model=model, entries=entries, unpacker=unpacker, scanner=scanner, people=loaded.people,
         )  # fmt: skip
 
     return Intake(

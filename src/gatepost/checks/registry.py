@@ -15,6 +15,7 @@ from gatepost.checks.connection.tlsrequired import TLS_REQUIRED
 from gatepost.checks.content.antivirus import ANTIVIRUS
 from gatepost.checks.content.attachments import ATTACHMENTS
 from gatepost.checks.content.linklists import SURBL
+from gatepost.checks.content.links import LINKS
 from gatepost.checks.content.rules import RULES
 from gatepost.checks.content.spam import SPAM
 from gatepost.checks.run import Configured
@@ -22,6 +23,8 @@ from gatepost.checks.sender.authentication import ARC, DKIM, DMARC, SPF
 from gatepost.checks.sender.correspondents import CORRESPONDENTS
 from gatepost.checks.sender.forwarder import FORWARDER
 from gatepost.checks.sender.headers import HEADERS
+from gatepost.checks.sender.impersonation import IMPERSONATION
+from gatepost.checks.sender.lookalike import LOOKALIKE
 from gatepost.checks.sender.senders import SENDERS
 from gatepost.mail.client import Attempt, Mail
 from gatepost.mail.finding import Mode
@@ -48,6 +51,9 @@ ALL_CHECKS: tuple[Check, ...] = (
     ANTIVIRUS,
     VOLUME,
     SURBL,
+    LINKS,
+    LOOKALIKE,
+    IMPERSONATION,
 )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gatepost.checks.connection.hello import HelloSettings
 from gatepost.checks.registry import ALL_CHECKS, configure
 from gatepost.checks.run import Configured
+from gatepost.checks.sender.people import PeopleSettings, Staff
 from gatepost.config.load import ConfigError, parse_toml, read_table
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.routes import Routes
@@ -103,6 +104,7 @@ class Config:
     dns: DnsSettings = field(default_factory=DnsSettings)
     domains: tuple[DomainSettings, ...] = ()
     """The domains we take mail for."""
+    people: PeopleSettings = field(default_factory=PeopleSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     arc: ArcSettings = field(default_factory=ArcSettings)
     checks: CheckTables = field(default_factory=CheckTables)
@@ -137,6 +139,7 @@ class Loaded:
     policies: PolicyBook
     routes: Routes
     trusted_relays: Networks
+    people: Staff
 
     @property
     def state(self) -> Path:
@@ -207,6 +210,10 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         port.isdecimal() and ":" in config.metrics.address and int(port) < 65536
     ):
         raise ConfigError(file, "metrics.address", f'is "{config.metrics.address}", but host:port is wanted.')
+    try:
+        people = Staff(config.people, own_domains=[one.name for one in config.domains], folder=folder)
+    except ValueError as fault:
+        raise ConfigError(file, "people", f"{fault}.") from None
     networks = []
     for one in config.trusted_relays:
         try:
@@ -217,7 +224,7 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
             ) from None
     return Loaded(
         path=path, folder=folder, config=config, table=table, checks=checks, policies=policies,
-        routes=routes, trusted_relays=tuple(networks),
+        routes=routes, trusted_relays=tuple(networks), people=people,
     )  # fmt: skip
 
 

@@ -103,34 +103,35 @@ def hidden_in(link: Link, depth: int = DEEPEST) -> Iterator[Target]:
     path = link.path
     if len(path) < 8 or depth == 0:
         return
-    for number, match in enumerate(HIDDEN.finditer(path, 1)):
-        if number == MOST_HIDDEN:
-            break
-        text = _unwrapped(path, match)
+    at, number = 1, 0
+    while number < MOST_HIDDEN and (match := HIDDEN.search(path, at)) is not None:
+        number += 1
+        text, at = _unwrapped(path, match)
         inner = link_of(text, where=link.where, part=link.part) if text else None
         if inner is not None and inner.host and inner.scheme in WEB:
             yield Target(inner, domain_of(inner.host), via=link.host)
             yield from hidden_in(inner, depth - 1)
 
 
-def _unwrapped(path: str, match: re.Match[str]) -> str:
-    """The URL that begins at `match`, decoded; empty when it is none."""
+def _unwrapped(path: str, match: re.Match[str]) -> tuple[str, int]:
+    """The URL that begins at `match`, decoded (empty when it is none), and where it ends in `path`."""
     if match[0].startswith("aHR0c"):
         octets = match[0].replace("-", "+").replace("_", "/")
         try:
-            return binascii.a2b_base64(octets[: len(octets) // 4 * 4]).decode("utf-8", "replace")
+            return binascii.a2b_base64(octets[: len(octets) // 4 * 4]).decode("utf-8", "replace"), match.end()
         except (binascii.Error, ValueError):
-            return ""
+            return "", match.end()
     # A parameter ends at the next one; a URL that is not encoded and stands in the path goes on to the end.
     in_query = "?" in path[: match.start()]
     end = path.find("&", match.start()) if in_query else -1
-    text = path[match.start() : end if end >= 0 else len(path)][:2000]
+    end = end if end >= 0 else len(path)
+    text = path[match.start() : end][:2000]
     for _ in range(5):
         decoded = unquote(text)
         if decoded == text:
             break
         text = decoded
-    return text
+    return text, end
 
 
 @lru_cache(maxsize=20_000)

@@ -7,6 +7,7 @@ aligned signature or SPF passed (RFC 9989 §4.4, relaxed). Nothing unproved has 
 from __future__ import annotations
 
 from gatepost.dns.names import registrable_domain
+from gatepost.mail.author import authors
 from gatepost.mail.client import Mail
 
 SHARED_DOMAINS = frozenset(
@@ -61,6 +62,16 @@ def proved_domain(mail: Mail) -> str | None:
         return author
     spf = auth.spf_mail_from
     return author if spf.result == "pass" and _same(spf.domain, organisation) else None
+
+
+def claimed_identity(mail: Mail) -> str | None:
+    """The identity of `correspondent`, were the author proved; None where there is no one author."""
+    author = authors(mail.message)
+    domain = author.domain
+    if domain is None or domain not in SHARED_DOMAINS:
+        return domain
+    sender = mail.envelope.sender
+    return sender.key if sender is not None and sender.domain == domain else author.addresses[0].key
 
 
 def _same(domain: str, organisation: str) -> bool:

@@ -21,42 +21,17 @@ SHORTENERS = names(
 OF_ONE_HOUSE = names("aka.ms fb.me amzn.to youtu.be wp.me db.tt 1drv.ms lnkd.in t.co")
 """Shorteners that lead to their own house, or are put around every link of one: no reproach."""
 
-REDIRECTORS: dict[str, tuple[str, ...]] = {
-    "google.com": ("/url", "/amp/s/", "/amp/", "/travel/clk", "/aclk", "/pagead/"),
-    "doubleclick.net": ("/",),
-    "googleadservices.com": ("/pagead/",),
-    "googleweblight.com": ("/",),
-    "bing.com": ("/ck/a", "/aclick", "/aclk"),
-    "yahoo.com": ("/",),
-    "yandex.ru": ("/clck/", "/turbo", "/redir"),
-    "yandex.com": ("/clck/", "/turbo", "/redir"),
-    "baidu.com": ("/link",),
-    "youtube.com": ("/redirect", "/attribution_link", "/signin"),
-    "facebook.com": ("/l.php", "/flx/warn", "/login/"),
-    "instagram.com": ("/",),
-    "linkedin.com": ("/redir/", "/slink", "/safety/go", "/authwall"),
-    "vk.com": ("/away.php",),
-    "ok.ru": ("/dk",),
-    "t.me": ("/iv",),
-    "steamcommunity.com": ("/linkfilter",),
-    "duckduckgo.com": ("/l/",),
-    "slideshare.net": ("/",),
-    "medium.com": ("/r/", "/m/"),
-    "adobe.com": ("/redirect", "/r/", "/track"),
-    "adclick.g.doubleclick.net": ("/",),
-    "adnxs.com": ("/click", "/clktrb"),
-    "awstrack.me": ("/",),
-    "tinyurl.com": ("/preview.php",),
-    "web.archive.org": ("/web/",),
-    "translate.google.com": ("/",),
-    "msn.com": ("/",),
-    "baidu.jp": ("/",),
-    "naver.com": ("/",),
-    "daum.net": ("/",),
-    "cse.google.com": ("/",),
-    "microsofttranslator.com": ("/",),
-}
-"""Registered domain -> beginnings of paths that pass anybody on to wherever a parameter says. A whole URL in a parameter counts everywhere; for these it is known to be followed."""
+REDIRECTORS = names(
+    """
+    google.com google.de google.co.uk google.fr google.it google.es google.nl google.ca google.com.au google.com.br
+    google.co.in google.co.jp google.ru google.pl doubleclick.net googleadservices.com googleweblight.com
+    googlesyndication.com bing.com msn.com yahoo.com yandex.ru yandex.com baidu.com youtube.com facebook.com
+    instagram.com linkedin.com vk.com ok.ru mail.ru steamcommunity.com duckduckgo.com slideshare.net medium.com
+    adobe.com adnxs.com awstrack.me archive.org naver.com daum.net tumblr.com pinterest.com reddit.com t.me
+    microsofttranslator.com translate.goog ampproject.org cse.google.com sourceforge.net
+    """
+)
+"""Houses that pass anybody on to wherever a parameter says."""
 
 TRACKERS = names(
     """
