@@ -17,8 +17,12 @@ COMMANDS = {
     "history": ("gatepost.cli.looking:history", "Find messages."),
     "plan": ("gatepost.cli.planning:plan", "Recorded mail re-decided under another configuration."),
     "queue": ("gatepost.cli.acting:queue", "What waits for delivery: list, show, retry, hold, drop."),
-    "quarantine": ("gatepost.cli.quarantine:quarantine", "What is held: list, show, release, delete, deny, rekey."),
+    "quarantine": (
+        "gatepost.cli.quarantine:quarantine",
+        "What is held: list, show, release, delete, deny, rekey.",
+    ),
     "lists": ("gatepost.cli.lists:lists", "Block lists: figures, health, mode; senders allowed and blocked."),
+    "learn": ("gatepost.cli.learning:learn", "Teach the classifier: ham, spam, forget."),
     "backup": ("gatepost.cli.keeping:backup", "Back up, verify and restore everything kept."),
     "journal": ("gatepost.cli.keeping:journal", "Who did what, and why; is it unaltered?"),
     "scan": ("gatepost.cli.scan:scan", "Judge messages from files, without a server."),
