@@ -17,6 +17,7 @@ from gatepost.config.load import ConfigError
 from gatepost.config.schema import settle
 from gatepost.dns.answer import Answer, Status
 from gatepost.dns.zone import Zone, ZoneError
+from gatepost.files.inspect import FileLimits, inspect_file
 from gatepost.mail.address import parse_address, printable
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.client import Client, Envelope
@@ -417,11 +418,26 @@ def sasl(octets: bytes) -> None:
             return
 
 
+def attached(octets: bytes) -> None:
+    """A name and a file: at least one report, within the bounds, all of it printable."""
+    name, _, content = octets.partition(b"\0")
+    limits = FileLimits(max_members=50, max_depth=4, max_member_octets=1 << 20, max_total_octets=4 << 20)
+    reports = inspect_file(
+        name.decode("utf-8", "replace"), "", content, 0, passwords=("x",), limits=limits, scratch=None
+    )
+    assert 1 <= len(reports) <= limits.max_members
+    for one in reports:
+        assert one.shown.isprintable()
+        assert len(one.text) <= limits.max_text
+        assert len(one.links) <= limits.max_links
+        assert all(fact.text.isprintable() for fact in one.facts)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
         server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
-        spf, words, dns_message, zone, path, config, mailbox, received, sasl,
+        spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached,
     )
 }  # fmt: skip
 
@@ -503,5 +519,15 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"\x05\nYQ==\nYg==",
         b"\x02biwsbj1hLHI9Yg==\nYz1iaXdzLHI9Yg==",
         b"\x03bixhPWIsAWF1dGg9QmVhcmVyIGMBAQ==",
+    ),
+    "attached": (
+        b"a.html\0<html><script>new Blob([atob('TVqQAAMAAAAEAAAA')])</script><form action=x><input type=password>",
+        b"a.pdf\0%PDF-1.4\n1 0 obj<</Type/Catalog/OpenAction<</S/JavaScript/JS(x)>>>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF",
+        b"a.zip\0PK\3\4\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0axPK\5\6" + bytes(18),
+        b"a.rtf\0{\\rtf1{\\object{\\*\\objdata 01050000020000000b0000004571756174696f6e2e33}}}",
+        b"a.lnk\0L\0\0\0\1\x14\2\0\0\0\0\0\xc0\0\0\0\0\0\0F\xa2\0\0\0" + bytes(60),
+        b"a.doc\0\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+        b"a.7z\0" + b"7z\xbc\xaf\x27\x1c\0\4" + bytes(40),
+        b"a.ics\0BEGIN:VCALENDAR\r\nATTACH;ENCODING=BASE64:TVqQ\r\n",
     ),
 }
