@@ -55,7 +55,7 @@ def read_structured(value: bytes) -> Structured:
 
 
 def _read(value: bytes) -> Structured:
-    text = value.decode("ascii") if value.isascii() else decode_text(value, "")[0]
+    text = value.decode("ascii") if value.isascii() else decode_text(value, "").text
     if text.startswith("=?"):
         text = decode_words(text)
     if "(" in text and '"' not in text:

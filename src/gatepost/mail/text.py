@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from gatepost.mail.charsets import decode_text
+from gatepost.mail.charsets import Decoded, decode_text
 from gatepost.mail.part import Part
 from gatepost.mail.urls import Link, links_in_text
 
 MAX_OCTETS = 2_000_000
 """Octets of one part that are read as text."""
+MAX_VISIBLE = 200_000
+"""Characters of one part's text that are kept, visible and hidden each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,8 @@ class Text:
     is_html: bool = False
     charset: str = ""
     """The one it was decoded by."""
+    charset_lie: str = ""
+    """``undeclared``, ``not-as-declared`` or ``utf-7``; empty when the declared one is the one it is in."""
     links: tuple[Link, ...] = ()
     forms: int = 0
     """HTML forms that ask for something."""
@@ -31,19 +36,92 @@ class Text:
     scripts: int = 0
     images: int = 0
     hidden_how: tuple[str, ...] = ()
-    """``display-none``, ``zero-size``, ``invisible-colour``, ``zero-width``, ``off-screen``."""
+    """``display-none``, ``zero-size``, ``invisible-colour``, ``zero-width``, ``off-screen``, ``comment``."""
+    coarse: bool = False
+    """HTML too deep or too large to be read with care: nothing is known about what is hidden in it."""
+
+
+# What clients show as text; other text types are files, unless they stand in the message itself.
+SHOWN = frozenset(
+    {
+        "text/plain",
+        "text/html",
+        "text/calendar",
+        "text/rtf",
+        "text/enriched",
+        "text/richtext",
+        "text/x-amp-html",
+    }
+)
+HTML = frozenset({"text/html", "text/x-amp-html", "application/xhtml+xml"})
+# Characters without a width, between letters they are there to deceive programs. Soft hyphens are honest.
+WIDTHLESS = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2060-\u2064\u206a-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]+"
+)
+WITHIN_WORD = re.compile("[A-Za-z][\u034f\u061c\u180e\u200b-\u200f\u2060-\u2064\ufeff]+[A-Za-z]")
+BLANKS = re.compile(r"[ \t\r\f\v\x00\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+LINES = re.compile(r" ?\n[ \n]*")
 
 
 def text_of(part: Part) -> Text | None:
     """The text of a part a client shows as text; None for any other part. Never raises."""
-    if not part.content_type.startswith("text/") or part.disposition == "attachment":
+    kind = part.content_type
+    if kind not in SHOWN and kind not in HTML and (not kind.startswith("text/") or part.filename):
         return None
-    octets = part.octets[:MAX_OCTETS]
-    text, charset = decode_text(octets, part.charset)
-    if part.content_type == "text/html":
+    if part.disposition == "attachment" and part.filename and kind != "text/calendar":
+        return None
+    decoded = decode_text(part.octets[:MAX_OCTETS], part.charset)
+    if kind in HTML or (kind not in SHOWN and _is_html(decoded.text)):
         from gatepost.mail.html_text import read_html
 
-        return read_html(text, part=part.index, charset=charset)
+        decoded = _by_meta(part, decoded)
+        return read_html(decoded.text, part=part.index, charset=decoded.charset, charset_lie=decoded.lie)
+    if kind == "text/calendar":
+        from gatepost.mail.calendar import read_calendar
+
+        return read_calendar(decoded.text, part=part.index, charset=decoded.charset)
+    if kind == "text/rtf":
+        from gatepost.mail.rtf import rtf_text
+
+        decoded = decoded._replace(text=rtf_text(decoded.text))
+    return plain_text(decoded, part.index)
+
+
+def plain_text(decoded: Decoded, part: int) -> Text:
+    """Text as it stands."""
+    visible, zero_width = seen(folded(decoded.text))
     return Text(
-        part=part.index, visible=text, charset=charset, links=tuple(links_in_text(text, part=part.index))
+        part=part, visible=visible, charset=decoded.charset, charset_lie=decoded.lie,
+        links=tuple(links_in_text(visible, part=part)), hidden_how=("zero-width",) if zero_width else (),
+    )  # fmt: skip
+
+
+def folded(text: str) -> str:
+    """Blanks and empty lines folded, at most MAX_VISIBLE characters."""
+    return LINES.sub("\n", BLANKS.sub(" ", text[: 2 * MAX_VISIBLE])).strip()[:MAX_VISIBLE]
+
+
+def seen(text: str) -> tuple[str, bool]:
+    """`text` without characters that have no width, and whether such were put into words."""
+    if text.isascii() or not WIDTHLESS.search(text):
+        return text, False
+    return WIDTHLESS.sub("", text), WITHIN_WORD.search(text) is not None
+
+
+META_CHARSET = re.compile(rb"""<meta[^<>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)
+
+
+def _by_meta(part: Part, decoded: Decoded) -> Decoded:
+    """An HTML part that declares its character set only inside."""
+    if part.charset or decoded.charset in ("us-ascii", "utf-8"):
+        return decoded
+    found = META_CHARSET.search(part.octets[:4096])
+    if found is None:
+        return decoded
+    return decode_text(part.octets[:MAX_OCTETS], found[1].decode("ascii"))
+
+
+def _is_html(text: str) -> bool:
+    return (
+        text[:500].lstrip("\ufeff \t\r\n").lower().startswith(("<html", "<!doctype html", "<body", "<head"))
     )
