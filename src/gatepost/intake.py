@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Protocol
 
@@ -20,12 +20,14 @@ from gatepost.mail.author import authors, displayed_author, message_id, subject_
 from gatepost.mail.authresults import AuthResults, DmarcResult, SpfResult
 from gatepost.mail.client import Attempt, Client, Envelope, IpAddress, Mail
 from gatepost.mail.finding import ONLY_FOR, Finding
+from gatepost.mail.marking import CannotChange, changed
 from gatepost.mail.message import Message
 from gatepost.mail.trace import Networks, client_behind, within
 from gatepost.mail.verdict import Action, Verdict
 from gatepost.mailauth.authenticate import AuthSettings, authenticate
 from gatepost.mailauth.header import authentication_results, foreign_fields, received_field
-from gatepost.policy import PolicyBook, decide, decide_at_door
+from gatepost.policy import Marking, PolicyBook, category, decide, decide_at_door, marks, strip
+from gatepost.policy.marking import STRIP
 from gatepost.smtp.handler import Screened
 from gatepost.smtp.reply import Reply
 from gatepost.store.failures import StoreFailed, StoreFull
@@ -104,6 +106,7 @@ class Intake:
     """Tell the log about a check that raised."""
     prove: Callable[..., Awaitable[AuthResults]] = authenticate
     """`mailauth.authenticate`, or what stands for it where no DNS may be asked."""
+    marking: Marking = field(default_factory=Marking)
     patience_s: float = 20.0
     """The whole budget of one message's lookups and checks."""
 
@@ -256,6 +259,9 @@ class Intake:
             one if one.verdict.action is action else replace(one, verdict=replace(one.verdict, action=action))
             for one, action in zip(entry.judged, actions, strict=True)
         )
+        if self.marking.active or any(one.name == STRIP for one in entry.findings):
+            judged = self._with_changes(judged, entry, message)
+            actions = [one.verdict.action for one in judged]
         if any(a is not b for a, b in zip(judged, entry.judged, strict=True)):
             entry = replace(entry, judged=judged)
         accepted = [(one, one.verdict.action) for one in judged if one.verdict.action not in TURNED_DOWN]
@@ -277,6 +283,30 @@ class Intake:
             self.store.record_soon(entry)
         self.announce(entry)
         return replies
+
+    def _with_changes(
+        self, judged: Sequence[Judged], entry: HistoryEntry, message: Message
+    ) -> tuple[Judged, ...]:
+        """Each verdict with what is changed in its copy. Where a part cannot be taken out, the whole is held."""
+        found = []
+        for one in judged:
+            verdict, settings = one.verdict, self.marking.for_recipient(one.recipient.address)
+            changes = marks(verdict, settings, entry.auth)
+            taken = strip(verdict, settings, entry.ref)
+            if taken is not None:
+                changes = (*(change for change in changes if change.kind != "kept"), taken)
+                try:
+                    changed(message.octets, (taken,))
+                except CannotChange as why:
+                    reason = f"an attachment should be taken out, and {why}"
+                    verdict = replace(verdict, action=Action.QUARANTINE, rule=STRIP, reason=reason)
+                    changes = ()
+            found.append(
+                replace(one, verdict=replace(verdict, changes=changes))
+                if changes or verdict is not one.verdict
+                else one
+            )
+        return tuple(found)
 
     def _acquaint(self, entry: HistoryEntry, message: Message) -> None:
         """Whoever was let into an inbox is a little less of a stranger next time, and whoever we write to is none.
@@ -307,8 +337,10 @@ class Intake:
             entry=entry,
             octets=message.octets,
             added_header=self._added_header(entry),
-            removed_fields=not_theirs_to_write(message, self.hostname),
-            deliveries=tuple(copy for one, action in accepted for copy in copies(one, action)),
+            removed_fields=not_theirs_to_write(message, self.hostname, self.marking.settings.junk_headers),
+            deliveries=tuple(
+                copy for one, action in accepted for copy in copies(one, action, self._category)
+            ),
             may_bounce=sender_proved(entry.envelope.sender, entry.auth),
         )
         try:
@@ -333,6 +365,9 @@ class Intake:
         judged = tuple(replace(one, verdict=verdict) for one in entry.judged)
         self._turned_down(replace(entry, judged=judged, reply=str(failure)))
         return [failure] * (len(judged) if per_recipient else 1)
+
+    def _category(self, judged: Judged) -> str:
+        return category(judged.verdict, self.policies.for_recipient(judged.recipient.address))
 
     def _codes(self, judged: Judged) -> tuple[int, str]:
         return self.policies.for_recipient(judged.recipient.address).reply_codes(judged.verdict)
@@ -384,9 +419,12 @@ class Intake:
         )  # fmt: skip
 
 
-def not_theirs_to_write(message: Message, authserv_id: str) -> tuple[tuple[int, int], ...]:
+def not_theirs_to_write(
+    message: Message, authserv_id: str, junk_headers: Sequence[str] = ()
+) -> tuple[tuple[int, int], ...]:
     """Spans of fields that only we write: results under our name, and our own verdict, which Sieve believes."""
-    ours = [(one.start, one.end) for name in OWN_FIELDS for one in message.named(name)]
+    names = {*OWN_FIELDS, *(one.partition(":")[0].lower().encode() for one in junk_headers)}
+    ours = [(one.start, one.end) for name in names for one in message.named(name)]
     return tuple(sorted((*foreign_fields(message, authserv_id), *ours)))
 
 
@@ -419,19 +457,44 @@ def together(actions: Sequence[Action]) -> list[Action]:
     return [Action.QUARANTINE if action is Action.REFUSE else action for action in actions]
 
 
-def copies(judged: Judged, action: Action) -> list[NewDelivery]:
-    """One recipient's copies, queued or held."""
-    return [
-        NewDelivery(
-            recipient=judged.recipient,
-            to=to,
-            junk=action is Action.JUNK,
-            held=action is Action.QUARANTINE,
-            reason=judged.verdict.reason,
-            rule=judged.verdict.rule,
+def copies(
+    judged: Judged, action: Action, category_of: Callable[[Judged], str] = lambda _: ""
+) -> list[NewDelivery]:
+    """One recipient's copies, queued or held; of a copy that loses a part the original is held beside it."""
+    verdict, held = judged.verdict, action is Action.QUARANTINE
+    changes = tuple(change for change in verdict.changes if change.kind != "kept") if verdict.changes else ()
+    held_as = category_of(judged) if held or changes else ""
+    found = []
+    for to in judged.deliver_to or (str(judged.recipient.address),):
+        found.append(
+            NewDelivery(
+                recipient=judged.recipient,
+                to=to,
+                junk=action is Action.JUNK,
+                held=held,
+                reason=verdict.reason,
+                rule=verdict.rule,
+                category=held_as,
+                changes=changes,
+            )
         )
-        for to in judged.deliver_to or (str(judged.recipient.address),)
-    ]
+        found += [original(judged, to, held_as) for change in changes if change.kind == "strip"]
+    return found
+
+
+def original(judged: Judged, to: str, held_as: str) -> NewDelivery:
+    """What a copy without its attachment was made from."""
+    reason = next(one.finding.text for one in judged.verdict.weighed if one.finding.name == STRIP)
+    held_as = held_as if held_as == "malware" else "attachment"
+    return NewDelivery(
+        recipient=judged.recipient,
+        to=to,
+        held=True,
+        original=True,
+        reason=reason,
+        rule=STRIP,
+        category=held_as,
+    )
 
 
 def refusal(verdict: Verdict, codes: tuple[int, str], ref: str) -> Reply:

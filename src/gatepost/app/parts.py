@@ -22,7 +22,7 @@ from gatepost.checks.sender.networks import forget_networks, places_of
 from gatepost.config.schema import Loaded
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.notices import Notices
-from gatepost.delivery.runner import DeliveryRunner
+from gatepost.delivery.runner import DeliveryRunner, junk_mark
 from gatepost.intake import Contact, Intake
 from gatepost.jobs.learning import Learning
 from gatepost.jobs.look import DROPPED_KEPT_S, DROPPED_KEY
@@ -174,7 +174,9 @@ class Parts:
 
     def acquaint(self, contact: Contact) -> None:
         """Somebody wrote to a domain of ours and was let in, or we wrote to somebody."""
-        file = next((one.settings.networks_file for one in self.loaded.checks if one.name == "impersonation"), "")
+        file = next(
+            (one.settings.networks_file for one in self.loaded.checks if one.name == "impersonation"), ""
+        )
         self.correspondents.learn(
             contact.identity,
             contact.domain,
@@ -186,7 +188,8 @@ class Parts:
 
     def _learn_partners(self) -> None:
         self.loaded.people.learn_from(
-            lambda most: self.store.database.read(lambda connection: partners(connection, most)), time.monotonic
+            lambda most: self.store.database.read(lambda connection: partners(connection, most)),
+            time.monotonic,
         )
 
     def _directory(self) -> Directory:
@@ -216,6 +219,7 @@ class Parts:
                 settings=config.delivery,
             ),
             settings=config.delivery,
+            junk_headers=junk_mark(config.marking.junk_headers),
             retry_first_s=config.outbound.retry_first_s,
         )
         return self.runner

@@ -22,6 +22,7 @@ from gatepost.app.parts import Parts
 from gatepost.app.warmup import warm_up
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, load
+from gatepost.delivery.runner import junk_mark
 from gatepost.jobs.presence import is_running, presence
 from gatepost.jobs.rounds import run_rounds
 from gatepost.net.acceptor import CannotListen, bind
@@ -170,6 +171,7 @@ class Gate:
                 if self.reread():
                     parts.adopt(self.loaded)
                     runner.routes = self.loaded.routes
+                    runner.junk_headers = junk_mark(self.loaded.config.marking.junk_headers)
 
             life.on_reload(reload)
             life.ready()

@@ -16,6 +16,7 @@ from gatepost.intake import Contact, Intake, Keeper
 from gatepost.mail.address import Address
 from gatepost.mail.authresults import AuthResults
 from gatepost.mailauth.authenticate import authenticate
+from gatepost.policy import Marking
 from gatepost.scan.nothing import NOTHING
 from gatepost.store.records import HistoryEntry
 from gatepost.store.ref import new_ref
@@ -81,6 +82,7 @@ def build_intake(
     return Intake(
         hostname=loaded.config.hostname,
         policies=loaded.policies,
+        marking=Marking.of(loaded.config.marking),
         door=at_door(loaded.checks, dns=dns),
         content=on_mail(loaded.checks, dns=dns),
         auth=loaded.config.authentication,

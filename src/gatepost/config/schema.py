@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_network
@@ -29,11 +30,13 @@ from gatepost.net.resolver import DnsSettings, servers_of
 from gatepost.net.sandbox import SandboxSettings
 from gatepost.net.tls import TlsSettings, TlsUnusable, expand
 from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
-from gatepost.policy.settings import PolicySettings
+from gatepost.policy.settings import MarkingSettings, PolicySettings
 from gatepost.smtp.limits import SmtpLimits
 from gatepost.store.retention import Retention
 from gatepost.store.sealing import QuarantineSettings
 from gatepost.store.store import StoreSettings
+
+JUNK_HEADER = re.compile(r"X-[A-Za-z0-9-]{1,60}: [ -~]{1,200}")
 
 
 class LogFormat(StrEnum):
@@ -106,6 +109,7 @@ class Config:
     """The domains we take mail for."""
     people: PeopleSettings = field(default_factory=PeopleSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    marking: MarkingSettings = field(default_factory=MarkingSettings)
     arc: ArcSettings = field(default_factory=ArcSettings)
     checks: CheckTables = field(default_factory=CheckTables)
     authentication: AuthSettings = field(default_factory=AuthSettings)
@@ -202,6 +206,11 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         servers_of(config.dns)
     except ValueError as fault:
         raise ConfigError(file, "dns.servers", str(fault)) from None
+    for text in config.marking.junk_headers:
+        if not JUNK_HEADER.fullmatch(text):
+            raise ConfigError(
+                file, "marking.junk_headers", f'"{text}" is no header field such as "X-Spam-Flag: YES".'
+            )
     for text in config.alerts.to:
         if parse_address(text, smtputf8=True) is None:
             raise ConfigError(file, "alerts.to", f'"{text}" is no mail address.')

@@ -22,6 +22,7 @@ from gatepost.delivery.routes import Elsewhere, MaildirAt, Routes
 from gatepost.delivery.schedule import Destination, delay_is_due, next_attempt
 from gatepost.delivery.settings import DeliverySettings
 from gatepost.mail.address import Address, parse_address
+from gatepost.mail.marking import CannotChange, changed
 from gatepost.net.outbound import Sent
 from gatepost.smtp.sending import Hop, Outcome, Outgoing, OutgoingRecipient, Result
 from gatepost.smtp.sending import Protocol as Speaks
@@ -31,8 +32,6 @@ from gatepost.store.records import Outcome as Settled
 
 _LOG = logging.getLogger("gatepost.delivery")
 _JITTERS_KEPT = 1000
-JUNK_MARK = b"X-Gatepost-Verdict: junk\r\n"
-"""For the next hop's Sieve."""
 _AFTER_A_BUG_S = 900.0
 _CLAIM_MOST = 100
 """So many are claimed in one step."""
@@ -74,6 +73,8 @@ class DeliveryRunner:
     """0..1."""
     notices: Notices
     settings: DeliverySettings = field(default_factory=DeliverySettings)
+    junk_headers: bytes = b"X-Gatepost-Verdict: junk\r\n"
+    """For the next hop's Sieve: see `junk_mark`."""
     retry_first_s: float = 60.0
     """`OutboundSettings.retry_first_s`."""
     worker: str = "delivery"
@@ -145,7 +146,7 @@ class DeliveryRunner:
         for item in items:
             where = self.routes.destination(address_of(item.to))
             alone = item.id if isinstance(where, MaildirAt) or is_forwarded(item) else None
-            groups.setdefault((where, item.ref, item.junk, alone), []).append(item)
+            groups.setdefault((where, item.ref, item.junk, item.changes, alone), []).append(item)
         most = self.settings.recipients_per_transaction
         return [
             (self.routes.destination(address_of(group[0].to)), group[start : start + most])
@@ -231,7 +232,9 @@ class DeliveryRunner:
     async def _deliver(self, where: Where, items: list[QueueItem], state: Destination) -> None:
         try:
             octets = self.store.delivered_copy(items[0].ref)
-        except (KeyError, StoreFailed, OSError) as failure:
+            if items[0].changes:
+                octets = await asyncio.to_thread(changed, octets, items[0].changes)
+        except (KeyError, StoreFailed, OSError, CannotChange) as failure:
             for item in items:
                 await self.store.settle(item, None, Hold(f"The message cannot be read: {failure}"))
             return
@@ -273,7 +276,7 @@ class DeliveryRunner:
         self, where: Hop | Elsewhere, items: list[QueueItem], octets: bytes, state: Destination
     ) -> None:
         first = items[0]
-        front = JUNK_MARK if first.junk else b""
+        front = self.junk_headers if first.junk else b""
         if is_forwarded(first):
             front += trace_of(first.recipient.address)
         message = Outgoing(
@@ -351,6 +354,11 @@ class DeliveryRunner:
         self.failed += 1
         notices, hold = self.notices.failed(item, outcome, now, sent)
         await self.store.settle(item, attempt, Hold(hold) if hold else Failed(outcome.words), notices)
+
+
+def junk_mark(headers: Sequence[str]) -> bytes:
+    """The header fields in front of junk mail, from `[marking] junk_headers`."""
+    return "".join(f"{one}\r\n" for one in headers).encode("ascii")
 
 
 def address_of(text: str) -> Address:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from gatepost.mail.finding import Mode
 from gatepost.mail.verdict import Action
@@ -51,4 +52,59 @@ class PolicySettings:
     excuses: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Facts that other facts explain away (`"spf.fail" = ["forwarder.trusted"]`); replaces the default of that fact."""
     overrides: tuple[PolicyOverride, ...] = ()
+    """What differs for some domains and recipients."""
+
+
+class Language(StrEnum):
+    """What a recipient reads in a banner or a note."""
+
+    EN = "en"
+    JA = "ja"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How a copy is marked."""
+
+    tag: str = ""
+    """Put in front of the subject, such as ``[Junk?]``; empty: none."""
+    banner: bool = False
+    """A warning above the text, in plain text and HTML."""
+    despite_signatures: bool = False
+    """Also where it breaks a valid signature of the author's domain, or a seal: for mail that nobody verifies behind us."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkOverride:
+    """What differs for some recipients."""
+
+    recipients: tuple[str, ...]
+    """Domains or addresses; an address is more specific than its domain."""
+    junk: Mark | None = None
+    """As in `[marking]`."""
+    deliver: Mark | None = None
+    """As in `[marking]`."""
+    language: Language | None = None
+    """As in `[marking]`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkingSettings:
+    """What recipients and their programs see of a verdict in the mail itself. The original is never changed."""
+
+    language: Language = Language.EN
+    """en or ja: of the banner, and of the note in place of an attachment."""
+    junk: Mark = field(default_factory=Mark)
+    """Mail that goes to Junk."""
+    deliver: Mark = field(default_factory=Mark)
+    """Mail that is delivered, where its score reaches `deliver_from` or one of `deliver_facts` was found."""
+    deliver_from: float = 2.0
+    """The score (log-odds) from which delivered mail is marked."""
+    deliver_facts: tuple[str, ...] = ()
+    """Facts that mark delivered mail whatever its score."""
+    banner_text: str = ""
+    """Another text than ours for the banner, one line."""
+    junk_headers: tuple[str, ...] = ("X-Gatepost-Verdict: junk",)
+    """Header fields in front of junk mail for the next hop's Sieve (``"X-Spam-Flag: YES"``); foreign ones of these names are removed."""
+    overrides: tuple[MarkOverride, ...] = ()
     """What differs for some domains and recipients."""
