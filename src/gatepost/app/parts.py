@@ -237,7 +237,13 @@ class Parts:
 
     def jobs(self) -> Sequence[Round]:
         """What the clock starts in this process."""
-        learning = Learning(store=self.store, settings=lambda: self.loaded.config.learning)
+        learning = Learning(
+            store=self.store,
+            memory=self.memory,
+            settings=lambda: self.loaded.config.learning,
+            routes=lambda: self.loaded.routes,
+            clock=time.time,
+        )
         jobs = Jobs(
             store=self.store,
             memory=self.memory,

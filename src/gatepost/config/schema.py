@@ -16,10 +16,16 @@ from gatepost.checks.run import Configured
 from gatepost.checks.sender.people import PeopleSettings, Staff
 from gatepost.config.load import ConfigError, parse_toml, read_table
 from gatepost.delivery.directory import Directory
-from gatepost.delivery.routes import Routes
+from gatepost.delivery.routes import MaildirAt, Routes
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
-from gatepost.jobs.settings import AlertSettings, JobSettings, LearningSettings, MetricsSettings
-from gatepost.mail.address import normal_domain, parse_address
+from gatepost.jobs.settings import (
+    REPORTS,
+    AlertSettings,
+    JobSettings,
+    LearningSettings,
+    MetricsSettings,
+)
+from gatepost.mail.address import Address, normal_domain, parse_address
 from gatepost.mail.finding import Mode
 from gatepost.mail.trace import Networks
 from gatepost.mailauth.authenticate import AuthSettings
@@ -30,7 +36,7 @@ from gatepost.net.resolver import DnsSettings, servers_of
 from gatepost.net.sandbox import SandboxSettings
 from gatepost.net.tls import TlsSettings, TlsUnusable, expand
 from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
-from gatepost.policy.settings import MarkingSettings, PolicySettings
+from gatepost.policy.settings import MarkingSettings, PolicyOverride, PolicySettings
 from gatepost.smtp.limits import SmtpLimits
 from gatepost.store.retention import Retention
 from gatepost.store.sealing import QuarantineSettings
@@ -193,15 +199,22 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
             file, "checks.surbl.lists", f"a list is called {name}, and so is one of dnsbl; give it a name."
         )
     try:
+        reports = report_addresses(config.learning, file)
         checks = configure(settings, config.policy.modes)
-        policies = assemble(config.policy, checks, mode=config.mode)
+        policies = assemble(letting_in(config.policy, reports), checks, mode=config.mode)
     except PolicyProblem as fault:
         raise ConfigError(file, "policy", str(fault)) from None
     try:
-        routes = Routes(config.domains, folder=folder)
+        robots = {one.key: MaildirAt(folder / config.state / REPORTS) for one in reports}
+        routes = Routes(config.domains, folder=folder, robots=robots)
         Directory(routes=routes, clock=lambda: 0.0)  # refuses aliases that lead nowhere
     except ValueError as fault:
         raise ConfigError(file, "domains", str(fault)) from None
+    for address in reports:
+        if routes.find(address.domain) is None:
+            raise ConfigError(
+                file, "learning", f"{address} takes reports, but {address.domain} is not one of our domains."
+            )
     try:
         servers_of(config.dns)
     except ValueError as fault:
@@ -241,6 +254,34 @@ def lists_called_alike(settings: dict[str, Any]) -> list[str]:
     """Lists of clients and of links that bear one name: health and figures are kept by it."""
     of_clients, of_links = ({one.source for one in settings[name].lists} for name in ("dnsbl", "surbl"))
     return sorted(of_clients & of_links)
+
+
+def report_addresses(settings: LearningSettings, file: str) -> tuple[Address, ...]:
+    """Where our people report mail to. Raises ConfigError."""
+    found = []
+    for name in ("report_spam", "report_ham"):
+        text = getattr(settings, name)
+        address = parse_address(text, smtputf8=True) if text else None
+        if text and address is None:
+            raise ConfigError(file, f"learning.{name}", f'"{text}" is no mail address.')
+        if address is not None:
+            found.append(address)
+    if len(found) == 2 and found[0].key == found[1].key:
+        raise ConfigError(file, "learning.report_ham", "is the address for spam as well: each takes its own.")
+    for text in settings.reports_from:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            raise ConfigError(file, "learning.reports_from", f'"{text}" is no network.') from None
+    return tuple(found)
+
+
+def letting_in(policy: PolicySettings, reports: tuple[Address, ...]) -> PolicySettings:
+    """The policy under which a report is not refused for what is reported in it: nobody reads it but the gate."""
+    if not reports:
+        return policy
+    open_door = PolicyOverride(recipients=tuple(str(one) for one in reports), mode=Mode.OBSERVE)
+    return dataclasses.replace(policy, overrides=(*policy.overrides, open_door))
 
 
 def rooted(settings: Any, folder: Path) -> Any:

@@ -69,6 +69,8 @@ class Directory:
         domain = self._domain(address)
         if domain is None:
             return RecipientAnswer(Standing.NOT_OURS, f"{address.domain} is not one of our domains")
+        if address.key in self.routes.robots:
+            return RecipientAnswer(Standing.KNOWN, f"{address} is an address that the gate reads itself")
         if self._alias(domain, address) or self._is_role(domain, address):
             return RecipientAnswer(Standing.KNOWN, f"{address} is a recipient")
         if _routed(address) and not self._is_listed(domain, address):
@@ -100,7 +102,7 @@ class Directory:
 
     def _final(self, address: Address, seen: frozenset[str], depth: int) -> Iterator[Address]:
         domain = self._domain(address)
-        if domain is None:
+        if domain is None or address.key in self.routes.robots:
             yield address
             return
         targets = self._alias(domain, address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,8 +73,18 @@ class Domain:
 class Routes:
     """All our domains."""
 
-    def __init__(self, domains: Sequence[DomainSettings], *, folder: Path = Path()) -> None:
-        """`folder` is where relative paths start. Raises ValueError with one sentence."""
+    def __init__(
+        self,
+        domains: Sequence[DomainSettings],
+        *,
+        folder: Path = Path(),
+        robots: Mapping[str, MaildirAt] | None = None,
+    ) -> None:
+        """`folder` is where relative paths start; `robots` are addresses that the gate reads itself, by `Address.key`.
+
+        Raises ValueError with one sentence.
+        """
+        self.robots = dict(robots or {})
         self._exact: dict[str, Domain] = {}
         self._below: dict[str, Domain] = {}
         for settings in domains:
@@ -100,6 +110,9 @@ class Routes:
 
     def destination(self, to: Address) -> Destination:
         """Where mail for this final address goes; elsewhere when its domain is not ours."""
+        robot = self.robots.get(to.key) if self.robots else None
+        if robot:
+            return robot
         domain = self.find(to.domain)
         return domain.destination if domain else Elsewhere(to.domain)
 

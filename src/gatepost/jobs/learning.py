@@ -20,12 +20,16 @@ from pathlib import Path
 
 from gatepost.classify.features import Features
 from gatepost.classify.model import MOST_WEIGHT, READY_AT, SiteModel, Unreadable, UserLayer, train
+from gatepost.delivery.routes import MaildirAt, Routes
+from gatepost.jobs.mailboxes import Mailboxes
+from gatepost.jobs.reports import Reports
 from gatepost.jobs.rounds import Round
 from gatepost.jobs.settings import LearningSettings
 from gatepost.store import lessons
 from gatepost.store.database import Connection
 from gatepost.store.disk import Disk
 from gatepost.store.lessons import Lesson
+from gatepost.store.memory import StoredMemory
 from gatepost.store.snapshots import Label, Snapshots
 from gatepost.store.store import Store
 
@@ -61,11 +65,36 @@ class Learning:
     """The rounds of learning. They run in the process that delivers; the work itself does not."""
 
     store: Store
+    memory: StoredMemory
     settings: Callable[[], LearningSettings]
+    routes: Callable[[], Routes]
+    clock: Callable[[], float]
+    """Unix seconds."""
 
     def rounds(self) -> Sequence[Round]:
         """What to run."""
-        return [Round("learning", self.settings().learn_s, self.learn)]
+        settings = self.settings()
+        mailboxes = Mailboxes(
+            store=self.store,
+            memory=self.memory,
+            settings=self.settings,
+            bases=self.maildirs,
+            clock=self.clock,
+        )
+        reports = Reports(
+            store=self.store, settings=self.settings, clock=self.clock,
+            is_ours=lambda domain: self.routes().find(domain) is not None,
+        )  # fmt: skip
+        return [
+            Round("learning", settings.learn_s, self.learn),
+            Round("reports", settings.learn_s, reports.read),
+            Round("mailboxes", settings.mailboxes_s, mailboxes.look),
+        ]
+
+    def maildirs(self) -> set[Path]:
+        """The folders of Maildirs that this gate delivers to."""
+        found = (one.destination for one in self.routes().domains)
+        return {one.base for one in found if isinstance(one, MaildirAt)}
 
     async def learn(self) -> None:
         """Take in what was taught since the last round."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+REPORTS = "reports"
+"""The folder below the state where reports are delivered."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertSettings:
