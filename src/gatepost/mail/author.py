@@ -57,7 +57,11 @@ PLAIN = re.compile(
 
 
 def authors(message: Message) -> Authors:
-    """The authors by every From field of `message`; never raises, linear in the header's size."""
+    """The authors by every From field of `message`; never raises, linear in the header's size. Worked out once."""
+    return message.once(_authors)
+
+
+def _authors(message: Message) -> Authors:
     fields = message.named(b"from")
     sound = len(fields) == 1 and not message.defects
     problems = [] if sound else header_problems(message, fields)

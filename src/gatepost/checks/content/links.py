@@ -41,14 +41,14 @@ ADDRESS = Emits(
     name="links.address",
     about="A link goes to a bare network address instead of a name.",
     reference=HERE,
-    weight=1.5,
+    weight=2.0,
     group="links",
 )
 ODD_ADDRESS = Emits(
     name="links.odd_address",
     about="A link goes to a network address written so that nobody recognises it.",
     reference="RFC 3986 §7.4",
-    weight=3.5,
+    weight=2.5,
     group="links",
 )
 USER = Emits(
@@ -69,14 +69,14 @@ SCRIPT = Emits(
     name="links.script",
     about="A link holds a script or a whole page instead of a place.",
     reference=HERE,
-    weight=2.0,
+    weight=1.0,
     group="links",
 )
 CONFUSABLE = Emits(
     name="links.confusable",
     about="A host is spelt with letters of several scripts, or with foreign ones that look Latin.",
     reference=HERE,
-    weight=2.5,
+    weight=2.0,
     group="links",
 )
 INSIDE = Emits(
@@ -90,21 +90,21 @@ SHORTENER = Emits(
     name="links.shortener",
     about="A link is shortened, so that nobody sees where it goes.",
     reference=HERE,
-    weight=0.8,
+    weight=1.0,
     group="links",
 )
 REDIRECTOR = Emits(
     name="links.redirector",
     about="A link uses somebody's open redirector to go to a third place.",
     reference=HERE,
-    weight=1.5,
+    weight=1.0,
     group="links",
 )
 QR = Emits(
     name="links.qr",
     about="A picture holds a code that leads to a place that no link of the text names.",
     reference=HERE,
-    weight=1.5,
+    weight=1.0,
     group="links",
 )
 ANYBODY = Emits(
@@ -118,14 +118,14 @@ FORM = Emits(
     name="links.form_elsewhere",
     about="A form in the mail sends what is typed to another domain than the author's.",
     reference=HERE,
-    weight=2.0,
+    weight=0.5,
     group="links",
 )
 VICTIM = Emits(
     name="links.recipient_in_link",
     about="A link carries the recipient's address behind its #, as pages do that ask for a password.",
     reference=HERE,
-    weight=1.5,
+    weight=1.0,
     group="links",
 )
 
@@ -148,13 +148,8 @@ SHOWN = re.compile(
 )
 BASE64 = re.compile(r"[A-Za-z0-9+/]{8,400}")
 GENERIC = frozenset({"com", "net", "org", "gov", "edu", "mil", "co"})
-FAMILIAR = frozenset(
-    {"com", "org", "net", "de", "fr", "jp", "uk", "it", "es", "nl", "ch", "at", "eu", "us", "ca", "au"}
-)
 TOGETHER = frozenset({"Latin", "Han", "Hiragana", "Katakana", "Hangul", "Bopomofo"})
 """Scripts that stand in one word in Japanese, Chinese and Korean names (UTS 39 §5.2)."""
-FILE_ENDINGS = frozenset({"zip", "mov", "md", "sh", "py", "rs", "ps", "pl", "pub", "so", "cab"})
-"""Top-level domains that are more often the end of a file's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,18 +316,14 @@ def _judge_fragment(target: Target, seen: _Seen) -> None:
 
 @lru_cache(maxsize=4096)
 def _host_in(shown: str) -> str:
-    """The host that a link's text says, where the text is nothing but a URL or a host; else empty."""
+    """The host that a link's text says, where the text is nothing but a URL; else empty."""
     match = SHOWN.fullmatch(shown.strip())
     if match is None:
         return ""
     scheme, host, rest = match.groups()
     host = host.lower().rstrip(".")
-    ending = host.rpartition(".")[2]
-    plain = scheme or host.startswith("www.")
-    if not plain and (
-        ending in FILE_ENDINGS or (not rest and host.count(".") == 1 and ending not in FAMILIAR)
-    ):
-        return ""
+    if not (scheme or rest or host.startswith("www.")):
+        return ""  # "Amazon.com" is a name as often as a place, and so is "readme.md"
     return normal_domain(host) or ""
 
 

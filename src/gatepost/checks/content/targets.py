@@ -101,7 +101,7 @@ HIDDEN = re.compile(
 def hidden_in(link: Link, depth: int = DEEPEST) -> Iterator[Target]:
     """Targets in a link's path and query, and in theirs."""
     path = link.path
-    if len(path) < 8 or depth == 0:
+    if depth == 0 or ("http" not in path.lower() and "aHR0c" not in path):
         return
     at, number = 1, 0
     while number < MOST_HIDDEN and (match := HIDDEN.search(path, at)) is not None:

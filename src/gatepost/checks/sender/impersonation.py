@@ -58,7 +58,7 @@ BRAND = Emits(
     name="impersonation.brand_name",
     about="The author's name is a brand's, the address is not.",
     reference=HERE,
-    weight=1.5,
+    weight=2.5,
     group="phishing",
     excused_by=KNOWN,
 )
@@ -73,7 +73,7 @@ REPLY_FREE = Emits(
     name="impersonation.reply_to_free_mail",
     about="An answer would go to a free mail provider, though the author is elsewhere.",
     reference="RFC 5322 §3.6.2",
-    weight=1.0,
+    weight=2.0,
     group="phishing",
     excused_by=KNOWN,
 )
@@ -81,7 +81,7 @@ REPLY_ELSEWHERE = Emits(
     name="impersonation.reply_elsewhere",
     about="An answer would go to another domain than the author's.",
     reference="RFC 5322 §3.6.2",
-    weight=0.2,
+    weight=0.8,
     group="phishing",
     excused_by=KNOWN,
 )
@@ -89,7 +89,7 @@ THREAD = Emits(
     name="impersonation.forged_thread",
     about="The subject says that this answers something, and nothing else does: nobody here knows the sender.",
     reference="RFC 5322 §3.6.4",
-    weight=0.5,
+    weight=1.5,
     group="phishing",
     excused_by=KNOWN,
 )

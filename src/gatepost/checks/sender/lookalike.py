@@ -26,7 +26,7 @@ GLYPHS = Emits(
     name="lookalike.glyphs",
     about="A domain is written with letters that look like those of a domain people trust.",
     reference=HERE,
-    weight=3.5,
+    weight=3.0,
     group="lookalike",
     excused_by=KNOWN,
 )
@@ -34,7 +34,7 @@ SLIP = Emits(
     name="lookalike.slip",
     about="A domain is one slip of the finger away from one that people trust.",
     reference=HERE,
-    weight=2.0,
+    weight=1.5,
     group="lookalike",
     excused_by=KNOWN,
 )
@@ -50,7 +50,7 @@ ENDING = Emits(
     name="lookalike.ending",
     about="A domain is a name that people trust under another ending.",
     reference=HERE,
-    weight=1.0,
+    weight=0.7,
     group="lookalike",
     excused_by=KNOWN,
 )
@@ -58,7 +58,7 @@ INSIDE = Emits(
     name="lookalike.inside",
     about="A host begins with a whole domain that people trust, and belongs to somebody else.",
     reference=HERE,
-    weight=3.0,
+    weight=2.5,
     group="lookalike",
     excused_by=KNOWN,
 )

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from gatepost.dns.names import public_suffix, registrable_domain
+from gatepost.dns.names import public_suffix
 from gatepost.mail.known.brands import Brand
 from gatepost.mail.known.lures import LURES, REAL_WORDS
 
@@ -174,9 +174,10 @@ class NearNames:
                     return Likeness(self._words[word], "combined")
         for place in range(3, len(label) - 1):
             front, back = label[:place], label[place:]
-            if back in LURES and (known := self._words.get(front)) is not None:
-                return Likeness(known, "combined")
-            if front in LURES and (known := self._words.get(back)) is not None:
+            known = (
+                self._words.get(front) if back in LURES else self._words.get(back) if front in LURES else None
+            )
+            if known is not None and not known.everyday:
                 return Likeness(known, "combined")
         return None
 
@@ -199,12 +200,11 @@ class NearNames:
 
 def split(host: str) -> tuple[str, list[str]]:
     """The label that was registered, and the labels in front of it; the first is empty for a public suffix."""
-    domain = registrable_domain(host)
-    if domain is None:
+    suffix = public_suffix(host)
+    if suffix is None or suffix == host:
         return "", host.split(".")
-    suffix = public_suffix(domain) or ""
-    before = host[: -len(domain) - 1] if len(host) > len(domain) else ""
-    return domain[: -len(suffix) - 1], before.split(".") if before else []
+    *before, label = host[: -len(suffix) - 1].split(".")
+    return label, before
 
 
 def _above(host: str) -> Iterable[str]:
