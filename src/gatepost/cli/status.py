@@ -14,6 +14,7 @@ from gatepost.cli.terminal import config_option, find_config
 if TYPE_CHECKING:
     from gatepost.app.health import Health
     from gatepost.jobs.concerns import Concern
+    from gatepost.store.snapshotfile import Label
 
 COLOURS = {"well": "green", "warning": "yellow", "critical": "red"}
 CRITICAL = 2
@@ -133,7 +134,10 @@ def tell(seen: Health, name: str, mode: str) -> None:
     click.echo(f"  gate         {running}, mode {mode}")
     oldest = f", the oldest for {age(figures.oldest_queued_s)}" if figures.oldest_queued_s is not None else ""
     click.echo(f"  queue        {figures.queued} copies{oldest}; {figures.stopped} stopped")
-    click.echo(f"  quarantine   {figures.held} copies held" + (f", {figures.requested} of them asked for" if figures.requested else ""))
+    click.echo(
+        f"  quarantine   {figures.held} copies held"
+        + (f", {figures.requested} of them asked for" if figures.requested else "")
+    )
     free = disk.free_octets / 1024**3
     click.echo(
         f"  disk         {disk.room.value}, {free:,.1f} GiB of {disk.total_octets / 1024**3:,.1f} GiB free"
@@ -149,11 +153,20 @@ def tell(seen: Health, name: str, mode: str) -> None:
             click.echo(
                 f"  list         {key} {'out of service: ' + out[key] if key in out else 'in service'}"
             )
+    click.echo(f"  classifier   {classifier_words(facts.learnt)}")
     told = ", ".join(f"{number:,} {action.replace('_', ' ')}" for action, number in seen.last_day.items())
     click.echo(f"  last 24 h    {told}")
     for concern in seen.concerns:
         mark = click.style(f"{concern.level.value.upper()}:", fg=COLOURS[concern.level.value])
         click.echo(f"{mark} {concern.text}\n    {concern.remedy}")
+
+
+def classifier_words(learnt: Label | None) -> str:
+    """What it has learnt, and whether that is enough."""
+    if learnt is None:
+        return "has learnt nothing yet (gatepost learn)"
+    words = f"{learnt.wanted:,} wanted and {learnt.unwanted:,} unwanted messages learnt"
+    return words if learnt.ready else f"{words}, too few: it only observes"
 
 
 def status_json(seen: Health, name: str, mode: str) -> dict[str, Any]:
@@ -181,6 +194,7 @@ def status_json(seen: Health, name: str, mode: str) -> dict[str, Any]:
             {"list": key, "in_service": state.in_service, "reason": state.reason, "since": state.since}
             for key, state in seen.lists.items()
         ],
+        "classifier": asdict(facts.learnt) if facts.learnt else None,
         "last_24_h": seen.last_day,
         "concerns": [concern_json(one) for one in seen.concerns],
     }

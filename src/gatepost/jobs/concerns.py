@@ -14,6 +14,7 @@ from gatepost.jobs.settings import AlertSettings
 from gatepost.net.resolver import Validation
 from gatepost.store.disk import Room
 from gatepost.store.figures import Figures
+from gatepost.store.snapshotfile import Label
 
 IPV6_HALF = " (IPv6)"
 """What `checks.dnslists.health` calls the half of a list that knows IPv6 addresses."""
@@ -78,6 +79,10 @@ class Facts:
     """Why each block list that is out of service is."""
     sealing: str = ""
     """Why held mail cannot be opened; empty when it can."""
+    learnt: Label | None = None
+    """What the classifier says of itself, None when it has learnt nothing."""
+    classifier: str = ""
+    """Why what the classifier learnt cannot be read, one sentence; empty when it can."""
     dropped: int = 0
     """Entries of history lost within the last hour because the disk was too slow."""
 
@@ -97,6 +102,15 @@ def concerns(facts: Facts, settings: AlertSettings) -> list[Concern]:
         *of_certificates(facts.certificates, facts.now, settings),
         *of_lists(facts.lists_out or {}),
     ]
+    if facts.classifier:
+        found.append(
+            Concern(
+                "classifier",
+                Level.WARNING,
+                f"What the classifier has learnt cannot be read: {facts.classifier}.",
+                "gatepost learn again makes it anew from the lessons.",
+            )
+        )
     if facts.dropped:
         found.append(
             Concern(

@@ -30,7 +30,8 @@ from gatepost.store.database import Connection
 from gatepost.store.disk import Disk
 from gatepost.store.lessons import Lesson
 from gatepost.store.memory import StoredMemory
-from gatepost.store.snapshots import Label, Snapshots
+from gatepost.store.snapshotfile import Label, label_of
+from gatepost.store.snapshots import Snapshots
 from gatepost.store.store import Store
 
 log = logging.getLogger("gatepost.jobs")
@@ -98,8 +99,7 @@ class Learning:
 
     async def learn(self) -> None:
         """Take in what was taught since the last round."""
-        snapshots = Snapshots(self.store.folder, clock=time.monotonic)
-        label = snapshots.label()
+        label = label_of(self.store.folder)
         last = self.store.database.read(lessons.last_number)
         if last == (label.applied if label else 0):
             return
@@ -156,6 +156,9 @@ def catch_up(state: Path, settings: LearningSettings, *, again: bool = False) ->
             applied=last,
             trained_on=total if anew or known is None else known.label.trained_on,
             made_at=time.time(),
+            wanted=model.learnt[0],
+            unwanted=model.learnt[1],
+            ready=learnt(model).ready,
         )
         snapshots.write(model, label, layers(connection, owners(connection, new, everybody=anew)))
         return learnt(model, new=len(new), anew=anew, problem=problem)

@@ -18,6 +18,7 @@ from gatepost.net.tls import TlsSettings, TlsUnusable, certificate_expires_at, e
 from gatepost.store import memory
 from gatepost.store.database import Connection
 from gatepost.store.disk import RoomSettings, judge
+from gatepost.store.snapshotfile import label_of, trouble
 from gatepost.store.store import Store
 
 DROPPED_KEY = "jobs:dropped"
@@ -46,6 +47,8 @@ def look(
         certificates=certificates,
         lists_out={key: why for key, why in out.items() if key in asked},
         sealing=store.key_problem(),
+        learnt=label_of(store.folder),
+        classifier=trouble(store.folder),
         dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),
     )
 

@@ -19,28 +19,21 @@ import msgspec
 
 from gatepost.classify.model import SiteModel, Unreadable, UserLayer
 from gatepost.store.disk import Disk, closing
+from gatepost.store.snapshotfile import (
+    BEFORE,
+    FOLDER,
+    SITE,
+    Damaged,
+    Label,
+    Stamp,
+    read_labelled,
+    stamp_of,
+)
 
-FOLDER = "model"
-SITE, BEFORE, LOCK, PEOPLE = "site", "site.before", "lock", "people"
+LOCK, PEOPLE = "lock", "people"
 LOOK_S = 1.0
 LAYERS = 500
 """People whose layers are kept in memory."""
-MOST_OCTETS = 256 << 20
-LONGEST_HEAD = 4096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
-    """What a snapshot says of itself."""
-
-    applied: int
-    """The number of the last lesson in it."""
-    trained_on: int
-    """Messages it was made from at once; what came later was added one by one."""
-    made_at: float
-    """Unix seconds."""
-    digest: str = ""
-    """SHA-256 of what follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +44,6 @@ class Snapshot:
     model: SiteModel
     problem: str = ""
     """Why this is not the newest one; empty when it is."""
-
-
-Stamp = tuple[int, int, int]
 
 
 class Snapshots:
@@ -109,14 +99,6 @@ class Snapshots:
                 before.label, before.model, f"{self.folder / SITE}: {reason}; the one before it is in use"
             )
         return Unreadable(f"{self.folder / SITE}: {reason}, and there is none before it")
-
-    def label(self) -> Label | None:
-        """What the newest snapshot says of itself, without reading what follows; None when there is none."""
-        try:
-            with (self.folder / SITE).open("rb") as file:
-                return msgspec.json.decode(file.readline(LONGEST_HEAD), type=Label)
-        except (OSError, msgspec.MsgspecError):
-            return None
 
     def layer(self, owner: str) -> UserLayer | None:
         """What a person taught, None when nothing; kept until the site's snapshot changes. Never raises."""
@@ -197,31 +179,14 @@ class Snapshots:
 
 def read_snapshot(path: Path) -> Snapshot | Unreadable | None:
     """One file; None when it is not there, else the snapshot or what is wrong with it."""
-    try:
-        with path.open("rb") as file:
-            head = file.readline(LONGEST_HEAD)
-            octets = file.read(MOST_OCTETS)
-    except FileNotFoundError:
+    found = read_labelled(path)
+    if found is None:
         return None
-    except OSError as fault:
-        return Unreadable(f"it cannot be read ({fault.strerror})")
-    try:
-        label = msgspec.json.decode(head, type=Label)
-    except msgspec.MsgspecError:
-        return Unreadable("it is damaged: it does not say what it is")
-    if hashlib.sha256(octets).hexdigest() != label.digest:
-        return Unreadable("it is damaged: it is not what was written")
+    if isinstance(found, Damaged):
+        return Unreadable(found.text)
+    label, octets = found
     model = SiteModel.from_bytes(octets)
     return model if isinstance(model, Unreadable) else Snapshot(label, model)
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """What changes when the file does."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_ino, state.st_mtime_ns, state.st_size
 
 
 def file_name(owner: str) -> str:
