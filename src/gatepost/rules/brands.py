@@ -13,6 +13,7 @@ import re2
 
 from gatepost.dns.names import registrable_domain
 from gatepost.rules.patterns import Patterns, phrases_pattern
+from gatepost.rules.wording import folded
 
 HOST_NAME_LENGTH = 6
 """A brand's name in a host name counts from this length on: short ones stand in other words."""
@@ -26,7 +27,7 @@ class Brand:
     """One brand."""
 
     name: str
-    """As a person writes it, for findings."""
+    """Folded, as rules compare it."""
     names: tuple[str, ...] = ()
     """How it is written in display names and subjects; folded phrases, whole words."""
     domains: tuple[str, ...] = ()
@@ -45,7 +46,10 @@ class Brands:
             added = self._patterns.add("text", phrases_pattern(one.names))
             assert added == number, f"two brands have the same names: {one.name}"
         self._labels = {
-            label: one for one in self.brands for label in _labels(one) if len(label) >= HOST_NAME_LENGTH
+            label: one
+            for one in self.brands
+            for label in _labels(one) & {name.replace(" ", "") for name in one.names}
+            if len(label) >= HOST_NAME_LENGTH
         }
         self._patterns.ready()
         self._in_host: re2.Set | None = None
@@ -71,7 +75,7 @@ class Brands:
         if self._in_host is None or not host:
             return ""
         theirs = registrable_domain(host) or host
-        for number in sorted(self._in_host.Match(host)):
+        for number in sorted(self._in_host.Match(host) or ()):
             brand = self._host_labels[number]
             if not _owns(brand, theirs, host) and not _owns(brand, organisation, organisation):
                 return str(brand.name)
@@ -102,7 +106,7 @@ def brands_of(table: Mapping[str, Mapping[str, object]]) -> Brands:
         assert isinstance(domains, list)
         found.append(
             Brand(
-                name=name,
+                name=folded(name),
                 names=tuple(map(str, names)),
                 domains=tuple(map(str, domains)),
                 any_country=bool(one.get("any_country", True)),

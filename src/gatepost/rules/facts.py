@@ -7,6 +7,7 @@ condition goes on with what can be known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -30,6 +31,12 @@ MOST_ITEMS = 200
 """Links, attachments or files that rules look at."""
 MOST_STEPS = 20_000
 """Items looked at for one message, all rules together; an ordinary one takes a few hundred."""
+
+
+OPENING = 300
+"""Characters of the text in which a reader is greeted."""
+SHORTEST_LOCAL = 5
+ADDRESS = re.compile(r"[a-z0-9._+-]+@([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
 
 
 class Unknown(Exception):
@@ -267,6 +274,20 @@ def _named(facts: Facts, where: str) -> bool:
     return any(address in text for address in facts.addressed_to if len(address) > 5)
 
 
+def _greeted(facts: Facts) -> bool:
+    opening = f"{facts.text('subject')} {facts.text('text')[:OPENING]}"
+    for address in facts.addressed_to:
+        local = address.partition("@")[0]
+        if address in opening or (len(local) >= SHORTEST_LOCAL and local in opening):
+            return True
+    return False
+
+
+def _names_other_address(facts: Facts) -> bool:
+    match = ADDRESS.search(facts.text("author.name"))
+    return match is not None and organisation_of(match[1]) != facts.value("author.organisation")
+
+
 def _named_in_links(facts: Facts) -> bool:
     named = [address for address in facts.addressed_to if len(address) > 5]
     return any(
@@ -334,6 +355,9 @@ FACTS: Mapping[str, Fact] = {
     "disguised_words": Fact(NUMBER, _disguised, "Words with look-alike or mathematical letters in name, subject and text."),
     "size": Fact(NUMBER, lambda f: len(f.whole.octets), "Octets of the whole message."),
     "author.name": Fact(TEXT, lambda f: _first_author(f, "name"), "The display name in From."),
+    "author.names_other": Fact(
+        TRUTH, _names_other_address, "The display name holds a mail address of another organisation."
+    ),
     "author.address": Fact(
         TEXT, lambda f: f.authors.addresses[0].key if f.authors.addresses else "", "The address in From."
     ),
@@ -354,6 +378,9 @@ FACTS: Mapping[str, Fact] = {
     "recipients": Fact(TEXTS, lambda f: tuple(one.address.key for one in f.envelope.recipients), "Envelope recipients."),
     "to_oneself": Fact(TRUTH, _to_oneself, "The author's address is among the recipients'."),
     "addressee.in_subject": Fact(TRUTH, lambda f: _named(f, "subject"), "A recipient's address stands in the subject."),
+    "addressee.greeted": Fact(
+        TRUTH, _greeted, "A recipient's address or its local part stands in the subject or the first lines."
+    ),
     "addressee.in_text": Fact(TRUTH, lambda f: _named(f, "text"), "A recipient's address stands in the text."),
     "addressee.in_links": Fact(TRUTH, _named_in_links, "A recipient's address stands in a link."),
     "client.ip": Fact(TEXT, lambda f: str(f.client.ip or ""), "The client's address."),

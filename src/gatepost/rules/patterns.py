@@ -6,7 +6,6 @@ can hang the gate. Each pattern is numbered within its text; `hits` gives the nu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from functools import cache
 
@@ -32,7 +31,7 @@ class Patterns:
 
     def __init__(self) -> None:
         self._numbers: dict[str, dict[str, int]] = {}
-        self._sets: dict[str, Callable[[str], Iterable[int]]] = {}
+        self._sets: dict[str, Callable[[str], Iterable[int] | None]] = {}
 
     def add(self, target: str, pattern: str, at: int = -1) -> int:
         """The number of `pattern` among those over `target`; raises RuleError for what is no pattern."""
@@ -55,18 +54,21 @@ class Patterns:
             if target not in self._numbers:
                 return NOTHING
             match = self._sets[target] = self._compiled(target)
-        return frozenset(match(text))
+        try:
+            return frozenset(match(text) or ())
+        except UnicodeEncodeError:  # half a surrogate pair
+            return frozenset(match(text.encode("utf-8", "replace").decode()) or ())
 
     def count(self) -> int:
         """How many patterns there are."""
         return sum(map(len, self._numbers.values()))
 
-    def _compiled(self, target: str) -> Callable[[str], Iterable[int]]:
+    def _compiled(self, target: str) -> Callable[[str], Iterable[int] | None]:
         patterns = re2.Set.SearchSet(_options(MEMORY_OCTETS))
         for pattern in self._numbers[target]:
             patterns.Add(pattern)
         patterns.Compile()
-        match: Callable[[str], Iterable[int]] = patterns.Match
+        match: Callable[[str], Iterable[int] | None] = patterns.Match
         return match
 
 
@@ -97,9 +99,6 @@ def folded_pattern(pattern: str) -> str:
 def _is_letter(character: str) -> bool:
     """One of those that RE2's ``\\b`` knows."""
     return character.isascii() and (character.isalnum() or character == "_")
-
-
-ESCAPED = re.compile(r"\\.")
 
 
 @cache
