@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gatepost.mail.finding import Mode
 from gatepost.rules.brands import Brands, brands_of
-from gatepost.rules.compiling import Condition, Scope, compile_condition
+from gatepost.rules.compiling import Condition, Guard, Scope, compile_condition
 from gatepost.rules.facts import Facts, TooMuch, Unknown
 from gatepost.rules.language import Node, RuleError, parse, place
 from gatepost.rules.patterns import Patterns
@@ -52,6 +52,7 @@ class _Ready:
     rule: Rule
     condition: Condition
     gate: frozenset[int] | None
+    guard: Guard | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class RuleSet:
     problems: tuple[Problem, ...] = ()
     _ready: tuple[_Ready, ...] = ()
     _gated: Mapping[int, tuple[_Ready, ...]] = field(default_factory=dict)
+    _guarded: tuple[tuple[Guard, tuple[_Ready, ...]], ...] = ()
     _always: tuple[_Ready, ...] = ()
 
     def judge(self, facts: Facts, only: Iterable[str] | None = None) -> Outcome:
@@ -94,7 +96,15 @@ class RuleSet:
             return self._ready
         gated = self._gated
         found = {id(one): one for number in hits for one in gated.get(number, ())}
-        return [*self._always, *found.values()]
+        candidates = [*self._always, *found.values()]
+        for guard, rules in self._guarded:
+            try:
+                if not guard.holds(facts):
+                    continue
+            except (Unknown, TooMuch):
+                pass
+            candidates += rules
+        return candidates
 
     def named(self, name: str) -> Rule | None:
         """The rule of that name."""
@@ -192,18 +202,23 @@ def _compiled(rules: Sequence[Rule], scope: Scope, brands: Brands, problems: lis
     for rule in rules:
         own = replace(scope, lists={**scope.lists, **rule.lists})
         try:
-            condition, gate = compile_condition(rule.condition, own)
+            compiled = compile_condition(rule.condition, own)
         except RuleError as fault:
             where = f"\n  {place(rule.condition, fault.at)}" if fault.at >= 0 else ""
             problems.append(Problem(rule.path, f"{fault}{where}"))
         else:
             if rule.mode is not Mode.OFF:
-                ready.append(_Ready(rule, condition, gate[1] if gate else None))
+                gate = compiled.gate[1] if compiled.gate else None
+                ready.append(_Ready(rule, compiled.condition, gate, compiled.guard))
     scope.patterns.ready()
     gated: dict[int, list[_Ready]] = {}
     for one in ready:
         for number in one.gate or ():
             gated.setdefault(number, []).append(one)
+    guarded: dict[str, tuple[Guard, list[_Ready]]] = {}
+    for one in ready:
+        if one.gate is None and one.guard is not None:
+            guarded.setdefault(one.guard.name, (one.guard, []))[1].append(one)
     return RuleSet(
         rules=tuple(rules),
         patterns=scope.patterns,
@@ -211,5 +226,6 @@ def _compiled(rules: Sequence[Rule], scope: Scope, brands: Brands, problems: lis
         problems=tuple(problems),
         _ready=tuple(ready),
         _gated={number: tuple(some) for number, some in gated.items()},
-        _always=tuple(one for one in ready if one.gate is None),
+        _guarded=tuple((guard, tuple(some)) for guard, some in guarded.values()),
+        _always=tuple(one for one in ready if one.gate is None and one.guard is None),
     )
