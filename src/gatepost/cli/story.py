@@ -239,13 +239,16 @@ def seen(entry: HistoryEntry) -> Iterator[Part]:
             f"; excused by {weighed.excused_by}" if weighed.excused_by else ""
         )
         yield f"  {weight_words(weighed):>7}  ", f"{inner(weighed.finding.text)}  [{name}]"
+        words = weighed.finding.evidence.get("words")
+        if isinstance(words, list) and words:
+            yield " " * SEEN_INDENT, f"by the words {', '.join(words)}"
     if any(weight_words(one).startswith("(") for one in shown.values()):
         yield "  ", "In parentheses: what only observes; it was not counted."
 
 
 SEEN_INDENT = 11
-BOOKKEEPING = ("dnsbl.asked", "dnsbl.out_of_service")
-"""About our lists, not about the message."""
+BOOKKEEPING = ("dnsbl.asked", "dnsbl.out_of_service", "spam.learning")
+"""About our lists and what the classifier still lacks, not about the message."""
 
 
 def place(weighed: Weighed) -> tuple[int, float]:

@@ -2,41 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from email.utils import formatdate
-
-from gatepost.demo.world import OUR_DOMAIN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One message to be sent through the gate's own port."""
-
-    name: str
-    about: str
-    """One line: what happens here, and what to look for."""
-    client: str
-    """The address it comes from, told by XCLIENT."""
-    hello: str
-    sender: str
-    """Envelope sender; empty for the null sender."""
-    to: tuple[str, ...]
-    author: str
-    subject: str
-    text: str
-    sign: str | None = None
-    """The domain that signs with DKIM."""
-    spoil: str | None = None
-    """What happens to it after signing: ``body`` (a footer is added), ``subject`` (a list tags it)."""
-    seal: str | None = None
-    """The domain that seals with ARC."""
-    extra: tuple[tuple[str, str], ...] = field(default=())
-
-
-def at_ours(*names: str) -> tuple[str, ...]:
-    """Addresses at our own domain."""
-    return tuple(f"{name}@{OUR_DOMAIN}" for name in names)
-
+from gatepost.demo.attacks import ATTACKS
+from gatepost.demo.story import Case, at_ours
 
 CASES: tuple[Case, ...] = (
     Case(
@@ -78,12 +45,13 @@ CASES: tuple[Case, ...] = (
     Case(
         name="listed", about="a client on two block lists (which only observe at first): see what it would have cost",
         client="203.0.113.66", hello="mail.bulk.example", sender="offers@bulk.example", to=at_ours("ana", "ben"),
-        author="Offers <offers@bulk.example>", subject="One weird trick", text="Buy now.\r\n",
+        author="Offers <offers@bulk.example>", subject="Price list for spring",
+        text="Dear colleagues,\r\n\r\nplease find our price list for spring.\r\n\r\nKind regards\r\n",
     ),
     Case(
         name="shop", about="a forged sender at a domain that asks for quarantine: goes to Junk",
         client="203.0.113.67", hello="localhost", sender="service@shop.example", to=at_ours("ben"),
-        author="Shop <service@shop.example>", subject="Parcel held at customs", text="Pay 1.99 to release it.\r\n",
+        author="Shop <service@shop.example>", subject="Invoice 2042", text="The invoice for your order of Thursday.\r\n",
     ),
     Case(
         name="two-authors", about="two From fields, so that two readers would see two authors: nobody is proved",
@@ -111,20 +79,5 @@ CASES: tuple[Case, ...] = (
         client="203.0.113.25", hello="mail.bulk.example", sender="offers@bulk.example", to=("victim@books.example",),
         author="Offers <offers@bulk.example>", subject="Relay", text="Through you.\r\n",
     ),
+    *ATTACKS,
 )  # fmt: skip
-
-
-def compose(case: Case, *, now: float, number: int = 0) -> bytes:
-    """The message as its author wrote it: CRLF line ends, unsigned."""
-    fields = [
-        ("From", case.author),
-        *case.extra,
-        ("To", ", ".join(case.to)),
-        ("Subject", case.subject),
-        ("Date", formatdate(now)),
-        ("Message-ID", f"<{case.name}.{int(now)}.{number}@{case.author.rpartition('@')[2].rstrip('>')}>"),
-        ("MIME-Version", "1.0"),
-        ("Content-Type", "text/plain; charset=utf-8"),
-    ]
-    header = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return (header + "\r\n" + case.text).encode()

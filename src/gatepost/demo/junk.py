@@ -6,8 +6,8 @@ from gatepost.demo.letters import Template
 
 UNWANTED: tuple[Template, ...] = (
     Template(
-        authors=("Offers <offers@bulk.example>", "Best Deals <win{count}@promo-{word}.example>", "Pharmacy <pills@{word}-meds.example>"),
-        subjects=("One weird trick", "{count}% OFF today only!!!", "Cheap meds, no prescription", "Lose {count} pounds in a week", "You will not believe this {name}"),
+        authors=("Offers <offers@{word}-offers.example>", "Best Deals <win{count}@promo-{word}.example>", "Pharmacy <pills@{word}-meds.example>"),
+        subjects=("A secret trick", "{count}% OFF today only!!!", "Cheap meds, no prescription", "Lose {count} pounds in a week", "You will not believe this {name}"),
         paragraphs=(
             ("Dear friend,", "ATTENTION!", "Hey {name},", "Exclusive offer for you"),
             ("our miracle pills melt {count} pounds of fat while you sleep. Doctors hate this one weird trick.",
@@ -18,7 +18,7 @@ UNWANTED: tuple[Template, ...] = (
             ("To unsubscribe click {link}", "You receive this because you are a lucky winner.", "Hurry!!!"),
         ),
         html=True,
-        links=("http://{word}-deals.example/buy?id={number}", "http://203.0.113.{count}/pills", "http://promo-{word}.example/x{number}"),
+        links=("https://{word}-deals.example/buy?id={number}", "http://203.0.113.{count}/pills", "https://promo-{word}.example/x{number}"),
     ),
     Template(
         authors=("Your Bank <security@bank-{word}.example>", "Account Team <noreply@account-{word}.example>", "Support <verify@{word}-login.example>"),
@@ -33,7 +33,7 @@ UNWANTED: tuple[Template, ...] = (
             ("Failure to verify will lead to permanent suspension.", "Security department", "Thank you for your cooperation\r\nThe account team"),
         ),
         html=True,
-        links=("http://bank-{word}.example/login", "http://{word}-verify.example/account/{number}", "http://203.0.113.{count}/signin"),
+        links=("http://bank-{word}.example/login", "https://{word}-verify.example/account/{number}", "http://203.0.113.{count}/signin"),
     ),
     Template(
         authors=("Barrister John <barrister{count}@lawyer-{word}.example>", "Mrs. Grace <grace@{word}-charity.example>", "Dr. Smith <dr.smith@finance-{word}.example>"),
@@ -61,7 +61,7 @@ UNWANTED: tuple[Template, ...] = (
             ("Pay now: {link}", "Update your address: {link}", "Schedule your redelivery here {link}"),
             ("Parcels that are not claimed are returned to the sender.", "Delivery team"),
         ),
-        links=("http://{word}-parcel.example/pay/{number}", "http://track-{word}.example/{number}"),
+        links=("https://{word}-parcel.example/pay/{number}", "http://track-{word}.example/{number}"),
     ),
     Template(
         authors=("Invest <info@crypto-{word}.example>", "Trading Bot <profit@{word}-coin.example>", "Casino <vip@{word}-casino.example>"),
@@ -76,7 +76,7 @@ UNWANTED: tuple[Template, ...] = (
             ("Don't miss this opportunity!!!", "Past profits guarantee future profits.", "Act now!"),
         ),
         html=True,
-        links=("http://{word}-coin.example/join", "http://casino-{word}.example/bonus?u={number}"),
+        links=("https://{word}-coin.example/join", "http://casino-{word}.example/bonus?u={number}"),
     ),
     Template(
         authors=("Your hacker <anon{number}@{word}.example>", "Unknown <watcher@{word}-anon.example>"),
@@ -101,7 +101,7 @@ UNWANTED: tuple[Template, ...] = (
             ("Send me your phone number for a free quote.", "Reply YES for our price list.", "See our packages: {link}"),
             ("Marketing manager", "This is an advertisement. Reply REMOVE to opt out."),
         ),
-        links=("http://seo-{word}.example/packages",),
+        links=("https://seo-{word}.example/packages",),
     ),
     Template(
         authors=("カード会社 <info@card-{word}.example>", "アカウント <support@{word}-jp.example>", "銀行 <anzen@ginko-{word}.example>"),
@@ -115,7 +115,7 @@ UNWANTED: tuple[Template, ...] = (
             ("ご理解とご協力をお願いいたします。", "このメールは自動送信です。返信できません。"),
         ),
         html=True,
-        links=("http://card-{word}.example/login", "http://{word}-kakunin.example/{number}"),
+        links=("http://card-{word}.example/login", "https://{word}-kakunin.example/{number}"),
     ),
     Template(
         authors=("副業 <kasegu@{word}-fukugyo.example>", "当選 <atari@{word}-tosen.example>", "出会い <deai@{word}-love.example>"),
@@ -129,7 +129,7 @@ UNWANTED: tuple[Template, ...] = (
             ("今すぐ登録：{link}", "クリックして受け取る→ {link}", "先着{count}名様限定！ {link}"),
             ("※配信停止はこちら {link}", "このチャンスをお見逃しなく！！"),
         ),
-        links=("http://{word}-kasegu.example/?{number}", "http://tosen-{word}.example/{number}"),
+        links=("http://{word}-kasegu.example/?{number}", "https://tosen-{word}.example/{number}"),
     ),
 )  # fmt: skip
 """Kinds of unwanted mail."""

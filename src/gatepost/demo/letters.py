@@ -64,7 +64,7 @@ WANTED: tuple[Template, ...] = (
             ("Yours faithfully\r\nAccounts department", "Kind regards\r\n{name2}"),
         ),
         html=True,
-        links=("https://power.example/portal", "https://port.example/invoices/{number}", "https://phone.example/my"),
+        links=("http://power.example/portal", "https://port.example/invoices/{number}", "https://phone.example/my"),
     ),
     Template(
         authors=("Mika <mika@friends.example>", "Jon <jon@friends.example>", "Aunt Vera <vera@family.example>"),
@@ -90,7 +90,7 @@ WANTED: tuple[Template, ...] = (
              "I compared the tables with the gauge in the harbour: {count} minutes apart at most.",
              "The rope from the chandler lasted {count} seasons. I would buy it again."),
             ("{name}", "Fair winds\r\n{name2}"),
-            ("_______________________________________________\r\nsailors mailing list\r\nhttps://list.example/sailors",),
+            ("_______________________________________________\r\nsailors mailing list\r\nhttp://list.example/sailors",),
         ),
     ),
     Template(
@@ -105,7 +105,7 @@ WANTED: tuple[Template, ...] = (
             ("You receive this letter because you are a member. To end it, answer with one word or follow {link}",),
         ),
         html=True,
-        links=("https://museum.example/programme", "https://chandler.example/news/{month}", "https://city.example/library"),
+        links=("https://museum.example/programme", "https://chandler.example/news/{month}", "http://city.example/library"),
     ),
     Template(
         authors=("Build <ci@harbour.example>", "Monitoring <monitor@harbour.example>", "Backup <backup@harbour.example>"),
@@ -154,7 +154,7 @@ WANTED: tuple[Template, ...] = (
             ("お問い合わせ番号は{number}です。", "明細は会員ページ {link} でご覧いただけます。"),
             ("またのご利用をお待ちしております。", "今後ともよろしくお願い申し上げます。"),
         ),
-        links=("https://shoten.example/orders/{number}", "https://denryoku.example/meisai"),
+        links=("https://shoten.example/orders/{number}", "http://denryoku.example/meisai"),
     ),
 )  # fmt: skip
 """Kinds of wanted mail."""

@@ -25,6 +25,7 @@ from gatepost.app.installation import opened
 from gatepost.app.serve import Gate
 from gatepost.config.schema import load
 from gatepost.demo.cases import CASES
+from gatepost.demo.school import go_to_school
 from gatepost.demo.send import send
 from gatepost.demo.setting import (
     PREFIX,
@@ -76,7 +77,12 @@ def run_demo(say: Say, *, port: int, quiet_log: bool = True) -> int:
         write_secret(marker(), str(folder).encode())
         if quiet_log:
             log_to(folder / "gatepost.log")
-        gate = DemoGate(load(config), ready=lambda _: seed(folder, say, started))
+        loaded = load(config)
+        learnt = go_to_school(loaded)
+        say(
+            f"The classifier has read {learnt.ham:,} wanted and {learnt.spam:,} unwanted messages that the demo brings along."
+        )
+        gate = DemoGate(loaded, ready=lambda _: seed(folder, say, started))
         return gate.run()
     finally:
         dns.stop()
@@ -191,6 +197,8 @@ Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). In anothe
   {found}
 
   gatepost explain {references.get("spoof", "REF")}     # why the forged bank was refused
+  gatepost explain {references.get("lookalike", "REF")}     # an attack by words alone, and what gave it away
+  gatepost explain {references.get("pills", "REF")}     # the words the classifier went by
   gatepost history                   # what came, and what was done
   gatepost quarantine list           # what is held, and why
   gatepost plan {folder}/stricter.toml   # what a stricter policy would do
@@ -198,6 +206,7 @@ Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). In anothe
   gatepost status                    # is it well?
   gatepost send --list               # send one of these again, such as:
   gatepost send spoof
+  gatepost learn ham {folder}/ham.mbox   # teach the classifier more
   swaks --server 127.0.0.1:{port} --from me@friends.example --to ana@{OUR_DOMAIN}
 
 Mailboxes      {folder}/mail

@@ -6,8 +6,8 @@ import smtplib
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatepost.demo.cases import Case, compose
 from gatepost.demo.setting import signing_key
+from gatepost.demo.story import Case, compose
 from gatepost.demo.world import SELECTOR
 from gatepost.mail.authresults import ArcResult
 from gatepost.mail.message import Message

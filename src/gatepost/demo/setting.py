@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from gatepost.demo.attacks import YARA_RULES
 from gatepost.demo.world import OUR_DOMAIN, PEOPLE, SIGNERS, zone_text
 
 PREFIX = "gatepost-demo-"
@@ -45,6 +46,21 @@ trust_ad = true
 name = "{domain}"
 recipients = [{people}]
 deliver = "maildir:mail"
+
+[people]
+partners = ["bank.example", "books.example"]
+
+[[people.protected]]
+name = "Ana Moreno"              # a name worth stealing
+role = "managing director"
+
+[learning]
+report_spam = "spam@{domain}"    # forward to it what should not have reached you, as an attachment
+report_ham = "ham@{domain}"
+
+[checks.attachments]
+rules_folder = "yara"            # the operator's own YARA rules
+types = {{ macro-autoexec = "quarantine" }}   # here nobody sends workbooks that run by themselves
 
 [policy]
 junk_at = {junk_at}
@@ -87,6 +103,8 @@ def prepare(folder: Path, *, smtp_port: int) -> str:
         private = keys[domain].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         write_secret(folder / "keys" / f"{domain}.pem", private)
     certificate(folder / "tls", f"mx.{OUR_DOMAIN}")
+    (folder / "yara").mkdir(mode=0o700)
+    (folder / "yara" / "eicar.yar").write_text(YARA_RULES)
     (folder / "smtp-port").write_text(str(smtp_port))
     (folder / "pid").write_text(str(os.getpid()))
     text = zone_text(keys)

@@ -21,6 +21,7 @@ SIGNERS = (
     "friends.example",
     "shop.example",
     "forwarder.example",
+    "museum.example",
 )
 SELECTOR = "demo"
 
@@ -105,9 +106,28 @@ tampered.example.           TXT  "v=spf1 ip4:203.0.113.0/24 -all"
 """
 
 
+WELL_SET_UP = {
+    "account-check.example": "203.0.113.80",
+    "harb0ur.example": "203.0.113.81",
+    "post-service.example": "203.0.113.82",
+    "freeware.example": "203.0.113.83",
+    "invoices.example": "203.0.113.84",
+    "share.example": "203.0.113.85",
+    "wellness.example": "203.0.113.86",
+    "museum.example": "192.0.2.70",
+}
+"""Domains that are set up as they should be: attackers publish SPF and reverse names like everybody else. Not all are bad."""
+
+
 def zone_text(keys: Mapping[str, RSAPrivateKey]) -> str:
     """The master file of the demo's world, with the signers' public keys."""
     lines = [ZONE]
+    for domain, ip in WELL_SET_UP.items():
+        backwards = ".".join(reversed(ip.split(".")))
+        lines.append(f'{domain}. TXT "v=spf1 ip4:{ip} -all"')
+        lines.append(f"{domain}. MX 10 mail.{domain}.")
+        lines.append(f"mail.{domain}. A {ip}")
+        lines.append(f"{backwards}.in-addr.arpa. PTR mail.{domain}.")
     for domain, key in keys.items():
         public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         text = "v=DKIM1; k=rsa; p=" + base64.b64encode(public).decode()

@@ -42,7 +42,7 @@ class SpamSettings:
 
     mode: Mode = Mode.ENFORCE
     """off, observe or enforce; whatever it says, it only observes until it has learnt enough."""
-    against_at_most: float = 6.5
+    against_at_most: float = 6.0
     """No opinion weighs more than this against a message: alone it goes to Junk, and another fact must join to hold it."""
     in_favour_at_most: float = 2.5
     """Nor more than this for one: nobody's familiar words excuse a forged sender or a bad link."""
@@ -72,15 +72,13 @@ async def judged(mail: Mail, tools: Tools, settings: SpamSettings) -> Sequence[F
 
 
 def sentence(opinion: Opinion) -> str:
-    """The opinion in words."""
+    """The opinion in words. Not by which words: the sentence may stand in a refusal, which a spammer reads."""
     if abs(opinion.log_odds) < UNDECIDED:
         return f"by what was learnt here it could be either ({share(opinion.probability)} unwanted)"
     against = opinion.log_odds > 0
     what = "unwanted" if against else "wanted"
     chance = opinion.probability if against else 1 - opinion.probability
-    words = [printable(word, LONGEST_WORD) for word, odds in deciding(opinion) if (odds > 0) == against]
-    named = f": {', '.join(f'“{word}”' for word in words[:WORDS])}" if words else ""
-    return f"by what was learnt here it is {what} mail ({share(chance)}){named}"
+    return f"by what was learnt here it is {what} mail ({share(chance)})"
 
 
 def deciding(opinion: Opinion) -> list[tuple[str, float]]:
