@@ -18,6 +18,7 @@ from gatepost.checks.content.linklists import SURBL
 from gatepost.checks.content.links import LINKS
 from gatepost.checks.content.rules import RULES
 from gatepost.checks.content.spam import SPAM
+from gatepost.checks.content.structure import STRUCTURE
 from gatepost.checks.run import Configured
 from gatepost.checks.sender.authentication import ARC, DKIM, DMARC, SPF
 from gatepost.checks.sender.correspondents import CORRESPONDENTS
@@ -45,6 +46,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     HEADERS,
     SENDERS,
     CORRESPONDENTS,
+    STRUCTURE,
     SPAM,
     RULES,
     ATTACHMENTS,

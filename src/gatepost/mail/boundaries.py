@@ -65,7 +65,7 @@ def delimiters(source: bytes, start: int, end: int, boundary: bytes, limit: int)
     mark = b"--" + boundary
     at_start = [start] if source.startswith(mark, start, end) else []
     places = at_start + _found(source, b"\n" + mark, start, end, limit)
-    if b"\r" + mark in source:
+    if source.find(b"\r" + mark, start, end) >= 0:
         places = sorted(places + _found(source, b"\r" + mark, start, end, limit))[:limit]
     lines = []
     for place in places:

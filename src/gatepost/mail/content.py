@@ -5,6 +5,7 @@ A check says ``content = content_of(mail.message)``. Everything is lazy and boun
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 
 from gatepost.mail.author import subject_text
@@ -16,6 +17,9 @@ from gatepost.mail.urls import Link
 MAX_TEXT = 200_000
 """Characters of visible text that are read, over all parts."""
 MAX_LINKS = 500
+MAX_RUNS = 5
+# Five lines and more, each with at least five characters of U+2580 to U+259F among blanks.
+BLOCKS = re.compile(r"(?:^[ \u2580-\u259f]*+(?<=[\u2580-\u259f])[ ]*+(?:\n|\Z)){5,200}+", re.MULTILINE)
 
 
 class Content:
@@ -40,14 +44,23 @@ class Content:
         return tuple(text for text in map(text_of, self.parts) if text is not None)
 
     @cached_property
+    def _usual(self) -> tuple[Text, ...]:
+        """The texts of the usual reading, or those of the others where it shows none."""
+        usual = tuple(one for one in self.texts if not self.parts[one.part].reading)
+        return usual if any(one.visible for one in usual) else self.texts
+
+    @cached_property
     def text(self) -> str:
         """The visible text of all parts, parts apart by an empty line; at most MAX_TEXT characters."""
-        return "\n\n".join(one.visible for one in self.texts)[:MAX_TEXT]
+        return "\n\n".join(one.visible for one in self._usual)[:MAX_TEXT]
 
     @cached_property
     def hidden_text(self) -> str:
-        """What is there and cannot be seen."""
-        return "\n\n".join(one.hidden for one in self.texts if one.hidden)[:MAX_TEXT]
+        """What is there and cannot be seen, and what only unusual readings of the message show."""
+        usual = {one.part for one in self._usual}
+        hidden = [one.hidden for one in self.texts if one.hidden]
+        hidden += [one.visible for one in self.texts if one.part not in usual]
+        return "\n\n".join(hidden)[:MAX_TEXT]
 
     @cached_property
     def subject(self) -> str:
@@ -61,8 +74,22 @@ class Content:
 
     @cached_property
     def attachments(self) -> tuple[Part, ...]:
-        """Parts a client offers to open or save, inline images among them."""
-        return tuple(one for one in self.parts if one.filename or one.disposition == "attachment")
+        """Parts a client offers to open or save, inline images among them, in every reading of the message."""
+        containers = {one.parent for one in self.parts if not one.reading}
+        return tuple(one for one in self.parts if _is_file(one, one.index in containers))
+
+    @cached_property
+    def block_runs(self) -> tuple[str, ...]:
+        """Runs of lines drawn with block characters in the visible text, such as a QR code made of text."""
+        return tuple(found[0] for found in BLOCKS.finditer(self.text))[:MAX_RUNS]
+
+
+def _is_file(part: Part, holds_parts: bool) -> bool:
+    if part.is_multipart or (holds_parts and part.content_type.startswith(("message/", "text/"))):
+        return False
+    if part.filename or part.disposition == "attachment":
+        return True
+    return not part.content_type.startswith(("text/", "message/"))
 
 
 def content_of(message: Message) -> Content:

@@ -48,7 +48,7 @@ TAG = re.compile(
     r"""<[a-z][^\s/>]*+(?:[\s/]*+=?[^\s/>=]++(?:\s*+=\s*+(?:"[^"]*+"?|'[^']*+'?|[^\s>]++)?)?)*+""",
     re.IGNORECASE,
 )
-LINK_COLOUR = 0x0000EE
+IN_LINK = Style(colour=0x0000EE)
 
 
 def read_html(html: str, *, part: int, charset: str = "", charset_lie: str = "") -> Text:
@@ -80,7 +80,7 @@ def _is_slow(html: str) -> bool:
 class _State:
     """What an element hands down."""
 
-    __slots__ = ("colour", "ground", "hidden", "invisible", "tiny")
+    __slots__ = ("colour", "ground", "hidden", "how", "invisible", "tiny")
 
     def __init__(self, hidden: str, invisible: bool, tiny: bool, colour: int, ground: int) -> None:
         self.hidden = hidden
@@ -88,26 +88,25 @@ class _State:
         self.tiny = tiny
         self.colour = colour
         self.ground = ground
+        # How text here is hidden; empty when it is seen.
+        self.how = hidden
+        if not hidden:
+            if invisible:
+                self.how = "display-none"
+            elif tiny:
+                self.how = "zero-size"
+            elif alike(colour, ground):
+                self.how = "invisible-colour"
 
     def with_style(self, style: Style) -> _State:
+        hidden, invisible, tiny, colour, ground = style
         return _State(
-            self.hidden or style.hidden,
-            self.invisible if style.invisible is None else style.invisible,
-            self.tiny if style.tiny is None else style.tiny,
-            self.colour if style.colour is None else style.colour,
-            self.ground if style.ground is None else style.ground,
+            self.hidden or hidden,
+            self.invisible if invisible is None else invisible,
+            self.tiny if tiny is None else tiny,
+            self.colour if colour is None else colour,
+            self.ground if ground is None else ground,
         )
-
-    @property
-    def how(self) -> str:
-        """How text here is hidden; empty when it is seen."""
-        if self.hidden:
-            return self.hidden
-        if self.invisible:
-            return "display-none"
-        if self.tiny:
-            return "zero-size"
-        return "invisible-colour" if alike(self.colour, self.ground) else ""
 
 
 class _Anchor:
@@ -147,22 +146,23 @@ class _Reader:
         todo: list[tuple[LexborNode, _State] | str | _Anchor] = [
             (root, _State("", False, False, 0, 0xFFFFFF))
         ]
+        add, later, pieces = todo.append, todo.pop, self.pieces
         anchors = 0
         while todo:
-            one = todo.pop()
-            if isinstance(one, str):
-                self.pieces.append(one)
-                continue
-            if isinstance(one, _Anchor):
-                anchors -= 1
-                self.anchor(one)
+            one = later()
+            if type(one) is not tuple:
+                if isinstance(one, str):
+                    pieces.append(one)
+                elif isinstance(one, _Anchor):
+                    anchors -= 1
+                    self.anchor(one)
                 continue
             node, state = one
             following = node.next
             if following is not None:
-                todo.append((following, state))
+                add((following, state))
             if node.is_text_node:
-                self.words(node.text_content or "", state, bool(anchors))
+                self.words(node.text_content or "", state, anchors > 0)
                 continue
             if not node.is_element_node:
                 if node.is_comment_node:
@@ -174,19 +174,19 @@ class _Reader:
                 state = self.element(tag, attributes, state, node)
             elif tag in UNSEEN:
                 self.unseen(tag, node)
-            child = node.first_child
             if tag in BREAKS:
-                self.pieces.append("\n")
-                todo.append("\n")
+                pieces.append("\n")
+                add("\n")
             elif tag in CELLS:
-                todo.append(" ")
-            if tag == "a" and attributes and "href" in attributes:
+                add(" ")
+            elif tag == "a" and attributes.get("href"):
                 anchors += 1
-                todo.append(_Anchor(attributes, len(self.pieces)))
+                add(_Anchor(attributes, len(pieces)))
                 if state.colour == 0:
-                    state = _State(state.hidden, state.invisible, state.tiny, LINK_COLOUR, state.ground)
+                    state = state.with_style(IN_LINK)
+            child = node.first_child
             if child is not None and tag not in UNSEEN:
-                todo.append((child, state))
+                add((child, state))
 
     def words(self, text: str, state: _State, linked: bool) -> None:
         """A text node."""

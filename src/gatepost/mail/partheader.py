@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -101,14 +102,24 @@ def described(fields: Fields, default: str = "text/plain") -> tuple[Described, .
     types = _different(fields.get(b"content-type"))
     encodings = _different(fields.get(b"content-transfer-encoding"))
     places = _different(fields.get(b"content-disposition"))
+    # The same few headers come with every message.
+    small = sum(map(len, types)) + sum(map(len, encodings)) + sum(map(len, places)) < 400
+    readings = (_remembered if small else _described)(types, encodings, places, default)
+    identity = fields.get(b"content-id")
+    if identity:
+        shown = identity[0].decode("ascii", "replace").strip("<> \t")
+        return tuple(one._replace(content_id=shown) for one in readings)
+    return readings
+
+
+def _described(
+    types: tuple[bytes, ...], encodings: tuple[bytes, ...], places: tuple[bytes, ...], default: str
+) -> tuple[Described, ...]:
     kind = _kind(read_structured(types[0]), default)
     place = read_structured(places[0])
     names = _names(place, *(read_structured(other) for other in places[1:]), kind)
-    identity = (fields.get(b"content-id") or (b"",))[0].decode("ascii", "replace").strip("<> \t")
     encoding, odd = _encoding(encodings[0])
-    usual = Described(kind, place.word, names, encoding, identity, types[0])
-    if not odd and len(types) == len(encodings) == 1 and "/" in kind.word:
-        return (usual,)
+    usual = Described(kind, place.word, names, encoding, "", types[0])
     readings = [usual]
     for other in types[1:]:
         second = _kind(read_structured(other), default)
@@ -125,12 +136,16 @@ def described(fields: Fields, default: str = "text/plain") -> tuple[Described, .
     return tuple(readings)
 
 
-def _different(values: Sequence[bytes] | None) -> Sequence[bytes]:
+_remembered = lru_cache(maxsize=2048)(_described)
+
+
+def _different(values: Sequence[bytes] | None) -> tuple[bytes, ...]:
+    """At most MAX_READINGS values, each once, the first first."""
     if not values:
         return (b"",)
     if len(values) == 1:
-        return values
-    return list({value.lower(): value for value in reversed(values)}.values())[::-1][:MAX_READINGS]
+        return (values[0],)
+    return tuple({value.lower(): value for value in reversed(values)}.values())[::-1][:MAX_READINGS]
 
 
 def _kind(kind: Structured, default: str) -> Structured:

@@ -155,7 +155,11 @@ def alike(colour: int, ground: int) -> bool:
         return True
     if colour < 0 or ground < 0:
         return False
-    return all(abs((colour >> shift & 255) - (ground >> shift & 255)) <= 10 for shift in (0, 8, 16))
+    return (
+        abs((colour >> 16) - (ground >> 16)) <= 10
+        and abs((colour >> 8 & 255) - (ground >> 8 & 255)) <= 10
+        and abs((colour & 255) - (ground & 255)) <= 10
+    )
 
 
 def hiding_rules(sheet: str) -> dict[str, Style]:

@@ -59,8 +59,6 @@ WIDTHLESS = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2060-\u2064\u206a-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]+"
 )
 WITHIN_WORD = re.compile("[A-Za-z][\u034f\u061c\u180e\u200b-\u200f\u2060-\u2064\ufeff]+[A-Za-z]")
-BLANKS = re.compile(r"[ \t\r\f\v\x00\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
-LINES = re.compile(r" ?\n[ \n]*")
 
 
 def text_of(part: Part) -> Text | None:
@@ -98,14 +96,22 @@ def plain_text(decoded: Decoded, part: int) -> Text:
 
 def folded(text: str) -> str:
     """Blanks and empty lines folded, at most MAX_VISIBLE characters."""
-    return LINES.sub("\n", BLANKS.sub(" ", text[: 2 * MAX_VISIBLE])).strip()[:MAX_VISIBLE]
+    lines = [" ".join(line.split()) for line in text[: 2 * MAX_VISIBLE].split("\n")]
+    return "\n".join(filter(None, lines))[:MAX_VISIBLE]
 
 
 def seen(text: str) -> tuple[str, bool]:
     """`text` without characters that have no width, and whether such were put into words."""
-    if text.isascii() or not WIDTHLESS.search(text):
+    if text.isascii() or not _may_be_widthless(text):
         return text, False
     return WIDTHLESS.sub("", text), WITHIN_WORD.search(text) is not None
+
+
+def _may_be_widthless(text: str) -> bool:
+    try:
+        return b"\xad" in text.encode("latin-1")
+    except UnicodeEncodeError:
+        return WIDTHLESS.search(text) is not None
 
 
 META_CHARSET = re.compile(rb"""<meta[^<>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9_.:-]{2,40})""", re.IGNORECASE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import re
 
-NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 PADDING = re.compile(rb"=[=\s]*+")
 SOFT_BREAK_WITH_BLANKS = re.compile(rb"=[ \t]++(?=\r?\n|\Z)")
 YENC_ESCAPED = re.compile(rb"=(.)", re.DOTALL)
@@ -17,6 +16,7 @@ MOST_SEGMENTS = 10_000
 LOOKED_AT = 100_000
 """Octets in which strange ones are looked for."""
 BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+NOT_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64_ALPHABET)
 
 
 def decode_transfer(raw: bytes, encoding: str) -> bytes:
@@ -53,7 +53,7 @@ def inner_padding(raw: bytes) -> int:
         return -1
     padding = PADDING.match(raw, at)
     end = padding.end() if padding is not None else at
-    return end if NOT_BASE64.sub(b"", raw[end : end + LOOKED_AT]) else -1
+    return end if raw[end : end + LOOKED_AT].translate(None, NOT_BASE64) else -1
 
 
 def strange_in_base64(raw: bytes) -> int:
@@ -61,14 +61,8 @@ def strange_in_base64(raw: bytes) -> int:
     return len(raw[:LOOKED_AT].translate(None, BASE64_ALPHABET + b"= \t\r\n"))
 
 
-def looks_like_base64(raw: bytes) -> bool:
-    """Could anybody take it for base64?"""
-    start = raw[:4096]
-    return len(start) >= 24 and not strange_in_base64(start) and len(start.split(None, 1)[0]) >= 24
-
-
 def _segment(raw: bytes) -> bytes:
-    kept = NOT_BASE64.sub(b"", raw)
+    kept = raw.translate(None, NOT_BASE64)
     if len(kept) % 4 == 1:
         kept = kept[:-1]
     return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
