@@ -57,7 +57,7 @@ class Snapshots:
         self._clock = clock
         self._disk = disk or Disk()
         self._looked_at = float("-inf")
-        self._stamp: Stamp | None = None
+        self._stamp: Stamp | None = (0, 0, 0)
         self._current: Snapshot | None = None
         self._layers: dict[str, UserLayer | None] = {}
 
