@@ -118,22 +118,28 @@ class Clamd:
 
 async def _instream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, octets: bytes) -> str:
     """The conversation. An answer that comes early, such as "too large", ends it."""
+    # Listening from the start: what it says before it hangs up on too long a stream must not be lost.
+    listening = asyncio.create_task(reader.readuntil(b"\0"))
     try:
-        writer.write(b"zINSTREAM\0")
-        view = memoryview(octets)
-        for at in range(0, len(view), CHUNK):
-            chunk = view[at : at + CHUNK]
-            writer.write(len(chunk).to_bytes(4, "big"))
-            writer.write(chunk)
-            await writer.drain()
-        writer.write(bytes(4))
-        await writer.drain()
-    except (ConnectionResetError, BrokenPipeError):
-        pass  # it may have answered before it hung up
-    try:
-        reply = await reader.readuntil(b"\0")
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            writer.write(b"zINSTREAM\0")
+            view = memoryview(octets)
+            for at in range(0, len(view), CHUNK):
+                chunk = view[at : at + CHUNK]
+                writer.write(len(chunk).to_bytes(4, "big"))
+                writer.write(chunk)
+                await writer.drain()
+                await asyncio.sleep(0)  # other mail, and an early answer, have their turn
+                if listening.done():
+                    break
+            else:
+                writer.write(bytes(4))
+                await writer.drain()
+        reply = await listening
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
         raise _Broken from None
+    finally:
+        listening.cancel()
     return reply.rstrip(b"\0").decode("utf-8", "replace").strip()
 
 

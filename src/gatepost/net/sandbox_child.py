@@ -7,8 +7,12 @@ process is what dies of it.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import encodings
+import importlib
 import os
+import pkgutil
 import shutil
 import signal
 import sys
@@ -37,6 +41,7 @@ def main(descriptor: int) -> None:
     setup = msgspec.msgpack.decode(read_frame(descriptor), type=Setup)
     os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
     warm_up()
+    load_codecs()
     rules = Rules(setup.rules) if setup.rules else None
     tempfile.tempdir = setup.scratch
     try:
@@ -54,6 +59,20 @@ def main(descriptor: int) -> None:
     with contextlib.suppress(Ended):
         while True:
             serve(descriptor, setup, rules, writable)
+
+
+def load_codecs() -> None:
+    """Codecs of text and pictures come when first needed, and there may be no reading them then: not as nobody, when
+    Python belongs to root, and not at all without Landlock."""
+    for one in pkgutil.iter_modules(encodings.__path__):
+        with contextlib.suppress(ImportError, LookupError):  # those of other systems
+            importlib.import_module(f"encodings.{one.name}")
+    for name in ("utf-8-sig", "idna", "shift_jis", "gb18030", "euc-kr"):
+        codecs.lookup(name)
+    with contextlib.suppress(ImportError):
+        from PIL import Image
+
+        Image.init()
 
 
 def serve(descriptor: int, setup: Setup, rules: Rules | None, scratch: str | None) -> None:

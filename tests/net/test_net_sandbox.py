@@ -1,0 +1,220 @@
+"""The sandboxed child: what it may not do, and what a file that kills it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gatepost.files.yararules import compile_rules
+from gatepost.mail.filereport import FileReport
+from gatepost.mail.message import Message
+from gatepost.net import landlock
+from gatepost.net.sandbox import Child, Sandbox, SandboxSettings, obstacle
+from gatepost.net.sandbox_wire import Answer, WireFact, WireReport, reports_of
+
+
+def with_attachments(*files: tuple[str, bytes]) -> Message:
+    head = b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhello\r\n"
+    parts = [
+        b"--x\r\nContent-Type: application/octet-stream; name=%s\r\nContent-Transfer-Encoding: base64\r\n\r\n%s"
+        % (name.encode(), base64.encodebytes(octets).replace(b"\n", b"\r\n"))
+        for name, octets in files
+    ]
+    return Message.parse(head + b"".join(parts) + b"--x--\r\n")
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, octets in members.items():
+            archive.writestr(name, octets)
+    return buffer.getvalue()
+
+
+def facts(reports: list[FileReport] | tuple[FileReport, ...]) -> list[str]:
+    return [fact.name for report in reports for fact in report.facts]
+
+
+async def look(sandbox: Sandbox, *messages: Message) -> list[list[FileReport]]:
+    try:
+        return [list(await sandbox.inspect(one)) for one in messages]
+    finally:
+        await sandbox.close()
+
+
+def test_it_reports_what_is_inside() -> None:
+    [reports] = asyncio.run(look(Sandbox(), with_attachments(("a.zip", zipped(inner=b"MZ" + bytes(100))))))
+    assert [one.shown for one in reports] == ["a.zip", "a.zip › inner"]
+    assert reports[0].kind == "zip"
+
+
+def test_plain_text_never_starts_a_child() -> None:
+    async def story() -> set[Child]:
+        sandbox = Sandbox()
+        await sandbox.inspect(with_attachments(("notes.txt", b"just words\r\n")))
+        return sandbox._all
+
+    assert asyncio.run(story()) == set()
+
+
+def test_one_look_however_many_ask() -> None:
+    async def story() -> int:
+        sandbox, message = Sandbox(), with_attachments(("a.zip", zipped(x=b"1")))
+        try:
+            first, second = await asyncio.gather(sandbox.inspect(message), sandbox.inspect(message))
+            assert first is second
+            return sum(one.files for one in sandbox._all)
+        finally:
+            await sandbox.close()
+
+    assert asyncio.run(story()) == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP])
+def test_a_file_that_kills_or_hangs_its_child_is_a_fact_and_costs_one_child(how: signal.Signals) -> None:
+    async def story() -> tuple[list[str], list[str], int]:
+        sandbox = Sandbox(SandboxSettings(children=1, file_s=2.0))
+        try:
+            await sandbox.inspect(with_attachments(("a.zip", zipped(x=b"1"))))
+            [child] = sandbox._all
+            child.process.poll = lambda: None  # type: ignore[method-assign]  # it dies when it is asked, not before
+            os.kill(child.process.pid, how)
+            struck = await sandbox.inspect(with_attachments(("b.zip", zipped(x=b"1"))))
+            after = await sandbox.inspect(with_attachments(("c.zip", zipped(x=b"1"))))
+            return facts(list(struck)), facts(list(after)), sandbox.deaths
+        finally:
+            await sandbox.close()
+
+    assert asyncio.run(story()) == (["failed"], [], 1)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that nobody else's account may reach, too: pytest's own are for root alone."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-test-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+def in_the_cage(code: str, folder: Path, *, use_landlock: bool = True) -> subprocess.CompletedProcess[str]:
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    scratch.chmod(0o777)
+    lead = (
+        "import os, socket, subprocess, ctypes, mmap, signal\nfrom gatepost.net.confinement import confine\n"
+        f"confine(scratch={str(scratch)!r}, memory_octets=200 << 20, scratch_octets=4 << 20, use_landlock={use_landlock})\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-I", "-B", "-c", lead + code],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("use_landlock", [True, False])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "socket.socket()",
+        "socket.socketpair()",
+        "os.kill(os.getppid(), 0)",
+        "ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0)",
+        "ctypes.CDLL(None).unshare(0x10000000)",
+        "ctypes.CDLL(None).mount(b'none', b'/', b'tmpfs', 0, None)",
+    ],
+)
+def test_what_only_an_intruder_does_ends_the_process(code: str, folder: Path, *, use_landlock: bool) -> None:
+    done = in_the_cage(code + "\nprint('still here')", folder, use_landlock=use_landlock)
+    assert done.returncode == -signal.SIGSYS, done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("use_landlock", [True, False])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "open('/etc/passwd').read()",
+        "open('/etc/hostname').read()",
+        "open('/tmp/gatepost-was-here', 'w')",
+        "os.listdir('/root')",
+        "subprocess.run(['/bin/true'])",
+        "os.execv('/bin/true', ['true'])",
+        "os.setuid(0)",
+        "__import__('resource').setrlimit(5, (1, 1))",
+    ],
+)
+def test_what_it_may_not_do_fails(code: str, folder: Path, *, use_landlock: bool) -> None:
+    if use_landlock and landlock.version() == 0:
+        pytest.skip("this kernel has no Landlock")
+    wrapped = f"try:\n    {code}\nexcept (OSError, ValueError) as why:\n    print('refused')\nelse:\n    print('done')"
+    done = in_the_cage(wrapped, folder, use_landlock=use_landlock)
+    assert done.stdout.strip() == "refused", done.stderr
+
+
+def test_the_scratch_folder_is_bounded_and_memory_is(folder: Path) -> None:
+    code = (
+        "try:\n    open('big', 'wb').write(bytes(5 << 20))\nexcept OSError:\n    print('full')\n"
+        "open('small', 'wb').write(b'1') and print('written')\n"
+        "try:\n    bytearray(400 << 20)\nexcept MemoryError:\n    print('no memory')\n"
+    )
+    code = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n" + code.replace(
+        "open('small'", "os.unlink('big')\nopen('small'"
+    )
+    assert in_the_cage(code, folder).stdout.split("\n")[:3] == ["full", "written", "no memory"]
+
+
+def test_without_landlock_children_still_look() -> None:
+    [reports] = asyncio.run(look(Sandbox(landlock=False), with_attachments(("a.zip", zipped(x=b"1")))))
+    assert [one.shown for one in reports] == ["a.zip", "a.zip › x"]
+
+
+def test_this_machine_can_have_children() -> None:
+    assert asyncio.run(obstacle()) == ""
+
+
+def test_what_a_child_says_is_bounded_and_printable() -> None:
+    hostile = WireReport(
+        path=["a\x1b[31m", *["deep"] * 500], kind="PE\n", size=-1, links=["http://x/\x00"] * 9999, text="y" * 9_999_999,
+        facts=[WireFact("no such\nname", ""), WireFact("bomb", "z" * 9999, {"k\n": ["\x07"] * 99})] * 200,
+    )  # fmt: skip
+    [report] = reports_of(Answer([hostile]), [None], part=3, declared="image/png")
+    assert report.part == 3
+    assert report.kind == ""
+    assert report.size == 0
+    assert len(report.path) == 20
+    assert len(report.links) == 2000
+    assert len(report.text) == 400_000
+    assert {fact.name for fact in report.facts} == {"bomb"}
+    assert all(text.isprintable() for text in (*report.path, *report.links, report.facts[0].text))
+    assert report.facts[0].evidence == {"k\\x0a": ["\\x07"] * 20}
+
+
+def test_yara_rules_run_over_the_attachment_and_the_message() -> None:
+    rules = compile_rules(
+        {"own.yar": 'rule marked { meta: weight = 3 strings: $a = "sesame" condition: $a }'}
+    )
+    octets = Message.parse(b"From: a@b.example\r\n\r\nopen sesame\r\n")
+    attached, plain = asyncio.run(
+        look(Sandbox(rules=rules), with_attachments(("a.bin", b"\1\2 sesame")), octets)
+    )
+    assert [(one.shown, facts([one])) for one in attached if one.facts] == [("a.bin", ["yara"])]
+    assert [(one.shown, one.facts[0].evidence["log_odds"]) for one in plain] == [("the message", 3.0)]
+
+
+def test_a_large_attachment_is_decoded_by_the_child() -> None:
+    [reports] = asyncio.run(look(Sandbox(), with_attachments(("big.bin", bytes(range(256)) * 4000))))
+    assert reports[0].size == 256 * 4000
