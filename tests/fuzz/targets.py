@@ -20,6 +20,7 @@ from gatepost.dns.zone import Zone, ZoneError
 from gatepost.files.inspect import FileLimits, inspect_file
 from gatepost.mail.address import parse_address, printable
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
+from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Client, Envelope
 from gatepost.mail.encoded_words import decode_words
 from gatepost.mail.message import Message
@@ -38,6 +39,11 @@ from gatepost.mailauth.spf_record import parse_record
 from gatepost.mailauth.taglist import parse_tags, read_base64
 from gatepost.net.dnswire import answers_question, question, read
 from gatepost.net.xclient import client_named
+from gatepost.rules.brands import Brands
+from gatepost.rules.compiling import Scope, compile_condition
+from gatepost.rules.facts import Facts, TooMuch, Unknown
+from gatepost.rules.language import RuleError
+from gatepost.rules.patterns import Patterns
 from gatepost.scan.source import split_mailbox, why_no_message
 from gatepost.smtp.client import NEED_REPLY, Finished, Ready, SmtpClient, TlsWanted
 from gatepost.smtp.dialect import Dialect, Offers
@@ -433,10 +439,30 @@ def attached(octets: bytes) -> None:
         assert all(fact.text.isprintable() for fact in one.facts)
 
 
+def condition(octets: bytes) -> None:
+    """A rule's condition is refused with a place inside it, or can be asked of any message."""
+    text = octets.decode("utf-8", "replace")
+    patterns = Patterns()
+    ready, at = None, 0
+    try:
+        ready = compile_condition(text, Scope(patterns))
+    except RuleError as fault:
+        at = fault.at
+    assert -1 <= at <= len(text)
+    if ready is None:
+        return
+    message = Message.parse(b"From: a@b.example\r\n\r\nhttps://c.example/d\r\n")
+    facts = Facts(Client(ip=None), Envelope(sender=None), message, AuthResults(), patterns, Brands(()))
+    try:
+        ready.condition(facts)
+    except (Unknown, TooMuch):
+        return
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
-        server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
+        condition, server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
         spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached,
     )
 }  # fmt: skip
@@ -503,6 +529,10 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         "jörg@bücher.example".encode(),
         b"@a,@b:c%d@e.example",
         b"a@[192.0.2.1]",
+    ),
+    "condition": (
+        b"wording.has(['a*']) and links.any(host.ends_with('.example') and not is_address) or size > 3",
+        b"not (header.get('a').matches('b|c') and text.length() < 5) # d",
     ),
     "config": (
         (

@@ -99,3 +99,12 @@ def _tried(path: Path, rule: Rule, rules: RuleSet, *, wanted: bool) -> str:
     return (
         f"{path.name} is not matched, and must be" if wanted else f"{path.name} is matched, and must not be"
     )
+
+
+def facts_remembered(
+    client: Client, envelope: Envelope, auth: AuthResults, *, author: str, subject: str, rules: RuleSet
+) -> Facts:
+    """Recorded mail: connection, envelope, authentication, From and Subject are known, and nothing else is."""
+    header = f"From: {author}\r\nSubject: {subject}\r\n\r\n".encode("utf-8", "replace")
+    told = Told(recorded=True, proved=auth.dmarc.result == "pass" or None)
+    return Facts(client, envelope, Message.parse(header), auth, rules.patterns, rules.brands, told)
