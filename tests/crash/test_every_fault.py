@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import itertools
 from pathlib import Path
@@ -11,12 +12,18 @@ import pytest
 from faulty_disk import FaultyDisk
 from promise import SETTINGS, a_memory_folder, abandon, check_promise, sample
 
+from gatepost.store.postmaster import Postmaster, Why
 from gatepost.store.records import Acceptance
 from gatepost.store.store import Store, StoreFailed, StoreFull
 
 memory_folder = a_memory_folder
 
-MAILS = [sample("SMALL", 200), sample("LARGE", 5000), sample("HELD", 300, held=True), sample("LATER", 5000)]
+MAILS = [
+    sample("SMALL", 200),
+    sample("LARGE", 5000),
+    sample("HELD", 300, held=True),
+    sample("LATER", 5000, held=True),
+]
 
 
 async def take_in(folder: Path, disk: FaultyDisk) -> tuple[set[str], list[BaseException]]:
@@ -102,3 +109,61 @@ def test_a_full_database_takes_mail_again_when_there_is_room(memory_folder: Path
         )
 
     asyncio.run(story())
+
+
+def test_a_fault_while_a_person_decides_loses_nothing_and_decides_nothing_by_halves(
+    memory_folder: Path,
+) -> None:
+    """Release one, delete one, renew the master key: after a fault at any step each copy is held or decided, never both."""
+    why = Why("ana", "for a test", 1_750_000_000.0)
+    for number in itertools.count(1):
+        folder = memory_folder / f"decide{number}"
+        kept = [
+            sample("FREED", 300, held=True),
+            sample("GONE", 5000, held=True),
+            sample("STAYS", 300, held=True),
+        ]
+        told = asyncio.run(decide(folder, kept, why, number))
+        asyncio.run(look_after(folder, kept, told))
+        if not told["failed"]:
+            break
+
+
+async def decide(folder: Path, kept: list[Acceptance], why: Why, fail_at: int) -> dict[str, bool]:
+    """Hold the mail on a sound disk, then decide on one that fails at its n-th operation; says what was promised."""
+    store = Store.open(folder, SETTINGS)
+    for mail in kept:
+        await store.carry_out(mail)
+    await store.close()
+    disk = FaultyDisk(fail_at=0)
+    store = Store.open(folder, SETTINGS, disk)
+    disk.fail_at = disk.count + fail_at
+    told = {"failed": False, "FREED": False, "GONE": False}
+    hands = Postmaster(store)
+    for ref, act in (("FREED", hands.release), ("GONE", hands.delete)):
+        with contextlib.suppress(StoreFailed):
+            told[ref] = bool(await act(ref, why))
+    with contextlib.suppress(StoreFailed):
+        store.keys.add_key()
+        await store.reseal()
+    told["failed"] = bool(disk.failed)
+    abandon(store)
+    return told
+
+
+async def look_after(folder: Path, kept: list[Acceptance], told: dict[str, bool]) -> None:
+    store = Store.open(folder, SETTINGS)
+    states = {held.ref: held.state for held in store.held(decided=True)}
+    queued = {copy.ref for copy in store.queued()}
+    for ref, done in (("FREED", "released"), ("GONE", "deleted")):
+        assert states[ref] in ("held", done)
+        assert states[ref] == done or not told[ref], "what was promised is so"
+    assert ("FREED" in queued) == (states["FREED"] == "released")
+    octets = {mail.entry.ref: mail.octets for mail in kept}
+    for ref in ("FREED", "STAYS"):
+        assert store.octets_of(ref) == octets[ref], f"{ref} cannot be opened any more"
+    if states["GONE"] == "held":
+        assert store.octets_of("GONE") == octets["GONE"]
+    assert store.key_problem() == ""
+    assert store.damaged() == []
+    await store.close()

@@ -56,6 +56,11 @@ def create(target: Path, config: str | None, as_json: bool) -> None:
         f"{target}: {counts['messages']:,} messages, {counts['history']:,} entries of history,"
         f" {counts['journal']:,} of the journal; {len(manifest.files):,} files."
     )
+    if (loaded.key_file or loaded.state / "keys" / "quarantine.key").exists():
+        click.echo(
+            "The key of the quarantine is not in it: keep a copy of the key file, and keep it apart.",
+            err=True,
+        )
 
 
 @backup.command("verify")

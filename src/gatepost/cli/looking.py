@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 import click
 
+from gatepost.cli.quarantine import tell_held
 from gatepost.cli.story import moment, tell
 from gatepost.cli.terminal import config_option, failing_clearly, find_config, harmless, json_line, say
 from gatepost.mail.verdict import Action
@@ -57,11 +58,13 @@ def explain(ref: str, config: str | None, as_json: bool) -> None:
             sys.exit(1)
         entry = found[0]
         attempts = store.attempts_of(entry.ref)
+        held = store.held(ref=entry.ref, decided=True)
     if as_json:
         click.echo(json_line(story_json(entry, attempts)))
         return
     for label, text in tell(entry, attempts):
         say(label + text, bold=not label, hang=len(label))
+    tell_held(held)
 
 
 @click.command()

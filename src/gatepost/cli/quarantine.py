@@ -275,6 +275,9 @@ def held_line(row: Held) -> str:
 
 
 def tell_held(rows: Iterable[Held]) -> None:
-    """For other stories."""
+    """At the end of a message's story: what became of each copy that was held, or is the original of one delivered changed."""
     for row in rows:
-        say(held_line(row))
+        original = "the original, " if row.original else ""
+        by = f" by {row.changed_by}" if row.changed_by else ""
+        because = f": {row.changed_why}" if row.changed_why else ""
+        say(f"  {moment(row.changed_at)}  quarantine, {original}for {row.to}: {row.state}{by}{because}")

@@ -200,7 +200,8 @@ Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). In anothe
   gatepost explain {references.get("lookalike", "REF")}     # an attack by words alone, and what gave it away
   gatepost explain {references.get("pills", "REF")}     # the words the classifier went by
   gatepost history                   # what came, and what was done
-  gatepost quarantine list           # what is held, and why
+  gatepost quarantine list           # what is held, and why; to let one go: gatepost quarantine release REF
+  gatepost lists allow add friends.example --reason 'we know them' --until 2099-12-31
   gatepost plan {folder}/stricter.toml   # what a stricter policy would do
   gatepost lists                     # what each block list would have cost
   gatepost status                    # is it well?

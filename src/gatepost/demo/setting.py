@@ -67,6 +67,9 @@ junk_at = {junk_at}
 quarantine_at = 7.0
 refuse_at = 10.0
 
+[marking]
+junk = {{ tag = "[Junk?]", banner = true }}   # see the shop's message in the mailbox of ben
+
 [arc]
 trusted_sealers = ["forwarder.example"]
 
