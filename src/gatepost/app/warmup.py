@@ -17,6 +17,7 @@ from gatepost.mail.client import Client, Envelope, Recipient
 from gatepost.mail.message import Message
 from gatepost.mailauth.authenticate import authenticate
 from gatepost.mailauth.header import authentication_results, received_field
+from gatepost.rules.ruleset import shipped_rules
 from gatepost.store.json import decode_entry, encode
 from gatepost.store.records import HistoryEntry
 
@@ -56,6 +57,7 @@ def warm_up(hostname: str) -> None:
 async def rehearse(hostname: str, resolver: Rehearsal) -> None:
     """The message's way; it never has to wait."""
     public_suffix("example.com")
+    shipped_rules()
     sender = Address("one", "example.com")
     client = Client(ip=IPv4Address("192.0.2.1"), hello="mail.example.com")
     envelope = Envelope(sender=sender, recipients=(Recipient(address=Address("two", "example.net")),))

@@ -144,6 +144,15 @@ def shipped_rules() -> RuleSet:
     return load_rules()
 
 
+@cache
+def shipped_listing() -> tuple[Rule, ...]:
+    """The shipped rules as written, not compiled: for commands that judge nothing."""
+    found: dict[str, Rule] = {}
+    for path in _rule_files(shipped_folder(), []):
+        _add(found, path)
+    return tuple(sorted(found.values(), key=lambda one: (one.attack, one.name)))
+
+
 def _shared_readers(
     lists: dict[str, tuple[str, ...]], conditions: dict[str, Node], brands: dict[str, Mapping[str, object]]
 ) -> dict[str, Callable[[Path], None]]:

@@ -17,7 +17,7 @@ from gatepost.mail.client import Mail
 from gatepost.mail.finding import Finding, Mode
 from gatepost.rules.facts import Facts, Told
 from gatepost.rules.language import nearest
-from gatepost.rules.ruleset import Outcome, RuleSet, load_rules, shipped_rules
+from gatepost.rules.ruleset import Outcome, RuleSet, load_rules, shipped_listing, shipped_rules
 from gatepost.tools import Acquaintance, Tools, Unavailable
 
 if TYPE_CHECKING:
@@ -71,6 +71,13 @@ def rules_of(settings: RulesSettings) -> RuleSet:
         folders = [Path(settings.rules_folder)] if settings.rules_folder else []
         _LOADED[key] = load_rules(folders, shipped=settings.shipped)
     return _LOADED[key]
+
+
+def rules_written(settings: RulesSettings) -> Sequence[Rule]:
+    """The same as written; shipped ones need not be compiled for that."""
+    if not settings.rules_folder and settings.shipped:
+        return shipped_listing()
+    return rules_of(settings).rules
 
 
 async def matched(mail: Mail, tools: Tools, settings: RulesSettings) -> Sequence[Finding]:
@@ -132,7 +139,7 @@ def _weights(settings: RulesSettings) -> Mapping[str, tuple[float, Mode]]:
     """Each rule is a source."""
     return {
         f"{MATCHED.name}:{one.name}": (settings.weights.get(one.name, one.weight), _mode(one, settings))
-        for one in rules_of(settings).rules
+        for one in rules_written(settings)
     }
 
 
@@ -148,9 +155,9 @@ def _problems(settings: RulesSettings) -> list[str]:
     _LOADED.pop((settings.rules_folder, settings.shipped), None)
     if settings.mode is Mode.OFF:
         return []
-    rules = rules_of(settings)
-    said = [f"{one.path}: {one.text}" for one in rules.problems]
-    names = [one.name for one in rules.rules]
+    own = bool(settings.rules_folder)
+    said = [f"{one.path}: {one.text}" for one in rules_of(settings).problems] if own else []
+    names = [one.name for one in rules_written(settings)]
     said += [
         f"there is no rule {name}{nearest(name, names)}"
         for name in (*settings.disabled, *settings.modes, *settings.weights)
