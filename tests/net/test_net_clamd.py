@@ -106,7 +106,7 @@ def test_a_wrong_address_is_told(text: str) -> None:
 
 
 class Says:
-    def __init__(self, answer: str | None | Exception) -> None:
+    def __init__(self, answer: str | Exception | None) -> None:
         self.answer = answer
 
     async def scan(self, octets: bytes) -> str | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import ssl
 import stat
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gatepost.config.schema import Loaded
@@ -15,6 +17,7 @@ from gatepost.delivery.routes import ListedIn
 from gatepost.mail.address import parse_address
 from gatepost.net.acceptor import CannotListen, host_and_port
 from gatepost.net.census import networks
+from gatepost.net.sandbox import obstacle
 from gatepost.net.tls import ServerTls, TlsUnusable, expand
 from gatepost.smtp.dialect import Dialect
 from gatepost.store.failures import StoreFailed
@@ -61,6 +64,7 @@ def examine(loaded: Loaded) -> list[str]:
     if config.delivery.postmaster and parse_address(config.delivery.postmaster) is None:
         problems.append(f'delivery.postmaster: "{config.delivery.postmaster}" is no address.')
     problems += anchors(loaded)
+    problems += sandbox(loaded)
     problems += key_file(loaded)
     if not problems:
         problems += unreadable_later(loaded)
@@ -95,6 +99,14 @@ def key_file(loaded: Loaded) -> Iterator[str]:
         return
     if not there and loaded.key_file is not None and not os.access(path.parent, os.W_OK):
         yield f"quarantine.key_file: {path} is not there, and cannot be made there."
+
+
+def sandbox(loaded: Loaded) -> Iterator[str]:
+    """Why attachments could not be looked into here; a child is started to see."""
+    with ThreadPoolExecutor(1) as thread:  # whoever calls may have a loop running
+        why = thread.submit(asyncio.run, obstacle(loaded.config.sandbox)).result()
+    if why:
+        yield f"sandbox: {why}."
 
 
 def unreadable_later(loaded: Loaded) -> Iterator[str]:

@@ -172,6 +172,9 @@ class _Look:
             for kind in kinds:
                 self._read(notes, kind, len(above))
         path = (*above, printable(file.name, 200))
+        kept = self._kept(file, above)
+        if kept is None and above and file.hidden and file.octets:
+            notes.fact("truncated", "with all else that is unpacked it is too large for the virus scanner")
         self.reports.append(
             FileReport(
                 path=path,
@@ -182,7 +185,7 @@ class _Look:
                 facts=tuple(notes.facts),
                 links=tuple(notes.links),
                 text="".join(notes.text),
-                octets=self._kept(file, above),
+                octets=kept,
             )
         )
         for member in notes.members:

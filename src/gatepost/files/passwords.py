@@ -16,18 +16,18 @@ USUAL = ("infected", "1234", "12345", "123456", "password")
 """Tried when the mail names none, or none that fits."""
 
 _WORDS = (
-    r"pass\s?(?:word|code|wort|phrase)s?|passwd|pwd|p/w|pw|pin(?: code)?|code|key|kennwort|passwort|zugangscode|mot de passe|"
+    r"pass\s?(?:word|code|wort|phrase)s?|passwd|pass|pwd|p/w|pw|pin(?: code)?|code|key|kennwort|passwort|zugangscode|mot de passe|"
     r"contrase[nñ]a|clave|senha|palavra-passe|has[lł]o|heslo|lozinka|wachtwoord|l[oö]senord|adgangskode|salasana|jelsz[oó]|"
     r"parol[aăe]?|şifre|sifre|пароль|пароля|mật khẩu|パスワード|パス|暗証番号|暗号|解凍キー|密码|密碼|口令|解压码|解壓碼|提取码|"
     r"비밀번호|암호|패스워드|كلمة (?:السر|المرور)|סיסמה|κωδικός"
 )
 _NAMED = re.compile(
     rf"(?:{_WORDS})[^\S\n]*(?:\([^)\n]{{0,30}}\)|(?:for|to|zum|f[uü]r|pour|para|per)[^:：=\n]{{0,40}}(?=[:：=]))?"
-    rf"\s*(?:is|are|ist|lautet|est|es|é|è|to|は|が|为|是|[:：=>\-–—])*\s*[\"'“”‘’«»「」『』【】<>\[\]()]*"
-    rf"(?P<word>[^\s\"“”«»「」『』【】]{{1,64}})",
+    rf"\s*(?:is|are|ist|lautet|est|es|é|è|to|は|が|为|是|[:：=>\-–—])*\s*[\"'“”„‚‘’«»「」『』【】<>\[\]()]*"
+    rf"(?P<word>[^\s\"“”„«»「」『』【】]{{1,64}})",
     re.IGNORECASE,
 )
-_AROUND = "\"'“”‘’«»「」『』【】()[]<>.,;:!?。、，"
+_AROUND = "\"'“”„‚‘’«»「」『』【】()[]<>.,;:!?。、，"
 _NO_PASSWORD = frozenset(
     [
         "is",

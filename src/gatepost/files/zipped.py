@@ -18,6 +18,8 @@ from gatepost.files.entries import locked_member, note_name
 from gatepost.files.notes import Notes
 
 MAX_ENTRIES = 20_000
+SCANNERS_OPEN = frozenset({0, 8, 12})
+"""Stored, deflated, bzip2: virus scanners unpack these by themselves; what was packed otherwise is handed to them."""
 _UNICODE_PATH = 0x7075
 _ZIP64 = 1
 _AES = 0x9901
@@ -286,7 +288,8 @@ def _take(notes: Notes, entry: Entry) -> bool:
             notes.fact("bomb", f"the member {entry.name!r} unpacks to more than {len(octets)} octets")
     elif octets and entry.size and len(octets) != entry.size:
         notes.fact("ambiguous-archive", f"the member {entry.name!r} has another size than the archive says")
-    notes.member(entry.name, octets, size=max(entry.size, len(octets)), hidden=notes.has("ambiguous-archive"))
+    hidden = notes.has("ambiguous-archive") or entry.method not in SCANNERS_OPEN
+    notes.member(entry.name, octets, size=max(entry.size, len(octets)), hidden=hidden)
     return True
 
 

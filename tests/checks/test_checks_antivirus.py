@@ -1,0 +1,282 @@
+"""EICAR however it is wrapped: found by a real clamd, or said not to have been scanned; never clean and delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import bz2
+import gzip
+import io
+import lzma
+import quopri
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "net"))
+
+from clam import EICAR, RealClamd, real_clamd
+
+from conftest import real_program
+from gatepost.checks.content.antivirus import AntivirusSettings, antivirus
+from gatepost.mail.authresults import AuthResults
+from gatepost.mail.client import Envelope, Mail
+from gatepost.mail.finding import Finding
+from gatepost.mail.message import Message, to_crlf
+from gatepost.net.clamd import Clamd, Endpoint
+from gatepost.net.sandbox import Sandbox
+from gatepost.tools import Unavailable
+from judging import client
+
+TOP = b"From: a@b.example\r\nTo: c@d.example\r\nMIME-Version: 1.0\r\n"
+B64 = b"Content-Transfer-Encoding: base64\r\n"
+B = base64.encodebytes(EICAR).replace(b"\n", b"\r\n")
+
+
+def entity(kind: str, body: bytes, *more: bytes) -> bytes:
+    return b"Content-Type: " + kind.encode() + b"\r\n" + b"".join(more) + b"\r\n" + body
+
+
+def mixed(*parts: bytes, boundary: bytes = b"x", declared: bytes | None = None) -> bytes:
+    said = boundary if declared is None else declared
+    inner = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts)
+    return (
+        b"Content-Type: multipart/mixed; boundary="
+        + said
+        + b"\r\n\r\n"
+        + inner
+        + b"--"
+        + boundary
+        + b"--\r\n"
+    )
+
+
+def attached(octets: bytes, name: str = "file.bin", kind: str = "application/octet-stream") -> bytes:
+    body = base64.encodebytes(octets).replace(b"\n", b"\r\n")
+    return mixed(entity("text/plain", b"hello\r\n"), entity(f'{kind}; name="{name}"', body, B64))
+
+
+def zipped(octets: bytes, name: str = "eicar.com", method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr(name, octets)
+    return buffer.getvalue()
+
+
+def tarred(octets: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        info = tarfile.TarInfo("eicar.com")
+        info.size = len(octets)
+        archive.addfile(info, io.BytesIO(octets))
+    return buffer.getvalue()
+
+
+def uu(octets: bytes) -> bytes:
+    lines = b"".join(binascii.b2a_uu(octets[at : at + 45]) for at in range(0, len(octets), 45))
+    return to_crlf(b"begin 644 eicar.com\n" + lines + b"`\nend\n")
+
+
+def yenc(octets: bytes) -> bytes:
+    body = bytearray()
+    for one in octets:
+        code = (one + 42) % 256
+        body += b"=" + bytes([(code + 64) % 256]) if code in (0, 10, 13, 61) else bytes([code])
+    return b"=ybegin line=128 size=%d name=eicar.com\r\n%s\r\n=yend size=%d\r\n" % (
+        len(octets),
+        body,
+        len(octets),
+    )
+
+
+def seven_zip(folder: Path, *options: str, name: str = "a.7z") -> bytes:
+    program = real_program("7z", "7zip")
+    (folder / "eicar.com").write_bytes(EICAR)
+    subprocess.run(
+        [program, "a", "-bso0", *options, name, "eicar.com"],
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return (folder / name).read_bytes()
+
+
+def pdf_with(octets: bytes) -> bytes:
+    return (
+        b"%%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R/Names<</EmbeddedFiles<</Names[(e.com) 3 0 R]>>>>>>endobj\n"
+        b"2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n3 0 obj<</Type/Filespec/F(e.com)/EF<</F 4 0 R>>>>endobj\n"
+        b"4 0 obj<</Type/EmbeddedFile/Length %d>>stream\n%s\nendstream endobj\n"
+        b"trailer<</Root 1 0 R/Size 5>>\n%%%%EOF\n" % (len(octets), octets)
+    )
+
+
+def docx_with(octets: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("word/document.xml", "<document/>")
+        archive.writestr("word/embeddings/e.com", octets)
+    return buffer.getvalue()
+
+
+WRAPPED: dict[str, bytes] = {
+    "body text": entity("text/plain", EICAR + b"\r\n"),
+    "attached plain": mixed(entity("application/octet-stream", EICAR)),
+    "base64": attached(EICAR),
+    "base64 without padding": mixed(entity("application/octet-stream; name=e", B.replace(b"=", b""), B64)),
+    "base64 with garbage": mixed(entity("application/octet-stream; name=e", B[:20] + b"!*\x01" + B[20:], B64)),
+    "base64 split in short lines": mixed(
+        entity("application/octet-stream; name=e", b"\r\n".join(B[at : at + 3] for at in range(0, len(B), 3)), B64)
+    ),
+    "base64 in two padded pieces": mixed(
+        entity(
+            "application/octet-stream; name=e",
+            base64.b64encode(EICAR[:34]) + b"\r\n" + base64.b64encode(EICAR[34:]),
+            B64,
+        )
+    ),
+    "quoted-printable": mixed(
+        entity(
+            "application/octet-stream; name=e",
+            to_crlf(quopri.encodestring(EICAR)),
+            b"Content-Transfer-Encoding: quoted-printable\r\n",
+        )
+    ),
+    "every octet quoted": mixed(
+        entity(
+            "application/octet-stream; name=e",
+            b"=\r\n".join(b"=%02X" % one for one in EICAR),
+            b"Content-Transfer-Encoding: quoted-printable\r\n",
+        )
+    ),
+    "uuencode declared": mixed(entity("application/octet-stream", uu(EICAR), b"Content-Transfer-Encoding: x-uuencode\r\n")),
+    "uuencode in text": entity("text/plain", b"look:\r\n\r\n" + uu(EICAR)),
+    "yenc in text": entity("text/plain", b"look:\r\n\r\n" + yenc(EICAR)),
+    "encoding twice, base64 last": mixed(
+        entity("application/octet-stream; name=e", B, b"Content-Transfer-Encoding: 7bit\r\n", B64)
+    ),
+    "encoding twice, base64 first": mixed(
+        entity("application/octet-stream; name=e", B, B64, b"Content-Transfer-Encoding: 7bit\r\n")
+    ),
+    "encoding spelt oddly": mixed(
+        entity("application/octet-stream; name=e", B, b'Content-Transfer-Encoding: "base64" (yes)\r\n')
+    ),
+    "gzip": attached(gzip.compress(EICAR, mtime=0), "e.gz"),
+    "bzip2": attached(bz2.compress(EICAR), "e.bz2"),
+    "xz": attached(lzma.compress(EICAR), "e.xz"),
+    "zip": attached(zipped(EICAR), "e.zip"),
+    "zip stored": attached(zipped(EICAR, method=zipfile.ZIP_STORED), "e.zip"),
+    "zip lzma": attached(zipped(EICAR, method=zipfile.ZIP_LZMA), "e.zip"),
+    "zip in zip in zip": attached(zipped(zipped(zipped(EICAR), "b.zip"), "c.zip"), "e.zip"),
+    "zip called a picture": attached(zipped(EICAR), "e.png", "image/png"),
+    "zip behind rubbish": attached(b"rubbish" * 50 + zipped(EICAR), "e.zip"),
+    "tar": attached(tarred(EICAR), "e.tar"),
+    "tar.gz": attached(gzip.compress(tarred(EICAR), mtime=0), "e.tar.gz"),
+    "zip in tar.xz": attached(lzma.compress(tarred(zipped(EICAR))), "e.tar.xz"),
+    "pdf": attached(pdf_with(EICAR), "e.pdf", "application/pdf"),
+    "zip in pdf": attached(pdf_with(zipped(EICAR)), "e.pdf", "application/pdf"),
+    "docx": attached(docx_with(EICAR), "e.docx"),
+    "mail in mail": mixed(entity("message/rfc822", TOP + attached(EICAR))),
+    "mail in mail in mail": mixed(entity("message/rfc822", TOP + mixed(entity("message/rfc822", TOP + attached(EICAR))))),
+    "mail attached in base64": attached(TOP + attached(EICAR), "m.eml", "message/rfc822"),
+    "zip in attached mail in zip": attached(zipped(TOP + attached(zipped(EICAR), "e.zip"), "m.eml"), "z.zip"),
+    "wrong boundary": mixed(entity("application/octet-stream; name=e", B, B64), declared=b"other"),
+    "no boundary": mixed(entity("application/octet-stream; name=e", B, B64)).replace(b"; boundary=x", b""),
+    "two boundaries": mixed(entity("application/octet-stream; name=e", B, B64)).replace(
+        b"boundary=x", b"boundary=y; boundary=x"
+    ),
+    "before the first part": mixed(entity("text/plain", b"hello")).replace(
+        b"\r\n\r\n--x", b"\r\n\r\n" + uu(EICAR) + b"\r\n--x", 1
+    ),
+    "behind the last part": mixed(entity("text/plain", b"hello"))
+    + b"--x\r\n" + entity("application/octet-stream; name=e", B, B64) + b"\r\n--x--\r\n",
+    "no blank line before the body": mixed(entity("application/octet-stream; name=e", B, B64)).replace(
+        B64 + b"\r\n", B64 + b" \r\n"
+    ),
+    "declared as text": attached(EICAR, "readme.txt", "text/plain"),
+    "utf-16 text": entity("text/plain; charset=utf-16", base64.encodebytes(EICAR.decode().encode("utf-16")), B64),
+    "data: address": entity("text/html", b'<a href="data:application/octet-stream;base64,%s">x</a>' % base64.b64encode(EICAR)),
+    "a third of a mail": entity('message/partial; id="a"; number=1; total=3', EICAR[:30]),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clamd() -> Iterator[RealClamd]:
+    with real_clamd() as running:
+        yield running
+
+
+def mail_of(octets: bytes) -> Mail:
+    return Mail(
+        client=client(), envelope=Envelope(sender=None), message=Message.parse(octets), auth=AuthResults()
+    )
+
+
+def scanned(clamd: RealClamd, *octets: bytes) -> list[list[Finding]]:
+    async def story() -> list[list[Finding]]:
+        sandbox = Sandbox()
+        tools = SimpleNamespace(unpacker=sandbox, scanner=Clamd(Endpoint.parse(f"unix:{clamd.path}")))
+        try:
+            return [list(await antivirus(mail_of(one), tools, AntivirusSettings())) for one in octets]  # type: ignore[arg-type]
+        finally:
+            await sandbox.close()
+
+    return asyncio.run(story())
+
+
+@pytest.fixture(scope="module")
+def everything(clamd: RealClamd) -> dict[str, list[str]]:
+    found = scanned(clamd, *(TOP + one for one in WRAPPED.values()))
+    return {name: [one.name for one in each] for name, each in zip(WRAPPED, found, strict=True)}
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("how", WRAPPED)
+def test_eicar_is_found_or_said_not_to_have_been_scanned(how: str, everything: dict[str, list[str]]) -> None:
+    wanted = "antivirus.unscannable" if how == "a third of a mail" else "antivirus.found"
+    assert wanted in everything[how]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    "options",
+    [(), ("-psesame",), ("-psesame", "-mhe=on"), ("-tzip", "-psesame"), ("-tzip", "-psesame", "-mem=AES256")],
+)
+def test_locked_with_the_password_in_the_mail(
+    options: tuple[str, ...], clamd: RealClamd, tmp_path: Path
+) -> None:
+    name = "a.zip" if "-tzip" in options else "a.7z"
+    octets = seven_zip(tmp_path, *options, name=name)
+    with_word = TOP + attached(octets, name).replace(b"hello", b"The password is: sesame")
+    without = TOP + attached(octets, name)
+    found, not_found = scanned(clamd, with_word, without)
+    assert "antivirus.found" in [one.name for one in found]
+    assert {one.name for one in not_found} & {"antivirus.unscannable", "antivirus.found"}
+
+
+@pytest.mark.peers
+def test_ordinary_mail_is_clean(clamd: RealClamd) -> None:
+    plain, archive = scanned(
+        clamd, TOP + entity("text/plain", b"hello\r\n"), TOP + attached(zipped(b"harmless"), "a.zip")
+    )
+    assert plain == []
+    assert archive == []
+
+
+@pytest.mark.peers
+def test_without_its_scanner_plain_text_goes_on_with_a_finding_and_attachments_wait(clamd: RealClamd) -> None:
+    clamd.kill()
+    try:
+        [plain] = scanned(clamd, TOP + entity("text/plain", b"hello\r\n"))
+        assert [one.name for one in plain] == ["antivirus.unscanned"]
+        with pytest.raises(Unavailable, match="did not answer"):
+            scanned(clamd, TOP + attached(b"octets", "a.bin"))
+    finally:
+        clamd.start()
