@@ -23,6 +23,7 @@ COMMANDS = {
     ),
     "lists": ("gatepost.cli.lists:lists", "Block lists: figures, health, mode; senders allowed and blocked."),
     "learn": ("gatepost.cli.learning:learn", "Teach the classifier: ham, spam, forget."),
+    "evaluate": ("gatepost.cli.evaluating:evaluate", "How good is the classifier, on mail you know?"),
     "rules": ("gatepost.cli.rules:rules", "Detection rules: list, show, test, new."),
     "backup": ("gatepost.cli.keeping:backup", "Back up, verify and restore everything kept."),
     "journal": ("gatepost.cli.keeping:journal", "Who did what, and why; is it unaltered?"),
