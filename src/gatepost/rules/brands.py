@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import re2
 
 from gatepost.dns.names import registrable_domain
-from gatepost.rules.patterns import Patterns, phrases_pattern
+from gatepost.rules.patterns import Patterns, phrases_of
 from gatepost.rules.wording import folded
 
 HOST_NAME_LENGTH = 6
@@ -43,7 +43,7 @@ class Brands:
         self.brands = tuple(brands)
         self._patterns = Patterns()
         for number, one in enumerate(self.brands):
-            added = self._patterns.add("text", phrases_pattern(one.names))
+            added = self._patterns.add("text", phrases_of(one.names))
             assert added == number, f"two brands have the same names: {one.name}"
         self._labels = {
             label: one

@@ -15,7 +15,7 @@ from gatepost.rules import language
 from gatepost.rules.facts import FACTS, Facts, Type, Unknown
 from gatepost.rules.items import Attachment, File, Item, ItemField, LinkSeen
 from gatepost.rules.language import RuleError, nearest
-from gatepost.rules.patterns import Patterns, folded_pattern, phrases_pattern
+from gatepost.rules.patterns import Patterns, Sought, folded_pattern, phrases_of
 from gatepost.rules.wording import folded
 
 Run = Callable[[Facts, "Item | None"], Value]
@@ -42,6 +42,7 @@ COSTS = {
 """Facts that are dear to work out, by name or by what stands before the dot."""
 A_LIST = 30
 A_HEADER = 3
+SHARED_BY = 5
 OPERATORS: Mapping[str, Callable[[Value, Value], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -186,7 +187,9 @@ class _Compiler:
             return bool(values[key])
 
         guard = Guard(key, lambda f: once(f, None))
-        return Compiled(Type.TRUTH, once, at, gate=compiled.gate, cost=compiled.cost, guard=guard)
+        # Worked out once for all rules that use it.
+        cost = 1 + compiled.cost // SHARED_BY
+        return Compiled(Type.TRUTH, once, at, gate=compiled.gate, cost=cost, guard=guard)
 
     def call(self, node: language.Call) -> Compiled:
         of = self.value(node.of)
@@ -218,18 +221,18 @@ class _Compiler:
                 raise RuleError(
                     "matches wants one pattern in quotes; has and contains take lists", argument.at
                 )
-            pattern = folded_pattern(written.value)
+            sought: Sought = folded_pattern(written.value)
         elif node.method == "has":
-            pattern = phrases_pattern(texts, argument.at)
+            sought = phrases_of(texts, argument.at)
         else:
-            pattern = phrases_pattern([f"*{one}*" for one in texts], argument.at)
-        return self.pattern(of, pattern, argument.at)
+            sought = phrases_of([f"*{one}*" for one in texts], argument.at)
+        return self.sought(of, sought, argument.at)
 
-    def pattern(self, of: Compiled, pattern: str, at: int) -> Compiled:
+    def sought(self, of: Compiled, sought: Sought, at: int) -> Compiled:
         if not of.target:
             raise RuleError("only a fact can be searched", of.at)
         target = of.target
-        number = self.scope.patterns.add(target, pattern, at)
+        number = self.scope.patterns.add(target, sought, at)
         if of.of_item:
             name = target.partition(".")[2]
             return Compiled(Type.TRUTH, lambda _f, i: number in i.hits(name), of.at)  # type: ignore[union-attr]

@@ -1,15 +1,19 @@
-"""All patterns of all rules, by the text they look at: one pass over a text answers every one of them.
+"""All phrases and patterns of all rules, by the text they look at: two passes over a text answer every one of them.
 
-RE2 runs in time linear in the text whatever the pattern (no backtracking), so neither a clumsy rule nor hostile mail
-can hang the gate. Each pattern is numbered within its text; `hits` gives the numbers that match.
+Phrases are found by one automaton (Aho-Corasick), patterns by RE2, which runs in time linear in the text whatever
+the pattern (no backtracking): neither a clumsy rule nor hostile mail can hang the gate. Each is numbered within its
+text; `hits` gives the numbers of those found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import string
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import re2
+from ahocorasick_rs import AhoCorasick, Implementation
 
 from gatepost.rules.language import RuleError
 from gatepost.rules.wording import folded
@@ -24,69 +28,135 @@ ONE_PATTERN_OCTETS = 1 << 20
 """What one pattern may use: a repetition of a repetition is refused when the rule is read."""
 
 NOTHING: frozenset[int] = frozenset()
+LETTERS = frozenset(string.ascii_letters + string.digits + "_")
+"""Of which words are made: letters beyond ASCII have been folded, and those of other scripts know no blanks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words to be found as they stand."""
+
+    words: str
+    """Folded."""
+    whole_before: bool
+    """A word must begin where it begins."""
+    whole_after: bool
+    """A word must end where it ends."""
+
+
+Sought = str | tuple[Phrase, ...]
+"""An RE2 pattern, or any of some phrases."""
+Find = Callable[[str], Iterable[int]]
 
 
 class Patterns:
-    """A book of patterns; add all, then ask."""
+    """A book of patterns and phrases; add all, then ask."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, dict[str, int]] = {}
-        self._sets: dict[str, Callable[[str], Iterable[int] | None]] = {}
+        self._numbers: dict[str, dict[Sought, int]] = {}
+        self._finders: dict[str, tuple[Find, ...]] = {}
 
-    def add(self, target: str, pattern: str, at: int = -1) -> int:
-        """The number of `pattern` among those over `target`; raises RuleError for what is no pattern."""
+    def add(self, target: str, sought: Sought, at: int = -1) -> int:
+        """The number of `sought` among what is looked for in `target`; raises RuleError for what is no pattern."""
         numbers = self._numbers.setdefault(target, {})
-        if pattern not in numbers:
-            _proved(pattern, at)
-            self._sets.pop(target, None)
-            numbers[pattern] = len(numbers)
-        return numbers[pattern]
+        if sought not in numbers:
+            if isinstance(sought, str):
+                _proved(sought, at)
+            self._finders.pop(target, None)
+            numbers[sought] = len(numbers)
+        return numbers[sought]
 
     def ready(self) -> None:
-        """Compile every set now, rather than for the first message."""
+        """Compile everything now, rather than for the first message."""
         for target in self._numbers:
-            self._sets[target] = self._compiled(target)
+            self._finders[target] = self._compiled(target)
 
     def hits(self, target: str, text: str) -> frozenset[int]:
-        """Numbers of the patterns over `target` that match somewhere in `text`, which is folded."""
-        match = self._sets.get(target)
-        if match is None:
-            if target not in self._numbers:
-                return NOTHING
-            match = self._sets[target] = self._compiled(target)
+        """Numbers of what is looked for in `target` and stands somewhere in `text`, which is folded."""
+        if not text or target not in self._numbers:
+            return NOTHING
+        finders = self._finders.get(target)
+        if finders is None:
+            finders = self._finders[target] = self._compiled(target)
         try:
-            return frozenset(match(text) or ())
+            return frozenset(number for find in finders for number in find(text))
         except UnicodeEncodeError:  # half a surrogate pair
-            return frozenset(match(text.encode("utf-8", "replace").decode()) or ())
+            return self.hits(target, text.encode("utf-8", "replace").decode())
 
-    def count(self) -> int:
-        """How many patterns there are."""
-        return sum(map(len, self._numbers.values()))
+    def _compiled(self, target: str) -> tuple[Find, ...]:
+        numbers = self._numbers[target]
+        patterns = {one: number for one, number in numbers.items() if isinstance(one, str)}
+        phrases = {one: number for one, number in numbers.items() if not isinstance(one, str)}
+        finders: list[Find] = []
+        if patterns:
+            finders.append(_pattern_finder(patterns))
+        if phrases:
+            finders.append(_phrase_finder(phrases))
+        return tuple(finders)
 
-    def _compiled(self, target: str) -> Callable[[str], Iterable[int] | None]:
-        patterns = re2.Set.SearchSet(_options(MEMORY_OCTETS))
-        for pattern in self._numbers[target]:
-            patterns.Add(pattern)
-        patterns.Compile()
-        match: Callable[[str], Iterable[int] | None] = patterns.Match
-        return match
+
+def _pattern_finder(patterns: Mapping[str, int]) -> Find:
+    """All patterns in one pass (RE2's Set)."""
+    together = re2.Set.SearchSet(_options(MEMORY_OCTETS))
+    for pattern in patterns:
+        together.Add(pattern)
+    together.Compile()
+    numbers = tuple(patterns.values())
+
+    def find(text: str) -> Iterable[int]:
+        found = together.Match(text)
+        return [numbers[place] for place in found] if found else ()
+
+    return find
 
 
-def phrases_pattern(phrases: Iterable[str], at: int = -1) -> str:
-    """One pattern for any of some phrases, as whole words; a final ``*`` lets the word go on, a leading one begin earlier."""
-    alternatives: dict[str, None] = {}
+def _phrase_finder(lists: Mapping[tuple[Phrase, ...], int]) -> Find:
+    """All phrases of all lists in one pass (Aho-Corasick): its cost does not depend on how many there are."""
+    owners: dict[str, list[tuple[int, bool, bool]]] = {}
+    for phrases, number in lists.items():
+        for one in phrases:
+            owners.setdefault(one.words, []).append((number, one.whole_before, one.whole_after))
+    automaton = AhoCorasick(list(owners), implementation=Implementation.ContiguousNFA)
+    by_place = tuple(tuple(one) for one in owners.values())
+    search = automaton.find_matches_as_indexes
+
+    def find(text: str) -> Iterable[int]:
+        found: set[int] = set()
+        seen: set[tuple[int, bool, bool]] = set()
+        last = len(text)
+        for place, start, end in search(text, overlapping=True):
+            edges = (
+                place,
+                start > 0 and text[start - 1] in LETTERS,
+                end < last and text[end] in LETTERS,
+            )
+            if edges in seen:
+                continue
+            seen.add(edges)
+            _, goes_on_before, goes_on_after = edges
+            for number, whole_before, whole_after in by_place[place]:
+                if not (whole_before and goes_on_before) and not (whole_after and goes_on_after):
+                    found.add(number)
+        return found
+
+    return find
+
+
+def phrases_of(phrases: Iterable[str], at: int = -1) -> tuple[Phrase, ...]:
+    """Phrases to be found as whole words; a final ``*`` lets the word go on, a leading one begin earlier."""
+    found: dict[Phrase, None] = {}
     for phrase in phrases:
         words = folded(phrase.strip("*"))
         if not words:
             raise RuleError("an empty phrase would match everything", at)
-        before = r"\b" if _is_letter(words[0]) and not phrase.startswith("*") else ""
-        after = r"\b" if _is_letter(words[-1]) and not phrase.endswith("*") else ""
-        alternatives[f"{before}{re2.escape(words)}{after}"] = None
-    if not alternatives:
+        before = words[0] in LETTERS and not phrase.startswith("*")
+        after = words[-1] in LETTERS and not phrase.endswith("*")
+        found[Phrase(words, before, after)] = None
+    if not found:
         raise RuleError("an empty list matches nothing", at)
-    if len(alternatives) > MOST_PHRASES:
+    if len(found) > MOST_PHRASES:
         raise RuleError(f"a list may hold {MOST_PHRASES:,} phrases", at)
-    return "|".join(alternatives)
+    return tuple(found)
 
 
 def folded_pattern(pattern: str) -> str:
@@ -94,11 +164,6 @@ def folded_pattern(pattern: str) -> str:
     if pattern.isascii():
         return pattern
     return "".join(one if one.isascii() or not (plain := folded(one)).isalnum() else plain for one in pattern)
-
-
-def _is_letter(character: str) -> bool:
-    """One of those that RE2's ``\\b`` knows."""
-    return character.isascii() and (character.isalnum() or character == "_")
 
 
 @cache
