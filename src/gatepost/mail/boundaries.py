@@ -17,6 +17,7 @@ LIKE_DELIMITER = re.compile(
     rb"--([^\r\n]{1,200})\r?\n(?=content-(?:type|transfer-encoding|disposition)[ \t]*:)", re.IGNORECASE
 )
 MAX_TRIED = 2000
+MISSES_FOR_A_HIT = 50
 
 
 class Delimiter(NamedTuple):
@@ -63,10 +64,14 @@ def guessed(source: bytes, start: int, end: int) -> bytes | None:
 def delimiters(source: bytes, start: int, end: int, boundary: bytes, limit: int) -> list[Delimiter]:
     """The lines of ``source[start:end]`` that begin with the delimiter, at most `limit`, in order."""
     mark = b"--" + boundary
-    at_start = [start] if source.startswith(mark, start, end) else []
-    places = at_start + _found(source, b"\n" + mark, start, end, limit)
-    if source.find(b"\r" + mark, start, end) >= 0:
-        places = sorted(places + _found(source, b"\r" + mark, start, end, limit))[:limit]
+    places: list[int] = []
+    at = source.find(mark, start, end)
+    for _ in range(MISSES_FOR_A_HIT * limit):
+        if at < 0 or len(places) >= limit:
+            break
+        if at == start or source[at - 1] in b"\r\n":
+            places.append(at)
+        at = source.find(mark, at + len(mark), end)
     lines = []
     for place in places:
         after = place + len(mark)
@@ -76,16 +81,6 @@ def delimiters(source: bytes, start: int, end: int, boundary: bytes, limit: int)
         rest = source[after : min(stop, after + 500)].rstrip(b" \t\r\n")
         lines.append(Delimiter(place, stop, rest[:2] == b"--", rest in (b"", b"--")))
     return lines
-
-
-def _found(source: bytes, mark: bytes, start: int, end: int, limit: int) -> list[int]:
-    """Where lines begin with `mark`, whose first octet is the line end before."""
-    places: list[int] = []
-    at = source.find(mark, start, end)
-    while at >= 0 and len(places) < limit:
-        places.append(at + 1)
-        at = source.find(mark, at + len(mark), end)
-    return places
 
 
 def before(source: bytes, start: int, at: int) -> int:

@@ -15,6 +15,7 @@ REST = re.compile(
     r"""[^\s<>"\x00-\x1f\u00ab\u00bb\u200b\u2018-\u201f\u3000-\u3002\u3008-\u3011\uff08\uff09\uff0c\uff1b\uff1e]{1,2000}+"""
 )
 SCHEME_BEFORE = re.compile(r"(?:https?|hxxps?|ftp)\Z", re.IGNORECASE)
+LAST_OF_SCHEME = frozenset("psPS")
 ENDING = re.compile(r"\.([A-Za-z]{2,18})(?![\w@-]|\.\w)(?::\d{1,5}(?!\d))?")
 HOST_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
 LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -60,7 +61,9 @@ def clickable(text: str, limit: int = 500) -> list[str]:
 def _with_scheme(text: str, mark: str, found: dict[int, tuple[int, str]], limit: int) -> None:
     at = text.find(mark)
     while at >= 0 and len(found) < limit:
-        scheme = SCHEME_BEFORE.search(text, max(0, at - 5), at)
+        scheme = (
+            SCHEME_BEFORE.search(text, max(0, at - 5), at) if text[at - 1 : at] in LAST_OF_SCHEME else None
+        )
         after = at + len(mark)
         rest = REST.match(text, after) if scheme is not None else None
         if scheme is not None and rest is not None:

@@ -36,7 +36,7 @@ def normal_host(written: str) -> str:
     host = unquote(host, errors="replace")
     if not host.isascii() or "xn--" in host:
         host = _ascii(host)
-    host = host.removesuffix(".")
+    host = host.rstrip(".")
     if not host or FORBIDDEN.search(host):
         return ""
     last = host.rpartition(".")[2]

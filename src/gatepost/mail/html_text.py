@@ -142,6 +142,8 @@ class _Reader:
         root = LexborHTMLParser(html).root
         if root is None:
             return
+        while root.prev is not None:  # comments may stand before the document
+            root = root.prev
         # To do: a node with what it inherits, text to add, or a link to close.
         todo: list[tuple[LexborNode, _State] | str | _Anchor] = [
             (root, _State("", False, False, 0, 0xFFFFFF))
@@ -174,6 +176,8 @@ class _Reader:
                 state = self.element(tag, attributes, state, node)
             elif tag in UNSEEN:
                 self.unseen(tag, node)
+            elif tag == "form":
+                self.forms += 1
             if tag in BREAKS:
                 pieces.append("\n")
                 add("\n")

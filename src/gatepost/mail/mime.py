@@ -165,6 +165,7 @@ class _Walk:
         while source.startswith((b"\n", b"\r\n"), blank, min(end, start + 100)):
             blank = source.index(b"\n", blank) + 1
         if blank > start and FIELD.match(source, blank):
+            self.unsure("leading-blank", part.index)
             reading = part.reading or "leading-blank"
             self.later.append(partial(self.inner, place._replace(start=blank, reading=reading)))
         self.inner(place)
