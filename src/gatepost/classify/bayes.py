@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from gatepost.classify.tokens import Hashes
 
 SLOTS = 1 << 20
-STRENGTH = 0.1
+STRENGTH = 0.5
 """Robinson's s: how many messages the prior counts for."""
 PRIOR = 0.5
 """Robinson's x: of a token never seen."""
 MARGIN = 0.1
 """Tokens nearer than this to 0.5 say nothing."""
-MOST = 150
-"""Tokens that count in one message, the strongest."""
+CERTAIN = 0.01
+"""f(w) stays this far from 0 and 1: no token decides alone."""
 
 
 class Bayes:
@@ -47,13 +47,11 @@ class Bayes:
         spam_share = spam / max(self.messages[1], 1.0)
         likely = spam_share / np.maximum(ham_share + spam_share, 1e-9)
         f = (STRENGTH * PRIOR + count * likely) / (STRENGTH + count)
-        f = np.clip(f, 1e-4, 1 - 1e-4)
+        f = np.clip(f, CERTAIN, 1 - CERTAIN)
         return np.where(np.abs(f - 0.5) > MARGIN, np.log(f / (1 - f)), 0).astype(np.float32)
 
     def score(self, words: Hashes) -> float:
-        """Positive for spam; the sum of the strongest tokens' log-odds over the root of their number."""
+        """Positive for spam; the sum of the tokens' log-odds over the root of their number."""
         odds = self.log_odds(words)
-        if len(odds) > MOST:
-            odds = odds[np.argpartition(np.abs(odds), len(odds) - MOST)[-MOST:]]
         count = int(np.count_nonzero(odds))
         return float(odds.sum()) / math.sqrt(count) if count else 0.0

@@ -15,7 +15,7 @@ from gatepost.classify.tokens import Hashes
 
 WORD_SLOTS = 1 << 20
 GRAM_SLOTS = 1 << 20
-RATE = 0.5
+RATE = 1.0
 FLOOR = 0.01
 """Added to the sum of squared gradients."""
 

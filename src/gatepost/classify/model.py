@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gatepost.classify.bayes import Bayes
+from gatepost.classify.calibration import Calibration, calibrated
 from gatepost.classify.features import Features
 from gatepost.classify.logistic import Logistic
 from gatepost.tools import Opinion
@@ -21,9 +22,8 @@ from gatepost.tools import Opinion
 Lesson = tuple[Features, bool]
 """A message's features, and whether it is spam."""
 
-MAGIC = b"GPM1"
-MOST_OCTETS = 64 << 20
-"""Of a model unpacked."""
+MAGIC = b"GPM2"
+HEAD = struct.Struct("<4sQQ10d")
 READY_AT = (100, 100)
 """Ham and spam it must have learnt before it counts."""
 BOUND = 12.0
@@ -32,6 +32,8 @@ MOST_WEIGHT = 3.0
 """Of one lesson."""
 SHOWN = 12
 PASSES = 4
+PARTS = 3
+"""In which lessons are parted to calibrate on what was not learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,7 @@ class SiteModel:
         self.bayes = Bayes()
         self.logistic = Logistic()
         self.learnt = [0, 0]
-        self.slope, self.offset = 1.0, 0.0
-        """Log-odds without prior = slope * joint score + offset."""
+        self.calibration = Calibration()
 
     def learn(self, features: Features, spam: bool, weight: float = 1.0) -> None:
         """One lesson, at most MOST_WEIGHT strong."""
@@ -67,17 +68,21 @@ class SiteModel:
 
     def score(self, features: Features) -> float:
         """The joint score, not calibrated."""
-        return self.bayes.score(features.words) + self.logistic.score(features.words, features.grams)
+        return self.calibration.joint(
+            self.bayes.score(features.words), self.logistic.score(features.words, features.grams)
+        )
 
     def opinion(self, features: Features, user_layer: UserLayer | None = None) -> Opinion:
         """What it thinks of a message, and the words that decided."""
-        score = self.score(features) + (user_layer.shift(features) if user_layer is not None else 0.0)
-        odds = max(min(self.slope * score + self.offset, BOUND), -BOUND)
+        odds = self.calibration.log_odds(self.score(features))
+        odds += user_layer.shift(features) if user_layer is not None else 0.0
+        ham, spam = self.learnt
+        prior = math.log((spam + 1) / (ham + 1))
         return Opinion(
-            probability=1 / (1 + math.exp(-odds)),
-            log_odds=odds,
-            learnt=(self.learnt[0], self.learnt[1]),
-            ready=self.learnt[0] >= READY_AT[0] and self.learnt[1] >= READY_AT[1],
+            probability=1 / (1 + math.exp(-max(min(odds + prior, 30.0), -30.0))),
+            log_odds=max(min(self.calibration.evidence(odds), BOUND), -BOUND),
+            learnt=(ham, spam),
+            ready=ham >= READY_AT[0] and spam >= READY_AT[1],
             words=self._words(features),
         )
 
@@ -87,40 +92,45 @@ class SiteModel:
         named = ((features.name(int(features.words[at])), round(float(odds[at]), 2)) for at in strongest)
         return tuple(one for one in named if one[0] and one[1])[:SHOWN]
 
-    def calibrate(self, lessons: Iterable[Lesson]) -> None:
-        """Set what scores mean from lessons it has not learnt."""
-        del lessons
+    def calibrate(self, lessons: Sequence[Lesson]) -> None:
+        """Set what scores mean from lessons: each part of them is judged by what the others teach."""
+        if not lessons:
+            return
+        part = np.random.default_rng(len(lessons)).permutation(len(lessons)) % PARTS
+        spam = np.array([is_spam for _, is_spam in lessons], bool)
+        bayes, logistic = np.zeros(len(lessons)), np.zeros(len(lessons))
+        for number in range(PARTS):
+            known = _taught([lessons[int(at)] for at in np.flatnonzero(part != number)])
+            for at in np.flatnonzero(part == number).tolist():
+                features = lessons[at][0]
+                bayes[at] = known.bayes.score(features.words)
+                logistic[at] = known.logistic.score(features.words, features.grams)
+        self.calibration = calibrated(bayes, logistic, spam)
 
     def to_bytes(self) -> bytes:
         """A snapshot: small when little was learnt."""
-        head = struct.pack(
-            "<4sQQdddddd",
-            MAGIC,
-            *self.learnt,
-            *self.bayes.messages,
-            self.logistic.bias,
-            self.slope,
-            self.offset,
-            0.0,
-        )
+        numbers = (*self.bayes.messages, self.logistic.bias, *self.calibration.numbers())
+        head = HEAD.pack(MAGIC, *self.learnt, *numbers)
         return head + zlib.compress(b"".join(one.tobytes() for one in self._arrays()), 1)
 
     @classmethod
     def from_bytes(cls, octets: bytes) -> SiteModel | Unreadable:
         """The model of a snapshot, or why there is none."""
-        size = struct.calcsize("<4sQQdddddd")
-        if octets[:4] != MAGIC or len(octets) < size:
+        if octets[:4] != MAGIC or len(octets) < HEAD.size:
             return Unreadable("this is not a model of this version")
         model = cls()
-        _, ham, spam, *numbers = struct.unpack("<4sQQdddddd", octets[:size])
+        _, ham, spam, *numbers = HEAD.unpack(octets[: HEAD.size])
         if not all(math.isfinite(one) for one in numbers):
             return Unreadable("a number in the model is not one")
         model.learnt = [ham, spam]
         model.bayes.messages = numbers[:2]
-        model.logistic.bias, model.slope, model.offset = numbers[2:5]
+        model.logistic.bias = numbers[2]
+        model.calibration = Calibration(*numbers[3:])
+        if min(model.calibration.bayes_spread, model.calibration.logistic_spread) <= 0:
+            return Unreadable("a spread in the model is none")
         wanted = sum(one.nbytes for one in model._arrays())
         try:
-            whole = zlib.decompressobj().decompress(octets[size:], wanted + 1)
+            whole = zlib.decompressobj().decompress(octets[HEAD.size :], wanted + 1)
         except zlib.error as problem:
             return Unreadable(f"the model is damaged ({problem})")
         if len(whole) != wanted:
@@ -158,7 +168,7 @@ class UserLayer:
             del self.weights[next(iter(self.weights))]
 
     def shift(self, features: Features) -> float:
-        """What it adds to the joint score, bounded."""
+        """What it adds to the log-odds, bounded."""
         total = sum(self.weights.get(word, 0.0) for word in features.words.tolist())
         return max(min(total / math.sqrt(max(len(features.words), 1)), self.LIMIT), -self.LIMIT)
 
@@ -178,16 +188,22 @@ class UserLayer:
         return layer
 
 
-def train(lessons: Sequence[Lesson], *, passes: int = PASSES, seed: int = 1) -> SiteModel:
-    """A model from all lessons: replayed in shuffled order, calibrated on what was held out."""
+def train(lessons: Sequence[Lesson]) -> SiteModel:
+    """A model from all lessons, calibrated; the same for the same lessons in the same order."""
+    model = _taught(lessons)
+    model.calibrate(lessons)
+    return model
+
+
+def _taught(lessons: Sequence[Lesson]) -> SiteModel:
+    """Every lesson counted once, and replayed to the regression in shuffled order."""
     model = SiteModel()
-    order = list(lessons)
-    chance = np.random.default_rng(seed)
-    for features, spam in order:
+    for features, spam in lessons:
         model.bayes.learn(features.words, spam=spam)
         model.learnt[spam] += 1
-    for _ in range(passes):
-        for at in chance.permutation(len(order)):
-            features, spam = order[at]
+    chance = np.random.default_rng(1)
+    for _ in range(PASSES):
+        for at in chance.permutation(len(lessons)).tolist():
+            features, spam = lessons[at]
             model.logistic.learn(features.words, features.grams, spam=spam)
     return model

@@ -52,7 +52,6 @@ def _parts(content: Content) -> Iterator[str]:
     for charset in dict.fromkeys(part.charset for part in content.parts[:30]):
         if charset not in PLAIN_CHARSETS:
             yield f"charset {charset[:30]}"
-    yield from (f"ambiguous {one.name}" for one in content.tree.ambiguities[:8])
     for name in files_of(content):
         yield f"file type {name.rpartition('.')[2].lower()[:10]}"
 
@@ -76,8 +75,6 @@ def _text(content: Content) -> Iterator[str]:
             yield f"{what} {_bucket(count)}"
             if what == "pictures" and length < 200 * count:
                 yield "little text for its pictures"
-    for how in dict.fromkeys(how for one in texts for how in one.hidden_how):
-        yield f"hidden by {how}"
     yield from _script(content.text[:2000])
 
 

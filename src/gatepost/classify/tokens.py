@@ -1,7 +1,8 @@
 """Words and 4-grams of text as hashed tokens, all at once in numpy.
 
 A word is a run of letters and digits; where no blanks part words (Chinese, Japanese, Thai …) every pair of
-neighbouring characters is one. A 4-gram is any four characters in a row, digits as one, so that ``V1agra`` and
+neighbouring characters is one. In texts meant to be read, a chunk between blanks that holds signs besides (``free!!``,
+``$99``) is a token too, and so is a word shouted in capitals. A 4-gram is any four characters in a row, digits as one, so that ``V1agra`` and
 ``Viagra`` share most of theirs. Each text stands in a place (subject, body, …), and the same word in another place
 is another token. Hashes are 32 bits and stay the same from one process and release to the next: models keep them.
 
@@ -25,6 +26,9 @@ LONGEST = 40_000
 GRAM_LENGTH = 4
 LONGEST_WORD = 40
 """Characters; longer runs are encoded data, not words."""
+LONGEST_CHUNK = 20
+SHOUTED, CHUNK = 16, 32
+"""Added to the place of a shouted word, and of a chunk."""
 
 _BASE = 0x9E3779B97F4A7C15
 _MIX = 0xD6E8FEB86659FD93
@@ -38,8 +42,8 @@ class Section:
     place: int
     """A small number; part of the hash."""
     text: str
-    grams: bool = False
-    """Are its 4-grams wanted, too?"""
+    read: bool = False
+    """Is it meant to be read? Then its 4-grams, chunks and shouted words are wanted, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +60,48 @@ class Tokens:
 
 def cut(sections: Sequence[Section]) -> Tokens:
     """Words and 4-grams of `sections`, lower case; what is beyond LONGEST characters is left out."""
-    texts, places, ends, gram_ends, used = [], [], [], [], 0
+    written, folded, ends, used = [], [], [], 0
     for section in sections:
-        text = section.text[: LONGEST - used].lower()[: LONGEST - used]
-        texts.append(text)
-        used += len(text) + 1
-        places.append(section.place)
+        text = section.text[: LONGEST - used]
+        low = text.lower()
+        # Where lower case is longer (some capitals are two letters then), nothing is known to be shouted.
+        written.append(text if len(low) == len(text) else low)
+        folded.append(low)
+        used += len(low) + 1
         ends.append(used)
-        gram_ends.append(used if section.grams else 0)
         if used >= LONGEST:
             break
-    whole = "\n".join(texts) + "\n" if texts else ""
+    if not ends:
+        return _NOTHING
+    whole = "\n".join(folded) + "\n"
     codes, kinds = _codes_of(whole)
-    section_place = np.array(places, np.int64)
+    shouted = _codes_of("\n".join(written) + "\n")[0] != codes
+    sections = sections[: len(ends)]
     section_end = np.array(ends, np.int64)
-    prefix = _running_sum(codes)
+    section_place = np.array([one.place for one in sections], np.int64)
+    section_read = np.array([one.read for one in sections], bool)
     starts, stops = _words(kinds)
-    place = section_place[np.searchsorted(section_end, starts, "right")] if len(starts) else starts
-    words = _hash(prefix, starts, stops, place)
-    grams = _grams(codes, kinds, section_place, section_end, np.array(gram_ends, np.int64))
-    return Tokens(whole, words, starts, stops, place, grams)
+    at = np.searchsorted(section_end, starts, "right")
+    places = section_place[at]
+    loud = section_read[at] & _all_true(shouted, starts, stops)
+    chunk_starts, chunk_stops = _chunks(codes, kinds)
+    chunk_at = np.searchsorted(section_end, chunk_starts, "right")
+    kept = section_read[chunk_at]
+    starts, stops, places = (
+        np.concatenate(three)
+        for three in (
+            (starts, starts[loud], chunk_starts[kept]),
+            (stops, stops[loud], chunk_stops[kept]),
+            (places, places[loud] + SHOUTED, section_place[chunk_at][kept] + CHUNK),
+        )
+    )
+    words = _hash(_running_sum(codes), starts, stops, places)
+    grams = [
+        _grams(codes, kinds, one.place, end - len(text) - 1, end - 1)
+        for one, text, end in zip(sections, folded, ends, strict=True)
+        if one.read and len(text) > 1
+    ]
+    return Tokens(whole, words, starts, stops, places, np.concatenate(grams) if grams else _NOTHING.grams)
 
 
 def hash_name(place: int, name: str) -> int:
@@ -197,24 +223,48 @@ def _words(kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int6
     return starts, ends
 
 
-def _grams(
-    codes: _Codes,
-    kinds: NDArray[np.uint8],
-    places: NDArray[np.int64],
-    section_ends: NDArray[np.int64],
-    gram_ends: NDArray[np.int64],
-) -> Hashes:
-    """Hashes of all 4-grams that lie in one section."""
-    found = []
-    folded = np.where(kinds == _DIGIT, np.uint64(48), codes)
-    start = 0
-    for place, end, wanted in zip(places, section_ends, gram_ends, strict=True):
-        if wanted and end - 1 - start >= GRAM_LENGTH:
-            # The section is enclosed in blanks, so that a word's beginning and end show in its grams.
-            part = np.concatenate(([np.uint64(32)], folded[start : end - 1], [np.uint64(32)]))
-            mixed = part[:-3] * np.uint64(_BASE) ^ _SEEDS[place & 63]
-            for step in (part[1:-2], part[2:-1], part[3:]):
-                mixed = (mixed ^ step) * np.uint64(_MIX)
-            found.append((mixed >> np.uint64(32)).astype(np.uint32))
-        start = int(end)
-    return np.concatenate(found) if found else np.zeros(0, np.uint32)
+def _all_true(
+    flags: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which spans of three and more are true throughout."""
+    total = np.zeros(len(flags) + 1, np.int64)
+    np.cumsum(flags, out=total[1:])
+    length = ends - starts
+    every: NDArray[np.bool_] = (length > 2) & (total[ends] - total[starts] == length)
+    return every
+
+
+def _chunks(codes: _Codes, kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Runs of anything but blanks that are more than a word with one stop behind it."""
+    dark = codes > 32
+    edges = np.flatnonzero(dark[1:] != dark[:-1]) + 1
+    if dark[0]:
+        edges = np.concatenate((np.zeros(1, np.int64), edges))
+    edges = edges[: len(edges) // 2 * 2]
+    starts, ends = edges[0::2], edges[1::2]
+    ends = ends - _STOPS[np.minimum(codes[ends - 1], 127)]
+    length = ends - starts
+    signs = np.zeros(len(kinds) + 1, np.int64)
+    np.cumsum(kinds == _BLANK, out=signs[1:])
+    kept = (length > 1) & (length <= LONGEST_CHUNK) & (signs[ends] > signs[starts])
+    return starts[kept], ends[kept]
+
+
+def _grams(codes: _Codes, kinds: NDArray[np.uint8], place: int, start: int, end: int) -> Hashes:
+    """Hashes of all 4-grams of one section, digits as one."""
+    # The section is enclosed in blanks, so that a word's beginning and end show in its grams.
+    part = np.full(end - start + 2, 32, np.uint32)
+    part[1:-1] = np.where(kinds[start:end] == _DIGIT, 48, codes[start:end])
+    mixed = part[:-3] * _GRAM_MIX ^ np.uint32(place * 0x9E3779B1 & 0xFFFFFFFF)
+    for step in (part[1:-2], part[2:-1], part[3:]):
+        mixed ^= mixed >> np.uint32(15)
+        mixed ^= step
+        mixed *= _GRAM_MIX
+    mixed ^= mixed >> np.uint32(16)
+    return mixed
+
+
+_GRAM_MIX = np.uint32(0x85EBCA6B)
+_STOPS = np.array([chr(code) in ".,;:" for code in range(128)], np.int64)
+_NONE = np.zeros(0, np.int64)
+_NOTHING = Tokens("", np.zeros(0, np.uint32), _NONE, _NONE, _NONE, np.zeros(0, np.uint32))
