@@ -207,7 +207,7 @@ Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). In anothe
   gatepost status                    # is it well?
   gatepost send --list               # send one of these again, such as:
   gatepost send spoof
-  gatepost learn ham {folder}/ham.mbox   # teach the classifier more
+  gatepost evaluate --ham {folder}/ham.mbox --spam {folder}/spam.mbox   # on mail it was not taught
   swaks --server 127.0.0.1:{port} --from me@friends.example --to ana@{OUR_DOMAIN}
 
 Mailboxes      {folder}/mail
