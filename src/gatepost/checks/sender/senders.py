@@ -22,7 +22,7 @@ from gatepost.tools import Entry, Tools
 ALLOWED = Emits(
     name="senders.allowed",
     about="The operator or the recipient lets this proved sender in; only malware is held against it.",
-    reference="gatepost lists allow, and configuration reference, [[checks.senders.allow]]",
+    reference="configuration reference, [[checks.senders.allow]]; gatepost lists allow",
 )
 EXPIRED = Emits(
     name="senders.expired",
@@ -32,7 +32,7 @@ EXPIRED = Emits(
 BLOCKED = Emits(
     name="senders.blocked",
     about="The operator or the recipient does not want this sender's mail.",
-    reference="gatepost lists block, and configuration reference, [[checks.senders.block]]",
+    reference="configuration reference, [[checks.senders.block]]; gatepost lists block",
     weight=4.0,
     group="blocked",
     action=Action.QUARANTINE,
