@@ -52,7 +52,9 @@ def _harmless(part: Part) -> bool:
     if part.content_type == "text/html" and not body:
         return False
     head = (
-        part.octets[:HEAD] if part.size <= HEAD * 4 else decode_transfer(part.raw[: HEAD * 2], part.encoding)
+        part.octets[:HEAD]
+        if part.size <= HEAD * 4
+        else decode_transfer(part.source[part.start : min(part.end, part.start + HEAD * 2)], part.encoding)
     )
     kind = kind_of(head, "")
     if body:

@@ -263,7 +263,7 @@ class Sandbox:
 
     async def _file(self, part: Part, passwords: list[str]) -> list[FileReport]:
         decoded = part.size <= DECODED_HERE or part.encoding not in ("base64", "quoted-printable")
-        octets = part.octets if decoded else part.raw
+        octets = part.octets if decoded else memoryview(part.source)[part.start : part.end]
         order = Order(
             what="file", size=len(octets), name=riskiest_name(part), declared=part.content_type, part=part.index,
             encoding="" if decoded else part.encoding, passwords=passwords,
@@ -295,7 +295,7 @@ class Sandbox:
             raise Unavailable(f"a part could not be decoded: the look into it {why}") from None
         return contents[0] if contents and contents[0] is not None else b""
 
-    async def _order(self, order: Order, octets: bytes) -> tuple[Answer, list[bytes | None]]:
+    async def _order(self, order: Order, octets: bytes | memoryview) -> tuple[Answer, list[bytes | None]]:
         """Whichever child is free does it. Raises Lost and Unavailable."""
         if self._free is None:
             self._free = asyncio.Semaphore(max(1, self.settings.children))
