@@ -22,9 +22,15 @@ from gatepost.mail.address import parse_address, printable
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Client, Envelope
+from gatepost.mail.content import MAX_LINKS, MAX_TEXT, content_of
 from gatepost.mail.encoded_words import decode_words
+from gatepost.mail.hosts import normal_host
+from gatepost.mail.html_text import read_html
 from gatepost.mail.message import Message
+from gatepost.mail.text import MAX_VISIBLE
+from gatepost.mail.tnef import SIGNATURE, read_tnef
 from gatepost.mail.trace import client_behind, read_from_clause, topmost_client
+from gatepost.mail.urls import link_of, links_in_text
 from gatepost.mailauth.authenticate import authenticate
 from gatepost.mailauth.dmarc_record import is_policy_record, parse_policy_record
 from gatepost.mailauth.header import (
@@ -459,16 +465,70 @@ def condition(octets: bytes) -> None:
         return
 
 
+def content(octets: bytes) -> None:
+    """Any message: parts within their source, bounded text and links, nothing raised."""
+    whole = content_of(Message.parse(octets))
+    for place, part in enumerate(whole.parts):
+        assert part.index == place
+        assert 0 <= part.start <= part.end <= len(part.source)
+        assert isinstance(part.octets, bytes)
+    assert len(whole.text) <= MAX_TEXT
+    assert len(whole.links) <= MAX_LINKS
+    assert all(link.host.isascii() for link in whole.links)
+    assert isinstance(whole.hidden_text, str)
+    assert len(whole.attachments) <= len(whole.parts)
+
+
+def html(octets: bytes) -> None:
+    """An HTML part: bounded text, links of this part only."""
+    read = read_html(octets.decode("utf-8", "replace"), part=1)
+    assert len(read.visible) <= MAX_VISIBLE
+    assert all(link.part == 1 for link in read.links)
+
+
+def url(octets: bytes) -> None:
+    """A host in its normal form, and the same once more."""
+    link = link_of(octets.decode("utf-8", "replace"), base="https://base.example/a/b")
+    if link is not None and link.scheme in ("http", "https"):
+        assert link.host
+        assert normal_host(link.host) in (link.host, "")
+    links_in_text(octets.decode("utf-8", "replace"))
+
+
+def tnef(octets: bytes) -> None:
+    """A winmail.dat."""
+    assert sum(len(one.octets) for one in read_tnef(SIGNATURE + octets)) <= 250_000 + 210 * len(octets)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
         condition, server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
-        spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached,
+        spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached, content, html, url, tnef,
     )
 }  # fmt: skip
 
 # What a coverage-guided or random run starts from: octets near what each parser reads.
 SEEDS: dict[str, tuple[bytes, ...]] = {
+    "content": (
+        b"Content-Type: multipart/mixed; boundary=b; boundary*0=c\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<a href=x>y\r\n--b--\r\n",
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nQ29udGVudC1UeXBlOiB0ZXh0L3BsYWluCgp4Cg==",
+        b"Content-Type: text/plain; charset=iso-2022-jp\r\n\r\n\x1b$B\x40\x41\x1b(B\r\nbegin 644 a\r\n#86%A\r\n`\r\nend\r\n",
+        b"Content-Type: text/calendar\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nURL:http://a.example/=3D\r\n",
+    ),
+    "html": (
+        b"<style>.x{display:none}</style><p class=x style='color:#fff;font-size:0'>a<a href='//b.example'>c</a><!--[if mso]><img src=x>",
+        b"<base href=http://a.example/><form action=b><input type=password><iframe srcdoc='<a href=c>'><meta http-equiv=refresh content='0;url=d'>",
+    ),
+    "url": (
+        b"http:\\\\0x7f.1\\a",
+        b"https://a@\xc3\xa4.example:80/b?c#d",
+        b"www.a.com b.org/c mailto:x@y.z http://[::1]/",
+    ),
+    "tnef": (
+        b"\x01\x00\x02\x02\x90\x06\x00\x00\x00\x00\x00\x00\x00\x02\x10\x80\x01\x00\x02\x00\x00\x00a\x00\x00\x00\x02\x0f\x80\x06\x00\x01\x00\x00\x00x\x00\x00",
+        b"\x01\x00\x01\x03\x90\x06\x00\x18\x00\x00\x00\x01\x00\x00\x00\x02\x01\x09\x10\x01\x00\x00\x00\x04\x00\x00\x00LZFu\x00\x00",
+    ),
     "server": (
         b"\x00EHLO a\r\nMAIL FROM:<a@b.example> SIZE=10\r\nRCPT TO:<c@d.example>\r\nDATA\r\nx: y\r\n\r\n..\r\n.\r\nQUIT\r\n",
         b"\x13LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@d>\r\nBDAT 3\r\nabcBDAT 0 LAST\r\n",
