@@ -42,7 +42,7 @@ def test_where_more_may_be_lost_less_is_missed() -> None:
         assert sum(score > one.threshold for score in ham) / len(ham) <= one.lost
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(SCORES, SCORES)
 def test_the_area_is_the_chance_that_spam_scores_higher(ham: list[float], spam: list[float]) -> None:
     wins = sum((bad > good) + (bad == good) / 2 for good, bad in product(ham, spam))

@@ -75,7 +75,7 @@ def _text(content: Content) -> Iterator[str]:
             yield f"{what} {_bucket(count)}"
             if what == "pictures" and length < 200 * count:
                 yield "little text for its pictures"
-    yield from _script(content.text[:2000])
+    yield from _script(content.text[:500])
 
 
 def _script(text: str) -> Iterator[str]:

@@ -75,7 +75,7 @@ def cut(sections: Sequence[Section]) -> Tokens:
         return _NOTHING
     whole = "\n".join(folded) + "\n"
     codes, kinds = _codes_of(whole)
-    shouted = _codes_of("\n".join(written) + "\n")[0] != codes
+    shouted = _differing("\n".join(written) + "\n", whole)
     sections = sections[: len(ends)]
     section_end = np.array(ends, np.int64)
     section_place = np.array([one.place for one in sections], np.int64)
@@ -172,12 +172,39 @@ _NO_BLANKS = (
 )
 
 
+def _blocks() -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """Where each block begins and the one behind it, and the kind from there on."""
+    edges = sorted(
+        (first, last, kind)
+        for blocks, kind in ((_NO_LETTERS, _BLANK), (_NO_BLANKS, _IDEOGRAPH))
+        for first, last in blocks
+    )
+    begins, kinds = [0], [_LETTER]
+    for first, last, kind in edges:
+        if begins[-1] == first:
+            kinds[-1] = kind
+        else:
+            begins.append(first)
+            kinds.append(kind)
+        begins.append(last + 1)
+        kinds.append(_LETTER)
+    return np.array(begins, np.uint32), np.array(kinds, np.uint8)
+
+
+_BEGINS, _KIND_FROM = _blocks()
+
+
+def _differing(one: str, other: str) -> NDArray[np.bool_]:
+    """Where two texts of one length differ."""
+    narrow = one.isascii() and other.isascii()
+    code, width = ("ascii", np.uint8) if narrow else ("utf-32-le", np.uint32)
+    left, right = (np.frombuffer(text.encode(code, "surrogatepass"), width) for text in (one, other))
+    return np.asarray(left != right, np.bool_)
+
+
 def _far_kinds(wide: NDArray[np.uint32]) -> NDArray[np.uint8]:
-    kinds = np.full(len(wide), _LETTER, np.uint8)
-    for blocks, kind in ((_NO_LETTERS, _BLANK), (_NO_BLANKS, _IDEOGRAPH)):
-        for first, last in blocks:
-            kinds[(wide >= first) & (wide <= last)] = kind
-    return kinds
+    found: NDArray[np.uint8] = _KIND_FROM[np.searchsorted(_BEGINS, wide, "right") - 1]
+    return found
 
 
 def _running_sum(codes: _Codes) -> _Codes:
@@ -206,7 +233,7 @@ def _finish_one(value: int) -> int:
 
 def _words(kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where words start and end: runs of letters and digits of 2 to LONGEST_WORD, and pairs of ideographs."""
-    inside = (kinds == _LETTER) | (kinds == _DIGIT)
+    inside = (kinds - np.uint8(_LETTER)) < 2  # letters and digits; blanks wrap around
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     if len(inside) and inside[0]:
         edges = np.concatenate((np.zeros(1, np.int64), edges))
@@ -227,7 +254,7 @@ def _all_true(
     flags: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Which spans of three and more are true throughout."""
-    total = np.zeros(len(flags) + 1, np.int64)
+    total = np.zeros(len(flags) + 1, np.int32)
     np.cumsum(flags, out=total[1:])
     length = ends - starts
     every: NDArray[np.bool_] = (length > 2) & (total[ends] - total[starts] == length)
@@ -244,7 +271,7 @@ def _chunks(codes: _Codes, kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64],
     starts, ends = edges[0::2], edges[1::2]
     ends = ends - _STOPS[np.minimum(codes[ends - 1], 127)]
     length = ends - starts
-    signs = np.zeros(len(kinds) + 1, np.int64)
+    signs = np.zeros(len(kinds) + 1, np.int32)
     np.cumsum(kinds == _BLANK, out=signs[1:])
     kept = (length > 1) & (length <= LONGEST_CHUNK) & (signs[ends] > signs[starts])
     return starts[kept], ends[kept]
@@ -255,16 +282,17 @@ def _grams(codes: _Codes, kinds: NDArray[np.uint8], place: int, start: int, end:
     # The section is enclosed in blanks, so that a word's beginning and end show in its grams.
     part = np.full(end - start + 2, 32, np.uint32)
     part[1:-1] = np.where(kinds[start:end] == _DIGIT, 48, codes[start:end])
-    mixed = part[:-3] * _GRAM_MIX ^ np.uint32(place * 0x9E3779B1 & 0xFFFFFFFF)
-    for step in (part[1:-2], part[2:-1], part[3:]):
-        mixed ^= mixed >> np.uint32(15)
-        mixed ^= step
-        mixed *= _GRAM_MIX
+    mixed = part[:-3] * _GRAM_MIX[0]
+    mixed ^= part[1:-2] * _GRAM_MIX[1]
+    mixed += part[2:-1] * _GRAM_MIX[2]
+    mixed ^= part[3:] * _GRAM_MIX[3] + np.uint32(place * 0x9E3779B1 & 0xFFFFFFFF)
+    mixed ^= mixed >> np.uint32(15)
+    mixed *= _GRAM_MIX[0]
     mixed ^= mixed >> np.uint32(16)
-    return mixed
+    return np.asarray(mixed, np.uint32)
 
 
-_GRAM_MIX = np.uint32(0x85EBCA6B)
+_GRAM_MIX = np.array((0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F, 0x165667B1), np.uint32)
 _STOPS = np.array([chr(code) in ".,;:" for code in range(128)], np.int64)
 _NONE = np.zeros(0, np.int64)
 _NOTHING = Tokens("", np.zeros(0, np.uint32), _NONE, _NONE, _NONE, np.zeros(0, np.uint32))

@@ -1,0 +1,200 @@
+"""The model: what it learns, that it can forget, that snapshots hold and garbage is told, that nobody turns it alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gatepost.classify.calibration import JUNK_AT, calibrated
+from gatepost.classify.evidence import FARTHEST, FindingEvidence
+from gatepost.classify.features import Features, features
+from gatepost.classify.model import Lesson, SiteModel, Unreadable, UserLayer, train
+from gatepost.mail.content import content_of
+from gatepost.mail.message import Message
+
+GOOD = [
+    "meeting",
+    "budget",
+    "report",
+    "thanks",
+    "regards",
+    "review",
+    "draft",
+    "schedule",
+    "agenda",
+    "minutes",
+    "project",
+    "team",
+    "lunch",
+    "colleague",
+]
+BAD = [
+    "winner",
+    "prize",
+    "claim",
+    "lottery",
+    "pills",
+    "casino",
+    "bonus",
+    "unlimited",
+    "guaranteed",
+    "cash",
+    "offer",
+    "urgent",
+    "wire",
+    "transfer",
+]
+BOTH = ["the", "and", "you", "for", "with", "this", "that", "have", "from", "please", "our", "will"]
+
+
+def of(subject: str, text: str, *more: bytes) -> Features:
+    lines = [b"From: Ana <ana@example.org>", b"To: ben@example.net", b"Subject: " + subject.encode(), *more]
+    message = Message.parse(b"\r\n".join([*lines, b"", text.encode(), b""]))
+    return features(content_of(message), message)
+
+
+def lesson(number: int, *, spam: bool) -> Lesson:
+    chance = np.random.default_rng((number, spam))
+    own, other = (BAD, GOOD) if spam else (GOOD, BAD)
+    some = [*chance.choice(own, 6), *chance.choice(other, 1), *chance.choice(BOTH, 12)]
+    return of(str(chance.choice(own)), " ".join(map(str, some))), spam
+
+
+LESSONS = [lesson(number, spam=spam) for number in range(120) for spam in (False, True)]
+UNSEEN = [lesson(number, spam=spam) for number in range(1000, 1100) for spam in (False, True)]
+
+
+@pytest.fixture(scope="module")
+def model() -> SiteModel:
+    return train(LESSONS)
+
+
+def test_it_tells_what_it_was_taught(model: SiteModel) -> None:
+    for found, spam in UNSEEN:
+        opinion = model.opinion(found)
+        assert opinion.ready
+        assert (opinion.probability > 0.5) == (opinion.log_odds > 0) == spam
+
+
+def test_the_words_that_decided_are_shown(model: SiteModel) -> None:
+    said = dict(model.opinion(of("lottery", "claim your prize")).words)
+    assert said["prize"] > 1
+    assert said["subject: lottery"] > 1
+
+
+def test_the_same_lessons_make_the_same_model(model: SiteModel) -> None:
+    assert train(LESSONS).to_bytes() == model.to_bytes()
+
+
+def test_one_kind_alone_or_nothing_is_no_opinion_that_counts() -> None:
+    assert not SiteModel().opinion(LESSONS[0][0]).ready
+    only = train([one for one in LESSONS if one[1]])
+    assert not only.opinion(LESSONS[0][0]).ready
+
+
+def test_a_snapshot_is_the_model(model: SiteModel) -> None:
+    again = SiteModel.from_bytes(model.to_bytes())
+    assert isinstance(again, SiteModel)
+    for found, _ in UNSEEN[:10]:
+        assert again.opinion(found) == model.opinion(found)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300), st.booleans())
+def test_garbage_is_told_as_such(octets: bytes, marked: bool) -> None:
+    assert isinstance(SiteModel.from_bytes((b"GPM2" if marked else b"") + octets), Unreadable)
+    found = UserLayer.from_bytes(octets)
+    assert isinstance(found, Unreadable) == bool(len(octets) % 8)
+
+
+def test_a_damaged_snapshot_is_told_as_such(model: SiteModel) -> None:
+    octets = model.to_bytes()
+    assert isinstance(SiteModel.from_bytes(octets[:-20]), Unreadable)
+    assert isinstance(SiteModel.from_bytes(octets[:20] + b"\xff" * 8 + octets[28:]), Unreadable)
+
+
+def test_features_can_be_kept() -> None:
+    found = of("hello", "some words here")
+    again = Features.from_bytes(found.to_bytes())
+    assert again is not None
+    assert np.array_equal(again.words, found.words)
+    assert np.array_equal(again.grams, found.grams)
+    assert Features.from_bytes(b"abc") is None
+    assert Features.from_bytes(b"\xff\xff\xff\xff") is None
+
+
+def test_a_lesson_taken_back_counts_no_more() -> None:
+    fresh = train(LESSONS)
+    before = fresh.opinion(UNSEEN[0][0])
+    strange = of("zebra", "zebra quagga okapi")
+    fresh.learn(strange, True)
+    assert fresh.opinion(strange).log_odds > 0
+    fresh.unlearn(strange, True)
+    assert fresh.learnt == [120, 120]
+    assert fresh.opinion(UNSEEN[0][0]).log_odds == pytest.approx(before.log_odds, abs=0.5)
+
+
+def test_one_lesson_however_strong_turns_nothing() -> None:
+    fresh = train(LESSONS)
+    fresh.learn(UNSEEN[0][0], True, 1e9)
+    wrong = sum((fresh.opinion(found).log_odds > 0) != spam for found, spam in UNSEEN)
+    assert wrong <= 4
+
+
+def test_dates_and_headers_of_the_time_are_no_features() -> None:
+    plain = of("hello", "some words")
+    marks = (
+        b"Date: Mon, 1 Jan 2024 00:00:00 +0000", b"DKIM-Signature: v=1; d=example.org", b"List-Id: <x.example.org>",
+        b"X-Mailer: Something 3", b"Received: from a by b", b"Precedence: bulk", b"ARC-Seal: i=1",
+    )  # fmt: skip
+    assert np.array_equal(of("hello", "some words", *marks).words, plain.words)
+
+
+def test_a_person_sees_their_own_lessons_a_little(model: SiteModel) -> None:
+    layer = UserLayer()
+    found = of("zebra", "zebra quagga okapi")
+    before = model.opinion(found).log_odds
+    for _ in range(1000):
+        layer.learn(found, True)
+    after = model.opinion(found, layer).log_odds
+    assert before < after
+    assert layer.shift(found) <= UserLayer.LIMIT
+    again = UserLayer.from_bytes(layer.to_bytes())
+    assert isinstance(again, UserLayer)
+    assert again.shift(found) == pytest.approx(layer.shift(found), rel=1e-4)
+
+
+def test_one_ham_in_a_thousand_reaches_junk() -> None:
+    chance = np.random.default_rng(3)
+    spam = np.arange(20_000) % 2 == 0
+    bayes, logistic = (np.where(spam, 3.0, -3.0) + chance.normal(0, 1.8, len(spam)) for _ in range(2))
+    learnt = calibrated(bayes[:8000], logistic[:8000], spam[:8000])
+    evidence = [
+        learnt.evidence(learnt.log_odds(learnt.joint(one, other)))
+        for one, other in zip(bayes[8000:], logistic[8000:], strict=True)
+    ]
+    lost = np.mean(np.array(evidence)[~spam[8000:]] >= JUNK_AT)
+    assert 0.0001 <= lost <= 0.003
+
+
+def test_findings_are_worth_their_default_until_mail_says_otherwise() -> None:
+    evidence = FindingEvidence()
+    assert evidence.log_odds("link.odd", 2.0) == 2.0
+    for _ in range(300):
+        evidence.learn(["link.odd"], spam=False, text_log_odds=-1.0)
+    assert evidence.log_odds("link.odd", 2.0) < 0
+    assert evidence.log_odds("link.odd", 2.0) >= 2.0 - FARTHEST
+    assert evidence.log_odds("other", 1.0) == 1.0
+
+
+def test_a_finding_that_says_what_the_text_says_adds_nothing() -> None:
+    evidence = FindingEvidence(strength=1.0)
+    for text in (-4.0, -2.0, 0.0, 2.0, 4.0):
+        unwanted = 1 / (1 + math.exp(-text))
+        evidence.learn(["echo"], spam=True, text_log_odds=text, weight=1000 * unwanted)
+        evidence.learn(["echo"], spam=False, text_log_odds=text, weight=1000 * (1 - unwanted))
+    assert evidence.log_odds("echo", 3.0) == pytest.approx(0.0, abs=0.05)
