@@ -14,6 +14,8 @@ MAX_URL = 2000
 REST = re.compile(
     r"""[^\s<>"\x00-\x1f\u00ab\u00bb\u200b\u2018-\u201f\u3000-\u3002\u3008-\u3011\uff08\uff09\uff0c\uff1b\uff1e]{1,2000}+"""
 )
+# The same where all is ASCII, which is quicker.
+ASCII_REST = re.compile(r"[!#-;=?-~]{1,2000}+")
 SCHEME_BEFORE = re.compile(r"(?:https?|hxxps?|ftp)\Z", re.IGNORECASE)
 LAST_OF_SCHEME = frozenset("psPS")
 ENDING = re.compile(r"\.([A-Za-z]{2,18})(?![\w@-]|\.\w)(?::\d{1,5}(?!\d))?")
@@ -65,7 +67,7 @@ def _with_scheme(text: str, mark: str, found: dict[int, tuple[int, str]], limit:
             SCHEME_BEFORE.search(text, max(0, at - 5), at) if text[at - 1 : at] in LAST_OF_SCHEME else None
         )
         after = at + len(mark)
-        rest = REST.match(text, after) if scheme is not None else None
+        rest = _rest(text).match(text, after) if scheme is not None else None
         if scheme is not None and rest is not None:
             url = text[scheme.start() : at] + mark + _trimmed(rest[0])
             if url[:4].lower() == "hxxp":
@@ -83,7 +85,7 @@ def _with_mark(
         after = at + len(mark[0])
         before = text[at - 1 : at]
         inside = before.isalnum() or before in {"/", "@", ".", "-", "_"}
-        rest = None if inside else REST.match(text, after)
+        rest = None if inside else _rest(text).match(text, after)
         if rest is not None:
             found.setdefault(at, (rest.end(), mark[1] + text[at:after] + _trimmed(rest[0])))
             after = rest.end()
@@ -112,12 +114,16 @@ def _bare(text: str, found: dict[int, tuple[int, str]], limit: int) -> None:
         if place < len(taken) and taken[place][0] <= start:
             continue
         end = match.end()
-        rest = REST.match(text, end) if text[end : end + 1] in {"/", "?", "#"} else None
+        rest = _rest(text).match(text, end) if text[end : end + 1] in {"/", "?", "#"} else None
         if rest is None and ending in FILES and "." not in host:
             continue
         found[start] = (end, "http://" + _trimmed(text[start : rest.end() if rest is not None else end]))
         if len(found) >= limit:
             break
+
+
+def _rest(text: str) -> re.Pattern[str]:
+    return ASCII_REST if text.isascii() else REST
 
 
 def _trimmed(url: str) -> str:

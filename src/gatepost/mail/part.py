@@ -12,9 +12,9 @@ from functools import cached_property
 from gatepost.mail.transfer import decode_transfer
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class Part:
-    """One part, leaf or not."""
+    """One part, leaf or not. Nobody changes one; it is not frozen because that takes four times as long to make."""
 
     index: int
     """Its place in `Tree.parts`, from 0."""

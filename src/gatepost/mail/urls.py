@@ -6,15 +6,14 @@ What counts as a link in plain text is `clickable`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gatepost.mail.clickable import clickable
 from gatepost.mail.hosts import normal_host
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """One link of a message."""
+class Link(NamedTuple):
+    """One link of a message. A tuple, because a message makes dozens; by keyword, as a rule."""
 
     url: str
     """As a client would open it: resolved against the base, entities and quoted-printable undone, without tabs and line ends."""
