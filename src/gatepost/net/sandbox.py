@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
@@ -83,7 +84,7 @@ class Child:
     @classmethod
     async def start(cls, settings: SandboxSettings, rules: bytes = b"", *, landlock: bool = True) -> Child:
         """A child whose cage is closed. Raises Unavailable."""
-        scratch = tempfile.mkdtemp(prefix="gatepost-sandbox-")
+        scratch = tempfile.mkdtemp(prefix="gatepost-sandbox-", dir=_reachable_folder())
         try:
             if os.geteuid() == 0:
                 os.chown(scratch, NOBODY, NOBODY)
@@ -404,3 +405,14 @@ def _only(part: Part, fact: FileFact) -> FileReport:
         size=part.size,
         facts=(fact,),
     )
+
+
+def _reachable_folder() -> str | None:
+    """Where a scratch folder may be made: root's child becomes nobody, and nobody must get there. None: the usual place."""
+    usual = Path(tempfile.gettempdir()).resolve()
+    if os.geteuid() != 0:
+        return None
+    for folder in (usual, Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")):  # noqa: S108 - the folder made there is private
+        if folder.is_dir() and all(one.stat().st_mode & 0o001 for one in (folder, *folder.parents)):
+            return str(folder)
+    return None
