@@ -127,7 +127,9 @@ def compared(title: str, filters: dict[str, Filter], taught: list[Sample], judge
             ]
             found = figures(row)
             missed = " | ".join(f"{one.missed:.1%} ({one.low:.1%} to {one.high:.1%})" for one in found.at)
-            print(f"| {name} | {kinds} | {missed} | {found.auc:.4f} | {found.one_minus_roca:.2f} |")
+            print(
+                f"| {name} | {kinds} | {missed} | {found.auc:.4f} | {found.one_minus_roca:.2f} ({found.roca_low:.2f} to {found.roca_high:.2f}) |"
+            )
     ours = scores["Gatepost"]
     above = ours >= JUNK_AT
     print(
@@ -168,7 +170,7 @@ def calibration(ours: Ours, taught: list[Sample], judged: list[Sample]) -> None:
     print(
         "\n### Calibration (easy and hard ham)\n\n| said | messages | mean said | were spam |\n| --- | --- | --- | --- |"
     )
-    for one in found.bins:
+    for one in found.calibration:
         print(f"| {one.low:g} to {one.high:g} | {one.number:,} | {one.said:.3f} | {one.was:.3f} |")
     print(f"\nBrier score {found.brier:.4f}.")
 

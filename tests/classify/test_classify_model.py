@@ -106,7 +106,7 @@ def test_a_snapshot_is_the_model(model: SiteModel) -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=300), st.booleans())
 def test_garbage_is_told_as_such(octets: bytes, marked: bool) -> None:
-    assert isinstance(SiteModel.from_bytes((b"GPM2" if marked else b"") + octets), Unreadable)
+    assert isinstance(SiteModel.from_bytes((b"GPM3" if marked else b"") + octets), Unreadable)
     found = UserLayer.from_bytes(octets)
     assert isinstance(found, Unreadable) == bool(len(octets) % 8)
 

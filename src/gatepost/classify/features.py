@@ -59,13 +59,13 @@ class Features:
         """The token as a person reads it, printable; empty when it is not known any more."""
         for value, place, name in self.exact:
             if value == word:
-                return printable(_shown(place, name), 60)
+                return _shown(place, name)
         if self.tokens is not None:
             found = np.flatnonzero(self.tokens.words == np.uint32(word))
             if len(found):
-                at = found[0]
+                at = int(found[0])
                 text = self.tokens.text[self.tokens.starts[at] : self.tokens.ends[at]]
-                return printable(_shown(int(self.tokens.places[at]), text), 60)
+                return _shown(int(self.tokens.places[at]), text)
         return ""
 
     def to_bytes(self) -> bytes:
@@ -152,4 +152,6 @@ def _shown(place: int, name: str) -> str:
         place -= CHUNK
     elif place >= SHOUTED:
         place, name = place - SHOUTED, name.upper()
+    if not (name.isascii() and name.isalnum()):
+        name = printable(name, 60)
     return name if place == Place.BODY else f"{Place(place).name.lower()}: {name}"

@@ -22,7 +22,7 @@ from gatepost.tools import Opinion
 Lesson = tuple[Features, bool]
 """A message's features, and whether it is spam."""
 
-MAGIC = b"GPM2"
+MAGIC = b"GPM3"
 HEAD = struct.Struct("<4sQQ10d")
 READY_AT = (100, 100)
 """Ham and spam it must have learnt before it counts."""
@@ -87,8 +87,9 @@ class SiteModel:
         )
 
     def _words(self, features: Features) -> tuple[tuple[str, float], ...]:
+        """The tokens with the strongest odds, by name."""
         odds = self.bayes.log_odds(features.words)
-        strongest = np.argsort(-np.abs(odds))[: 2 * SHOWN]
+        strongest = np.argsort(-np.abs(odds), kind="stable")[: SHOWN + 4].tolist()
         named = ((features.name(int(features.words[at])), round(float(odds[at]), 2)) for at in strongest)
         return tuple(one for one in named if one[0] and one[1])[:SHOWN]
 

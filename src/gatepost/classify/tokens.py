@@ -6,7 +6,7 @@ neighbouring characters is one. In texts meant to be read, a chunk between blank
 ``Viagra`` share most of theirs. Each text stands in a place (subject, body, …), and the same word in another place
 is another token. Hashes are 32 bits and stay the same from one process and release to the next: models keep them.
 
-A word's hash is read off a running sum of ``code * BASE**position`` (modulo 2**64) at its two ends, so the work is a
+A word's hash is read off a running sum of ``code * BASE**position`` (modulo 2**32) at its two ends, so the work is a
 dozen passes over one array however many words there are.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint32]
-_Codes = NDArray[np.uint64]
+_Codes = NDArray[np.uint32]
 
 LONGEST = 40_000
 """Characters that are read, over all sections."""
@@ -30,8 +30,7 @@ LONGEST_CHUNK = 20
 SHOUTED, CHUNK = 16, 32
 """Added to the place of a shouted word, and of a chunk."""
 
-_BASE = 0x9E3779B97F4A7C15
-_MIX = 0xD6E8FEB86659FD93
+_BASE = 0x9E3779B1
 _BLANK, _LETTER, _DIGIT, _IDEOGRAPH = 0, 1, 2, 3
 
 
@@ -121,20 +120,20 @@ def _table() -> NDArray[np.uint8]:
     return kinds
 
 
-_ALL = (1 << 64) - 1
+_ALL = (1 << 32) - 1
 _KINDS = _table()
 
 
 def _powers(base: int, count: int) -> _Codes:
     with np.errstate(over="ignore"):
-        steps = np.full(count, base, np.uint64)
+        steps = np.full(count, base, np.uint32)
         steps[0] = 1
-        return np.cumprod(steps, dtype=np.uint64)
+        return np.cumprod(steps, dtype=np.uint32)
 
 
 _POWERS = _powers(_BASE, LONGEST + 2)
-_INVERSES = _powers(pow(_BASE, -1, 1 << 64), LONGEST + 2)
-_SEEDS = _powers(0xA0761D6478BD642F, 65)[1:]
+_INVERSES = _powers(pow(_BASE, -1, 1 << 32), LONGEST + 2)
+_SEEDS = _powers(0x78BD642F, 65)[1:]
 _POWERS_LIST = [int(one) for one in _POWERS[:256]]
 _SEEDS_LIST = [int(one) for one in _SEEDS]
 
@@ -143,12 +142,12 @@ def _codes_of(text: str) -> tuple[_Codes, NDArray[np.uint8]]:
     """Code points, and the kind of each."""
     if text.isascii():
         narrow = np.frombuffer(text.encode("ascii"), np.uint8)
-        return narrow.astype(np.uint64), _KINDS[narrow]
+        return narrow.astype(np.uint32), _KINDS[narrow]
     wide = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     kinds = _KINDS[np.minimum(wide, 255)]
     far = np.flatnonzero(wide > 255)
     kinds[far] = _far_kinds(wide[far])
-    return wide.astype(np.uint64), kinds
+    return wide, kinds
 
 
 # Blocks beyond Latin-1 that hold no letters, and those whose words stand without blanks between them.
@@ -208,8 +207,10 @@ def _far_kinds(wide: NDArray[np.uint32]) -> NDArray[np.uint8]:
 
 
 def _running_sum(codes: _Codes) -> _Codes:
-    prefix = np.zeros(len(codes) + 1, np.uint64)
-    np.cumsum((codes + np.uint64(1)) * _POWERS[: len(codes)], out=prefix[1:])
+    prefix = np.zeros(len(codes) + 1, np.uint32)
+    values = codes + np.uint32(1)
+    values *= _POWERS[: len(codes)]
+    np.cumsum(values, dtype=np.uint32, out=prefix[1:])
     return prefix
 
 
@@ -220,15 +221,16 @@ def _hash(
 
 
 def _finish(values: _Codes) -> Hashes:
-    """Spread the bits and keep 32."""
-    values = values ^ (values >> np.uint64(32))
-    values = values * np.uint64(_MIX)
-    return (values >> np.uint64(32)).astype(np.uint32)
+    """Spread the bits (the last step of MurmurHash3)."""
+    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return np.asarray(values ^ (values >> np.uint32(16)), np.uint32)
 
 
 def _finish_one(value: int) -> int:
-    value ^= value >> 32
-    return ((value * _MIX) & _ALL) >> 32
+    value = ((value ^ (value >> 16)) * 0x85EBCA6B) & _ALL
+    value = ((value ^ (value >> 13)) * 0xC2B2AE35) & _ALL
+    return value ^ (value >> 16)
 
 
 def _words(kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -281,7 +283,8 @@ def _grams(codes: _Codes, kinds: NDArray[np.uint8], place: int, start: int, end:
     """Hashes of all 4-grams of one section, digits as one."""
     # The section is enclosed in blanks, so that a word's beginning and end show in its grams.
     part = np.full(end - start + 2, 32, np.uint32)
-    part[1:-1] = np.where(kinds[start:end] == _DIGIT, 48, codes[start:end])
+    part[1:-1] = codes[start:end]
+    part[1:-1][kinds[start:end] == _DIGIT] = 48
     mixed = part[:-3] * _GRAM_MIX[0]
     mixed ^= part[1:-2] * _GRAM_MIX[1]
     mixed += part[2:-1] * _GRAM_MIX[2]
