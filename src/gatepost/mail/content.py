@@ -6,6 +6,7 @@ A check says ``content = content_of(mail.message)``. Everything is lazy and boun
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cached_property
 
 from gatepost.mail.author import subject_text
@@ -94,4 +95,10 @@ def _is_file(part: Part, holds_parts: bool) -> bool:
 
 def content_of(message: Message) -> Content:
     """The content of `message`, the same object whoever asks."""
-    return message.once(Content)
+    return message.once(_content)
+
+
+def _content(message: Message) -> Content:
+    """Of a twin that shares the octets and remembers nothing: content that held the message that remembers the content would
+    keep 40 MB of mail in memory until the collector of cycles comes by."""
+    return Content(replace(message))

@@ -74,6 +74,7 @@ def tree_of(message: Message) -> Tree:
         if walk.truncated:
             break
         look()
+    walk.later.clear()  # each holds the walk, and the walk them: the octets would stay until the collector comes by
     return Tree(tuple(walk.parts), tuple(walk.ambiguities), walk.truncated)
 
 
