@@ -119,6 +119,12 @@ def test_no_child_means_unavailable_and_plain_mail_never_asks() -> None:
     with pytest.raises(Unavailable):
         drive(attachments(WITH_ONE, tools, AttachmentSettings()))  # type: ignore[arg-type]
     assert drive(attachments(mail(), tools, AttachmentSettings())) == ()  # type: ignore[arg-type]
+    with_rules = AttachmentSettings(rules_folder="rules")
+    found = list(drive(attachments(mail(), tools, with_rules)))  # type: ignore[arg-type]
+    assert [one.name for one in found] == ["attachments.rules-not-run"]
+    assert action(found) is Action.DELIVER
+    with pytest.raises(Unavailable):
+        drive(attachments(WITH_ONE, tools, with_rules))  # type: ignore[arg-type]
 
 
 def test_wrong_settings_are_told_in_a_sentence(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from gatepost.files.yararules import compile_rules
 from gatepost.mail.filereport import FileReport
 from gatepost.mail.message import Message
 from gatepost.net import landlock
-from gatepost.net.sandbox import Child, Sandbox, SandboxSettings, obstacle
+from gatepost.net.sandbox import Child, Lost, Sandbox, SandboxSettings, obstacle
 from gatepost.net.sandbox_wire import Answer, WireFact, WireReport, reports_of
 
 
@@ -218,3 +218,14 @@ def test_yara_rules_run_over_the_attachment_and_the_message() -> None:
 def test_a_large_attachment_is_decoded_by_the_child() -> None:
     [reports] = asyncio.run(look(Sandbox(), with_attachments(("big.bin", bytes(range(256)) * 4000))))
     assert reports[0].size == 256 * 4000
+
+
+def test_rules_that_could_not_be_run_over_a_message_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(*_: object) -> None:
+        raise Lost("took too long")
+
+    sandbox = Sandbox(rules=b"rules")
+    monkeypatch.setattr(Sandbox, "_order", lost)
+    [[report]] = asyncio.run(look(sandbox, Message.parse(b"Subject: plain\r\n\r\nNothing is attached.\r\n")))
+    assert (report.shown, [fact.name for fact in report.facts]) == ("the message", ["failed"])
+    assert "took too long" in report.facts[0].text

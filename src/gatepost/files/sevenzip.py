@@ -30,6 +30,10 @@ class _Broken(ValueError):
     """Not as the format says."""
 
 
+class _Unknown(Exception):
+    """In a way of packing that is not read here."""
+
+
 class _Wrong(ValueError):
     """The password does not open it."""
 
@@ -60,7 +64,7 @@ class _Folder:
     def order(self) -> list[int]:
         """The coders from the packed end to the plain one. Raises _Broken."""
         if any(coder.inputs != 1 or coder.outputs != 1 for coder in self.coders):
-            raise NotImplementedError("a packer of several streams")
+            raise _Unknown("a packer of several streams")
         fed_by = self.bonds
         last = next((n for n in range(len(self.coders)) if n not in fed_by.values()), -1)
         order = [last]
@@ -96,7 +100,7 @@ def is_locked(octets: bytes) -> bool:
         reader = _Reader(header)
         streams, _ = reader.top()
         return any(folder.locked for folder in streams.folders)
-    except (ValueError, NotImplementedError, lzma.LZMAError, EOFError, OSError, zlib.error):
+    except (ValueError, _Unknown, lzma.LZMAError, EOFError, OSError, zlib.error):
         return False
 
 
@@ -110,7 +114,7 @@ def read_locked(notes: Notes) -> None:
             streams, files = _opened(notes.octets, password)
         except _Wrong:
             continue
-        except NotImplementedError as what:
+        except _Unknown as what:
             notes.fact("unreadable", f"nothing here can unpack it: {what}")
             return
         if not password and streams.folders and (streams.folders[-1].locked or not passwords):
@@ -134,7 +138,7 @@ def _fits(notes: Notes, streams: _Streams, password: str) -> bool:
         return False
     try:
         _unpack(notes.octets, streams, smallest, password, notes.room())
-    except NotImplementedError as what:
+    except _Unknown as what:
         notes.fact("unreadable", f"nothing here can unpack it: {what}")
         return False
     except (_Wrong, lzma.LZMAError, zlib.error, OSError, EOFError):
@@ -155,7 +159,7 @@ def _take_all(notes: Notes, streams: _Streams, files: _Files, password: str) -> 
     for number, folder in enumerate(streams.folders):
         try:
             octets = _unpack(notes.octets, streams, number, password, notes.room())
-        except NotImplementedError as what:
+        except _Unknown as what:
             notes.fact("unreadable", f"nothing here can unpack it: {what}")
             octets = b""
         except (_Wrong, lzma.LZMAError, zlib.error, OSError, EOFError):
@@ -237,14 +241,14 @@ def _decode(coder: _Coder, data: bytes, size: int, password: str, *, x86: bool) 
         two = {"id": lzma.FILTER_LZMA2, "dict_size": room}
         return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[*before, two]).decompress(data, size)
     if x86:
-        raise NotImplementedError("a filter for programs")
+        raise _Unknown("a filter for programs")
     if coder.method == _COPY:
         return data[:size]
     if coder.method == _DEFLATE:
         return zlib.decompressobj(-15).decompress(data, size)
     if coder.method == _BZIP2:
         return bz2.BZ2Decompressor().decompress(data, size)
-    raise NotImplementedError(f"packer {coder.method.hex()}")
+    raise _Unknown(f"packer {coder.method.hex()}")
 
 
 def _decrypt(properties: bytes, data: bytes, password: str) -> bytes:
@@ -267,7 +271,7 @@ def _key(password: str, salt: bytes, power: int) -> bytes:
     if power == 0x3F:
         return secret.ljust(32, b"\0")[:32]
     if power > MAX_POWER:
-        raise NotImplementedError("a key that takes too long to make")
+        raise _Unknown("a key that takes too long to make")
     rounds, width = 1 << power, len(secret) + 8
     block = min(rounds, 1 << 16)
     rows = bytearray((secret + bytes(8)) * block)

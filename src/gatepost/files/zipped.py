@@ -95,7 +95,7 @@ def content_of(notes: Notes, entry: Entry, limit: int) -> bytes:
     start = _data_at(notes.octets, entry.at)
     try:
         return unpack(entry.method, memoryview(notes.octets)[start : start + entry.packed], limit)[0]
-    except (NotImplementedError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError):
+    except (UnknownMethod, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError):
         return b""
 
 
@@ -277,7 +277,7 @@ def _take(notes: Notes, entry: Entry) -> bool:
     packed = memoryview(notes.octets)[data : data + entry.packed]
     try:
         octets, used, more = unpack(entry.method, packed, room)
-    except NotImplementedError:
+    except UnknownMethod:
         return False
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
         notes.fact("failed", f"the member {entry.name!r} is damaged ({error})")
@@ -296,7 +296,7 @@ def _take(notes: Notes, entry: Entry) -> bool:
 def unpack(method: int, packed: memoryview, room: int) -> tuple[bytes, int, bool]:
     """At most `room` octets, how many packed ones that took, and whether there are more.
 
-    Raises NotImplementedError for methods not known here, and what the standard library raises for damaged octets.
+    Raises UnknownMethod for methods not known here, and what the standard library raises for damaged octets.
     """
     if method == 0:
         return bytes(packed[:room]), min(len(packed), room), len(packed) > room
@@ -315,9 +315,13 @@ def unpack(method: int, packed: memoryview, room: int) -> tuple[bytes, int, bool
     elif method == 95:
         engine = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=128 << 20)
     else:
-        raise NotImplementedError(method)
+        raise UnknownMethod(method)
     octets = engine.decompress(packed, room)
     return octets, len(packed), not engine.eof and len(octets) >= room
+
+
+class UnknownMethod(Exception):
+    """A member is packed in a way that is not read here."""
 
 
 class _Engine(Protocol):

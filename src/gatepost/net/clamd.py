@@ -1,7 +1,6 @@
 """ClamAV's daemon, asked over its socket: INSTREAM, one connection a scan (clamd(8)). Implements `tools.Scanner`.
 
-A connection for each scan was measured to cost no more than a kept one (IDSESSION), and there is nothing to mend
-when clamd is restarted between two scans. Answers are bounded; whatever is no clear answer is Unavailable.
+With a connection for each scan there is nothing to mend when clamd is restarted between two. Answers are bounded; whatever is no clear answer is Unavailable.
 """
 
 from __future__ import annotations

@@ -282,19 +282,11 @@ class Sandbox:
         order = Order(what="message", size=len(message.octets))
         try:
             answer, contents = await self._order(order, message.octets)
-        except Lost:
-            return []
-        return [one for one in reports_of(answer, contents, part=0, declared="") if one.facts]
-
-    async def decode(self, part: Part) -> bytes:
-        """A large part's octets, decoded in a child so that nobody waits for it. Raises Unavailable."""
-        octets = part.raw
-        order = Order(what="decode", size=len(octets), encoding=part.encoding, part=part.index)
-        try:
-            _, contents = await self._order(order, octets)
         except Lost as why:
-            raise Unavailable(f"a part could not be decoded: the look into it {why}") from None
-        return contents[0] if contents and contents[0] is not None else b""
+            return [_not_run(str(why))]
+        if answer.failed:
+            return [_not_run(f"ended in {answer.failed}")]
+        return [one for one in reports_of(answer, contents, part=0, declared="") if one.facts]
 
     async def _order(self, order: Order, octets: bytes | memoryview) -> tuple[Answer, list[bytes | None]]:
         """Whichever child is free does it. Raises Lost and Unavailable."""
@@ -386,6 +378,12 @@ async def _all_of(looks: Sequence[Awaitable[list[FileReport]]]) -> list[list[Fil
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _not_run(why: str) -> FileReport:
+    """The operator's rules were not run over the message itself, which nobody must take for "they found nothing"."""
+    fact = FileFact("failed", f"the YARA rules were not run over the message: the look into it {why}")
+    return FileReport(path=("the message",), part=0, facts=(fact,))
 
 
 def _failed(part: Part, text: str) -> FileReport:

@@ -99,9 +99,7 @@ def serve(descriptor: int, setup: Setup, rules: Rules | None, scratch: str | Non
 
 def work(order: Order, octets: bytes, rules: Rules | None, scratch: str | None) -> tuple[Answer, list[bytes]]:
     """What the order asks for."""
-    if order.what == "decode":
-        reports = [FileReport(path=("",), part=order.part, size=len(octets), octets=octets)]
-    elif order.what == "message":
+    if order.what == "message":
         facts = tuple(rules.matching(octets)) if rules else ()
         reports = [FileReport(path=("the message",), part=order.part, size=len(octets), facts=facts)]
     else:

@@ -60,7 +60,7 @@ class Order(msgspec.Struct, frozen=True):
     """Something to look into; `size` octets follow."""
 
     what: str
-    """``file``, or ``message`` for rules over a whole message, or ``decode`` for nothing but its transfer encoding."""
+    """``file``, or ``message`` for rules over a whole message."""
     size: int
     name: str = ""
     declared: str = ""

@@ -88,6 +88,12 @@ YARA = _fact(
     "yara", 1.0, "One of the operator's YARA rules matches; the rule says what it is worth.", measured=True
 )
 
+RULES_NOT_RUN = _fact(
+    "rules-not-run",
+    0.0,
+    "No child could be had to run the operator's YARA rules over a message without attachments.",
+)
+
 REFUSED = Emits(
     name="attachments.refused", about="A type of attachment that the postmaster refuses.", reference=HERE,
     group="attachment", action=Action.REFUSE,
@@ -124,4 +130,6 @@ BY_FACT = {
 }  # fmt: skip
 """By the fact's name in `files.facts`; the others only add to what is known of a file."""
 
-EMITS = tuple(dict.fromkeys((*BY_FAMILY.values(), *BY_FACT.values(), YARA, REFUSED, QUARANTINED, STRIP)))
+EMITS = tuple(
+    dict.fromkeys((*BY_FAMILY.values(), *BY_FACT.values(), YARA, RULES_NOT_RUN, REFUSED, QUARANTINED, STRIP))
+)

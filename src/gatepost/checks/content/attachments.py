@@ -19,6 +19,7 @@ from gatepost.checks.content.attachmentfacts import (
     EMITS,
     QUARANTINED,
     REFUSED,
+    RULES_NOT_RUN,
     STRIP,
     YARA,
 )
@@ -31,7 +32,7 @@ from gatepost.mail.client import Mail
 from gatepost.mail.content import content_of
 from gatepost.mail.filereport import FileFact, FileReport
 from gatepost.mail.finding import Finding, Mode
-from gatepost.tools import Tools
+from gatepost.tools import Tools, Unavailable
 
 MAX_RULES_OCTETS = 32 * 1024 * 1024
 NAMED = 3
@@ -78,9 +79,16 @@ class AttachmentSettings:
 
 async def attachments(mail: Mail, tools: Tools, settings: AttachmentSettings) -> Sequence[Finding]:
     """One finding for each thing that was seen, whatever number of files it was seen in."""
-    if not settings.rules_folder and not worth_a_look(content_of(mail.message)):
+    attached = worth_a_look(content_of(mail.message))
+    if not attached and not settings.rules_folder:
         return ()
-    reports = await tools.unpacker.inspect(mail.message)
+    try:
+        reports = await tools.unpacker.inspect(mail.message)
+    except Unavailable as why:
+        if attached:
+            raise
+        # Only the rules over the text are missing: said, but no reason to keep plain mail waiting.
+        return (RULES_NOT_RUN.found(f"the YARA rules were not run over the message: {why}"),)
     seen: dict[Emits, list[tuple[FileReport, str]]] = {}
     handled: dict[Handling, list[tuple[FileReport, str]]] = {}
     yara: list[Finding] = []
