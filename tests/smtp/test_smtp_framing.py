@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,3 +129,19 @@ def test_beyond_the_limit_nothing_is_kept():
     assert reader.dropped > 900_000
     incoming.feed(b"\r\n.\r\n")
     assert reader.read(incoming) == Content(b"", 1_000_002, None)
+
+
+def test_what_is_thrown_away_is_not_copied_first() -> None:
+    incoming, reader = Incoming(), DataReader(limit=8_000_000)
+    incoming.feed(b"x" * 60 + b"\r\n")
+    tracemalloc.start()
+    try:
+        line = b"x" * 998 + b"\r\n"
+        while not reader.dropped:
+            incoming.feed(line * 100)
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            assert reader.read(incoming) is None
+            assert tracemalloc.get_traced_memory()[1] - before < 1_000_000
+    finally:
+        tracemalloc.stop()

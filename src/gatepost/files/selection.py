@@ -10,7 +10,6 @@ from gatepost.files.kind import extension_of, kind_by_name, kind_of
 from gatepost.files.kinds import KINDS, RISKY
 from gatepost.mail.content import Content
 from gatepost.mail.part import Part
-from gatepost.mail.transfer import decode_transfer
 
 HEAD = 8192
 """Octets by which a kind is told."""
@@ -51,11 +50,7 @@ def _harmless(part: Part) -> bool:
     body = not part.filename and part.disposition != "attachment"
     if part.content_type == "text/html" and not body:
         return False
-    head = (
-        part.octets[:HEAD]
-        if part.size <= HEAD * 4
-        else decode_transfer(part.source[part.start : min(part.end, part.start + HEAD * 2)], part.encoding)
-    )
+    head = part.head(HEAD)
     kind = kind_of(head, "")
     if body:
         return (part.content_type in _BODIES or part.content_type.startswith("message/")) and (

@@ -31,32 +31,31 @@ class Embedded(NamedTuple):
     end: int
 
 
-def embedded_in(text: bytes) -> list[Embedded]:
-    """The files in `text`, in order, at most MAX_FOUND."""
+def embedded_in(text: bytes, start: int, end: int) -> list[Embedded]:
+    """The files in ``text[start:end]``, in order, at most MAX_FOUND, by offsets into `text`."""
     found: list[Embedded] = []
-    if b"\nbegin" in text or text.startswith(b"begin"):
-        _blocks(text, found)
-    if b"=ybegin " in text:
-        at = 0
-        while len(found) < MAX_FOUND and (match := YENC_BEGIN.search(text, at)) is not None:
-            at = _end(YENC_END, text, match.end())
-            found.append(Embedded("yenc", _name(match[1]), "x-yenc", match.end(), at))
-    at = text.find(BINHEX)
+    if text.startswith(b"begin", start, end) or text.find(b"\nbegin", start, end) >= 0:
+        _blocks(text, start, end, found)
+    at = text.find(b"=ybegin ", start, end)
     if at >= 0:
-        found.append(Embedded("binhex", "", "x-binhex", at, len(text)))
+        while len(found) < MAX_FOUND and (match := YENC_BEGIN.search(text, at, end)) is not None:
+            at = _end(YENC_END, text, match.end(), end)
+            found.append(Embedded("yenc", _name(match[1]), "x-yenc", match.end(), at))
+    at = text.find(BINHEX, start, end)
+    if at >= 0:
+        found.append(Embedded("binhex", "", "x-binhex", at, end))
     return found
 
 
-def _blocks(text: bytes, found: list[Embedded]) -> None:
-    at = 0
+def _blocks(text: bytes, at: int, last: int, found: list[Embedded]) -> None:
     for _ in range(MAX_TRIED):
-        match = BEGIN.search(text, at)
+        match = BEGIN.search(text, at, last)
         if match is None or len(found) >= MAX_FOUND:
             break
         at = match.end()
         # A line of uuencode begins with its length, 45 in all but the last: a sentence does not.
-        if match[1] or _is_uu(text[at : at + 100].partition(b"\n")[0].rstrip(b"\r")):
-            at = _end(UU_END, text, match.end())
+        if match[1] or _is_uu(text[at : min(at + 100, last)].partition(b"\n")[0].rstrip(b"\r")):
+            at = _end(UU_END, text, match.end(), last)
             encoding = "base64" if match[1] else "x-uuencode"
             found.append(Embedded("uuencode", _name(match[2]), encoding, match.end(), at))
 
@@ -66,9 +65,9 @@ def _is_uu(line: bytes) -> bool:
     return 32 < max(line, default=0) < 97 and octets > 0 and -2 <= len(line) - 1 - (octets * 4 + 2) // 3 <= 4
 
 
-def _end(pattern: re.Pattern[bytes], text: bytes, start: int) -> int:
-    match = pattern.search(text, start)
-    return match.start() if match is not None else len(text)
+def _end(pattern: re.Pattern[bytes], text: bytes, start: int, last: int) -> int:
+    match = pattern.search(text, start, last)
+    return match.start() if match is not None else last
 
 
 def _name(octets: bytes) -> str:

@@ -203,21 +203,23 @@ class _Walk:
 
     def text(self, part: Part) -> None:
         """Files written into text, and parts in text that does not say it holds any."""
-        octets = part.octets
-        if part.encoding in DECODED:
-            self.left -= len(octets)
-        for found in embedded_in(octets):
+        octets, start, end = part.source, part.start, part.end
+        if not part.plain:
+            octets = part.octets
+            start, end = 0, len(octets)
+            self.left -= end
+        for found in embedded_in(octets, start, end):
             self.unsure(found.how, part.index)
             names = (found.name,) if found.name else ()
             what = PLAIN._replace(kind=OCTETS, names=names, encoding=found.encoding)
             reading = part.reading or found.how
             self.part(Place(octets, found.start, found.end, part.index, part.depth + 1, reading), what)
-        if b"--" in octets[:2] or b"\n--" in octets:
-            boundary = guessed(octets, 0, len(octets))
+        if octets.startswith(b"--", start, end) or octets.find(b"\n--", start, end) >= 0:
+            boundary = guessed(octets, start, end)
             if boundary is not None:
                 self.unsure("undeclared-multipart", part.index)
                 whole = Place(
-                    octets, 0, len(octets), part.index, part.depth, part.reading or "undeclared-multipart"
+                    octets, start, end, part.index, part.depth, part.reading or "undeclared-multipart"
                 )
                 self.later.append(partial(self.children, whole, [boundary]))
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from gatepost.mail.transfer import decode_transfer
+from gatepost.mail.transfer import ENCODINGS, decode_transfer
 
 
 @dataclass(kw_only=True, eq=False)
@@ -51,6 +51,18 @@ class Part:
     def size(self) -> int:
         """Octets of the body as it stands in the message."""
         return self.end - self.start
+
+    @property
+    def plain(self) -> bool:
+        """Its octets stand in `source` as they are: no need to copy them."""
+        return self.encoding not in ENCODINGS
+
+    def head(self, most: int) -> bytes:
+        """The first `most` decoded octets, or some fewer of an encoded body; nothing like the whole is decoded for them."""
+        if not self.plain and self.size <= most * 4:
+            return self.octets[:most]
+        raw = self.source[self.start : min(self.end, self.start + (most if self.plain else most * 3))]
+        return raw if self.plain else decode_transfer(raw, self.encoding)[:most]
 
     @cached_property
     def octets(self) -> bytes:

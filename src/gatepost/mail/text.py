@@ -68,7 +68,7 @@ def text_of(part: Part) -> Text | None:
         return None
     if part.disposition == "attachment" and part.filename and kind != "text/calendar":
         return None
-    decoded = decode_text(part.octets[:MAX_OCTETS], part.charset)
+    decoded = decode_text(part.head(MAX_OCTETS), part.charset)
     if kind in HTML or (kind not in SHOWN and _is_html(decoded.text)):
         from gatepost.mail.html_text import read_html
 
@@ -121,10 +121,10 @@ def _by_meta(part: Part, decoded: Decoded) -> Decoded:
     """An HTML part that declares its character set only inside."""
     if part.charset or decoded.charset in ("us-ascii", "utf-8"):
         return decoded
-    found = META_CHARSET.search(part.octets[:4096])
+    found = META_CHARSET.search(part.head(4096))
     if found is None:
         return decoded
-    return decode_text(part.octets[:MAX_OCTETS], found[1].decode("ascii"))
+    return decode_text(part.head(MAX_OCTETS), found[1].decode("ascii"))
 
 
 def _is_html(text: str) -> bool:

@@ -19,6 +19,10 @@ BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 NOT_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64_ALPHABET)
 
 
+ENCODINGS = frozenset({"base64", "quoted-printable", "base64;padding-skipped", "x-uuencode", "x-yenc"})
+"""Those that `decode_transfer` undoes."""
+
+
 def decode_transfer(raw: bytes, encoding: str) -> bytes:
     """`raw` decoded; as it stands where the encoding is none or unknown. Never raises."""
     if encoding == "base64":
