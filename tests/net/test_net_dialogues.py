@@ -52,7 +52,7 @@ class ByName(Recorder):
 class SignIn:
     mechanisms = tuple(MECHANISMS)
 
-    async def sign_in(self, client: Client, mechanism: str, credentials: Credentials) -> str | Reply:
+    async def sign_in(self, client: Client, mechanism: str, credentials: Credentials) -> SignedIn | Reply:
         reply = answer_by_name(AuthRequest(mechanism, credentials))
         return "ana" if reply.positive else reply
 

@@ -30,6 +30,18 @@ class TlsFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """Somebody proved who they are with AUTH."""
+
+    user: str
+    """The account's login address."""
+    sends_as: tuple[str, ...] = ()
+    """See `Client.sends_as`."""
+    device: str = ""
+    """See `Client.device`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """Who is connected, as far as the connection itself tells."""
 
@@ -43,6 +55,10 @@ class Client:
     tls: TlsFacts | None = None
     user: str | None = None
     """The account that signed in, None for MX traffic."""
+    sends_as: tuple[str, ...] = ()
+    """Addresses that who signed in may write as, lower case; ``@example.net`` is a whole domain."""
+    device: str = ""
+    """What signed in for the account: the name of its app password, certificate or token."""
     role: str = "mx"
     """The listener's role: mx, submission, submissions or lmtp."""
 

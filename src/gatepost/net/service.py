@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gatepost.mail.client import Client
+from gatepost.mail.client import Client, SignedIn
 from gatepost.net.limits import SessionLimits
 from gatepost.net.tls import ServerTls
 from gatepost.smtp.handler import Handler
@@ -20,8 +20,8 @@ class Authenticator(Protocol):
     mechanisms: tuple[str, ...]
     """SASL mechanisms to offer."""
 
-    async def sign_in(self, client: Client, mechanism: str, credentials: Credentials) -> str | Reply:
-        """The account that signed in, or the refusing reply (535, 454 …)."""
+    async def sign_in(self, client: Client, mechanism: str, credentials: Credentials) -> SignedIn | Reply:
+        """Who signed in, or the refusing reply (535, 454 …)."""
         ...
 
     async def keys(self, client: Client, mechanism: str, user: str) -> ScramKeys:

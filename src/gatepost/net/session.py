@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 from gatepost.begin import Done, begin
-from gatepost.mail.client import Attempt, Client, Envelope, TlsFacts
+from gatepost.mail.client import Attempt, Client, Envelope, SignedIn, TlsFacts
 from gatepost.net.service import Authenticator, Service
 from gatepost.net.xclient import client_named
 from gatepost.smtp import events
@@ -248,7 +248,7 @@ class Session(asyncio.Protocol):
         self._handshaking = False
         self._machine.tls_started()
         self._forget_mail()
-        self.client = replace(self.client, hello="", user=None)
+        self.client = replace(self.client, hello="", user=None, sends_as=(), device="")
         self._secured(transport.get_extra_info("ssl_object"))
         early, self._after_handshake = self._after_handshake, []
         for data in early:
@@ -275,8 +275,10 @@ class Session(asyncio.Protocol):
 
     async def _verify(self, authenticator: Authenticator, event: events.AuthRequest) -> None:
         answer = await authenticator.sign_in(self.client, event.mechanism, event.credentials)
-        if isinstance(answer, str):
-            self.client = replace(self.client, user=answer)
+        if isinstance(answer, SignedIn):
+            self.client = replace(
+                self.client, user=answer.user, sends_as=answer.sends_as, device=answer.device
+            )
             answer = AUTHENTICATED
         self._machine.reply(answer)
 

@@ -1,0 +1,48 @@
+"""What every act of the office needs, and the two ways in which it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gatepost.access.rights import Actor, Right
+from gatepost.store.journal import Why
+from gatepost.store.store import Store
+
+STEP_UP_S = 300.0
+"""A sensitive act asks for a proof no older than this."""
+
+
+class NotAllowed(Exception):
+    """The actor lacks a right; `str()` is a sentence for them. Looks the same whether or not the thing exists."""
+
+
+class ProveAgain(Exception):
+    """The act is allowed, and asks for a fresh proof of who is acting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """One installation as people act on it."""
+
+    store: Store
+    clock: Callable[[], float]
+    """Unix seconds."""
+    random: Callable[[int], bytes]
+    """So many unpredictable octets."""
+    hostname: str
+    step_up_s: float = STEP_UP_S
+
+    def why(self, actor: Actor, reason: str = "") -> Why:
+        """What the journal keeps beside the act."""
+        return Why(who=actor.who, why=reason, at=self.clock())
+
+    def insist(self, actor: Actor, right: Right) -> None:
+        """Raises NotAllowed."""
+        if not actor.may(right):
+            raise NotAllowed(f"This takes the right {right.value}, which {actor.login} does not have.")
+
+    def insist_on_proof(self, actor: Actor) -> None:
+        """Raises ProveAgain when the last proof is too old for a sensitive act."""
+        if actor.via == "console" and self.clock() - actor.proved_at > self.step_up_s:
+            raise ProveAgain("Please prove once more that it is you.")
