@@ -13,7 +13,7 @@ import trustme
 import uvloop
 from gate import Recorder, certificate, gate
 
-from gatepost.mail.client import Attempt, Client, Envelope
+from gatepost.mail.client import Attempt, Client, Envelope, SignedIn
 from gatepost.net import reception
 from gatepost.net.limits import Listener
 from gatepost.net.tls import ServerTls
@@ -54,7 +54,7 @@ class SignIn:
 
     async def sign_in(self, client: Client, mechanism: str, credentials: Credentials) -> SignedIn | Reply:
         reply = answer_by_name(AuthRequest(mechanism, credentials))
-        return "ana" if reply.positive else reply
+        return SignedIn(user="ana") if reply.positive else reply
 
     async def keys(self, client: Client, mechanism: str, user: str) -> ScramKeys:
         return scram_keys(user)
