@@ -19,7 +19,8 @@ from gatepost.mail.author import authors
 from gatepost.mail.client import Client, Envelope
 from gatepost.mail.message import Message
 from gatepost.mailauth.authenticate import authenticate
-from gatepost.mailauth.dkim import sign, verify_signatures
+from gatepost.mailauth.dkim import verify_signatures
+from gatepost.mailauth.dkim_sign import sign
 from gatepost.mailauth.dmarc import evaluate_from
 from gatepost.mailauth.header import authentication_results, foreign_fields
 from gatepost.mailauth.spf import check_both_identities

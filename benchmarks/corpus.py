@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gatepost.mail.message import Message
-from gatepost.mailauth.dkim import sign
+from gatepost.mailauth.dkim_sign import sign
 
 RECIPIENT = "ana@example.net"
 TEXT = """

@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gatepost.dns.zone import Zone
 from gatepost.mail.message import Message
-from gatepost.mailauth.arc import seal, validate_chain
+from gatepost.mailauth.arc import validate_chain
+from gatepost.mailauth.arc_seal import seal
 from gatepost.mailauth.canonical import Canonical
-from gatepost.mailauth.dkim import sign, verify_signatures
+from gatepost.mailauth.dkim import verify_signatures
+from gatepost.mailauth.dkim_sign import sign
 
 NOW = 1_700_000_000.0
 HEADER = b"".join(

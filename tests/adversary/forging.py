@@ -19,7 +19,7 @@ from gatepost.mail.address import parse_address
 from gatepost.mail.client import Client, Envelope, Recipient
 from gatepost.mail.message import Message
 from gatepost.mail.verdict import Action
-from gatepost.mailauth.dkim import sign
+from gatepost.mailauth.dkim_sign import sign
 from gatepost.scan.nothing import EverybodyKnown, Forgetful
 from gatepost.smtp.handler import Screened
 from gatepost.smtp.reply import Reply

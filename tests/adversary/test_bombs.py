@@ -18,7 +18,7 @@ from gatepost.dns.zone import Zone
 from gatepost.mail.author import authors
 from gatepost.mail.message import MAX_FIELDS, Message
 from gatepost.mail.verdict import Action
-from gatepost.mailauth.dkim import sign
+from gatepost.mailauth.dkim_sign import sign
 from gatepost.smtp.dialect import Dialect, Offers
 from gatepost.smtp.events import NEED_DATA, BodyStart, Violation
 from gatepost.smtp.limits import SmtpLimits

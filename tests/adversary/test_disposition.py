@@ -27,7 +27,7 @@ from gatepost.mail.authresults import ArcResult
 from gatepost.mail.client import Attempt
 from gatepost.mail.message import Message
 from gatepost.mail.verdict import Action
-from gatepost.mailauth.arc import seal
+from gatepost.mailauth.arc_seal import seal
 from gatepost.smtp.reply import Reply
 
 FORGED = signed(b"From: ceo@victim.example\r\n")

@@ -31,7 +31,7 @@ from forging import (
 from gatepost.mail.authresults import ArcResult
 from gatepost.mail.message import Message
 from gatepost.mail.verdict import Action
-from gatepost.mailauth.arc import seal
+from gatepost.mailauth.arc_seal import seal
 
 V, A = b"ceo@victim.example", b"x@attacker.example"
 ENCODED = b"=?utf-8?b?" + base64.b64encode(V) + b"?="

@@ -14,7 +14,8 @@ from conftest import outside_data
 from drive import drive
 from gatepost.dns.zone import Zone
 from gatepost.mail.message import Message, to_crlf
-from gatepost.mailauth.arc import seal, validate_chain
+from gatepost.mailauth.arc import validate_chain
+from gatepost.mailauth.arc_seal import seal
 from gatepost.mailauth.taglist import parse_tags
 
 SUITE = outside_data("arc-valimail")

@@ -17,9 +17,11 @@ from gatepost.dns.zone import Zone
 from gatepost.mail.authresults import ArcResult
 from gatepost.mail.message import Message
 from gatepost.mailauth import canonical as canonical_module
-from gatepost.mailauth.arc import ArcLimits, seal, validate_chain
+from gatepost.mailauth.arc import ArcLimits, validate_chain
+from gatepost.mailauth.arc_seal import seal
 from gatepost.mailauth.canonical import Canonical, canonical_body
-from gatepost.mailauth.dkim import sign, verify_signatures
+from gatepost.mailauth.dkim import verify_signatures
+from gatepost.mailauth.dkim_sign import sign
 
 NOW = 1_700_000_000.0
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

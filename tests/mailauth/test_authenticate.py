@@ -18,7 +18,7 @@ from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Client, Envelope
 from gatepost.mail.message import Message
 from gatepost.mailauth.authenticate import authenticate
-from gatepost.mailauth.dkim import sign
+from gatepost.mailauth.dkim_sign import sign
 
 NOW = 1_790_000_000.0
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

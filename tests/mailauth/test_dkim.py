@@ -21,7 +21,8 @@ from gatepost.dns.zone import Zone
 from gatepost.mail.authresults import DkimResult
 from gatepost.mail.message import Message
 from gatepost.mailauth.canonical import Canonical
-from gatepost.mailauth.dkim import DkimLimits, PrivateKey, sign, verify_signatures
+from gatepost.mailauth.dkim import DkimLimits, verify_signatures
+from gatepost.mailauth.dkim_sign import PrivateKey, sign
 
 NOW = 1_700_000_000.0
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -19,7 +19,7 @@ from whole import DOMAINS, LISTENERS, Gate, config, mail, until
 
 from conftest import real_program
 from gatepost.mail.message import Message
-from gatepost.mailauth.dkim import sign
+from gatepost.mailauth.dkim_sign import sign
 from gatepost.net.zoneserver import _bind
 
 pytestmark = pytest.mark.peers

@@ -18,7 +18,7 @@ from whole import PROGRAM, children, mail
 
 from gatepost.cli.root import gatepost
 from gatepost.mail.message import Message
-from gatepost.mailauth.dkim import sign
+from gatepost.mailauth.dkim_sign import sign
 
 KEY = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()

@@ -11,8 +11,8 @@ from gatepost.demo.story import Case, compose
 from gatepost.demo.world import SELECTOR
 from gatepost.mail.authresults import ArcResult
 from gatepost.mail.message import Message
-from gatepost.mailauth.arc import seal
-from gatepost.mailauth.dkim import sign
+from gatepost.mailauth.arc_seal import seal
+from gatepost.mailauth.dkim_sign import sign
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,20 @@
-"""ARC: validate the chain that forwarders sealed, and seal one's own link (RFC 8617).
+"""ARC: validate the chain that forwarders sealed (RFC 8617).
 
 A chain says who handled the mail and what they saw, nothing more: whose word counts is the policy's
-business. Left out: oldest-pass (§5.2 step 8), which nothing here would use.
+business. Left out: sealing (`arc_seal`), and oldest-pass (§5.2 step 8), which nothing here would use.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatepost.dns.answer import Resolver, Security
 from gatepost.mail.authresults import ArcResult
 from gatepost.mail.message import HeaderField, Message
 from gatepost.mailauth.canonical import Canonical
-from gatepost.mailauth.dkim import (
-    PrivateKey,
-    algorithm_of,
-    body_hash,
-    default_names,
-    signed_digest,
-    write_signature,
-)
+from gatepost.mailauth.dkim import body_hash, signed_digest
 from gatepost.mailauth.keys import check_signer
 from gatepost.mailauth.signature import read_domain, read_signature, read_signer
 from gatepost.mailauth.taglist import TagError, parse_tags
@@ -59,7 +50,7 @@ async def validate_chain(
     limits = limits or ArcLimits()
     if not any(message.count(name) for name in (SEAL, SIGNATURE, RESULTS)):
         return ArcResult()
-    sets = _collect(message, min(limits.max_sets, MAX_INSTANCE))
+    sets = collect(message, min(limits.max_sets, MAX_INSTANCE))
     if isinstance(sets, str):
         return ArcResult(result="fail", reason=sets)
     canonical = canonical or Canonical(message)
@@ -77,49 +68,8 @@ async def validate_chain(
     )
 
 
-def seal(
-    message: Message,
-    *,
-    chain: ArcResult,
-    results: str,
-    domain: str,
-    selector: str,
-    key: PrivateKey,
-    now: float,
-    headers: Sequence[str] | None = None,
-) -> bytes:
-    """The three fields of a new ARC set, to be put in front of the message (RFC 8617 §5.1).
-
-    `chain` is what `validate_chain` said of this message, `results` an Authentication-Results value with the
-    authserv-id in front. Empty where nothing may be added: the chain is known to be broken, is full, or
-    could not be validated for want of a key, which a later hop may fetch.
-    """
-    if chain.result == "temperror":
-        return b""
-    if message.count(SEAL) >= MAX_INSTANCE or _says_broken(message):
-        return b""
-    instance = max([0, *_tagged(message, SEAL)]) + 1
-    canonical = Canonical(message)
-    hashed, _ = canonical.body_hash(relaxed=True, algorithm="sha256")
-    names = [name.lower() for name in headers] if headers is not None else default_names(message)
-    signed = canonical.signed_fields([name.encode() for name in names], relaxed=True)
-    who = [("d", domain), ("i", str(instance)), ("s", selector), ("t", str(int(now)))]
-    start = [("a", algorithm_of(key)), ("b", "")]
-    body = [("bh", base64.b64encode(hashed).decode()), ("c", "relaxed/relaxed")]
-    named = [who[0], ("h", ":".join(names)), *who[1:]]
-    signature = write_signature("ARC-Message-Signature", [*start, *body, *named], signed, key, relaxed=True)
-    payload = f"ARC-Authentication-Results: i={instance}; {results}\r\n".encode()
-    status = {"none": "none", "pass": "pass"}.get(chain.result, "fail")
-    own = Canonical(Message.parse(payload + signature + b"\r\n"))
-    covered = [own.field(each, relaxed=True) for each in own.message.fields]
-    if status == "pass":
-        covered = _covered(canonical) + covered
-    tags = [*start, ("cv", status), *who]
-    return write_signature("ARC-Seal", tags, covered, key, relaxed=True) + signature + payload
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Set:
+class ArcSet:
     """One instance's three fields (RFC 8617 §4.2)."""
 
     seal: HeaderField
@@ -131,21 +81,7 @@ class _Set:
     """The Authentication-Results without the instance."""
 
 
-def _says_broken(message: Message) -> bool:
-    """Does the newest seal say cv=fail? Then there is nothing to add (RFC 8617 §5.1 step 1)."""
-    seals = _tagged(message, SEAL)
-    return bool(seals) and seals[max(seals)][1].get("cv", "").lower() == "fail"
-
-
-def _covered(canonical: Canonical) -> list[bytes]:
-    """All sets of a chain that passed, in the order in which seals cover them (RFC 8617 §5.1.1)."""
-    sets = _collect(canonical.message, MAX_INSTANCE)
-    assert not isinstance(sets, str)
-    found = [field for each in sets for field in (each.results, each.signature, each.seal)]
-    return [canonical.field(each, relaxed=True) for each in found]
-
-
-def _collect(message: Message, most: int) -> list[_Set] | str:
+def collect(message: Message, most: int) -> list[ArcSet] | str:
     """The sets in order, or why they are no chain (RFC 8617 §5.2 steps 1 and 3)."""
     if "too-many-fields" in message.defects:
         return "the header has more fields than are looked at"
@@ -154,13 +90,13 @@ def _collect(message: Message, most: int) -> list[_Set] | str:
         return "an ARC set is not complete"
     if count > most:
         return "there are too many ARC sets"
-    seals, signatures = _tagged(message, SEAL), _tagged(message, SIGNATURE)
+    seals, signatures = tagged(message, SEAL), tagged(message, SIGNATURE)
     results = _payloads(message)
     wanted = set(range(1, count + 1))
     if not set(seals) == set(signatures) == set(results) == wanted:
         return "an ARC field is ill-formed, or the sets are not numbered from 1 without gaps"
     return [
-        _Set(
+        ArcSet(
             seal=seals[number][0],
             seal_tags=seals[number][1],
             signature=signatures[number][0],
@@ -172,7 +108,7 @@ def _collect(message: Message, most: int) -> list[_Set] | str:
     ]
 
 
-def _tagged(message: Message, name: bytes) -> dict[int, tuple[HeaderField, dict[str, str]]]:
+def tagged(message: Message, name: bytes) -> dict[int, tuple[HeaderField, dict[str, str]]]:
     """The fields by instance; one that is ill-formed is number 0."""
     found = {}
     for each in message.named(name):
@@ -195,7 +131,7 @@ def _payloads(message: Message) -> dict[int, tuple[HeaderField, str]]:
     return found
 
 
-def _check_statuses(sets: list[_Set]) -> tuple[str, str] | None:
+def _check_statuses(sets: list[ArcSet]) -> tuple[str, str] | None:
     """cv= of each seal: none for the first, pass for all others (RFC 8617 §5.2 steps 2 and 3)."""
     for number, each in enumerate(sets, 1):
         status = each.seal_tags.get("cv", "").lower()
@@ -209,7 +145,7 @@ def _check_statuses(sets: list[_Set]) -> tuple[str, str] | None:
 
 
 async def _check_signature(
-    canonical: Canonical, newest: _Set, resolver: Resolver, now: float
+    canonical: Canonical, newest: ArcSet, resolver: Resolver, now: float
 ) -> tuple[str, str] | None:
     """The newest ARC-Message-Signature: is the message as its sealer left it (RFC 8617 §5.2 step 4)?"""
     signature = read_signature(newest.signature_tags)
@@ -231,7 +167,7 @@ async def _check_signature(
 
 
 async def _check_seals(
-    canonical: Canonical, sets: list[_Set], resolver: Resolver
+    canonical: Canonical, sets: list[ArcSet], resolver: Resolver
 ) -> tuple[tuple[str, str] | None, Security]:
     """Each seal covers all sets before it and its own (RFC 8617 §5.1.1, §5.2 step 6); hashed in one pass."""
     security = Security.SECURE

@@ -1,47 +1,29 @@
-"""DKIM: verify the signatures of a message, and sign one (RFC 6376, RFC 8301, RFC 8463, RFC 8616).
+"""DKIM: verify the signatures of a message (RFC 6376, RFC 8301, RFC 8463, RFC 8616).
 
 Results, in RFC 8601's words: ``neutral`` when the signature field itself cannot be used (syntax,
 unknown algorithm), ``permerror`` when no key or no permitted use of it can be found or the signature
 leaves out what it must cover, ``fail`` when body or header fields are not what was signed, or the
 signature expired, ``policy`` when it is valid but weaker than RFC 8301 allows or dated in the future,
 ``temperror`` when the key could not be looked up. Stricter than RFC 6376 in one thing: each From field
-must be signed (§8.15). Left out: DomainKeys, ADSP, reporting (RFC 6651).
+must be signed (§8.15). Left out: signing (`dkim_sign`), DomainKeys, ADSP, reporting (RFC 6651).
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from gatepost.dns.answer import Resolver
 from gatepost.mail.authresults import DkimResult
 from gatepost.mail.message import HeaderField, Message
 from gatepost.mailauth.canonical import Canonical
 from gatepost.mailauth.keys import Outcome, check_signer
-from gatepost.mailauth.signature import CANONICAL, Signature, read_domain, read_signature
+from gatepost.mailauth.signature import Signature, read_domain, read_signature
 from gatepost.mailauth.taglist import TagError, parse_tags
 
 SHOWN = re.compile(r"[A-Za-z0-9+/=]{1,8}")
-PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 FIELD = b"dkim-signature"
-SIGNED = (
-    b"from reply-to subject date to cc message-id in-reply-to references mime-version content-type"
-    b" content-transfer-encoding list-id list-help list-unsubscribe list-unsubscribe-post list-subscribe"
-    b" list-post list-owner list-archive sender resent-date resent-from resent-to resent-cc resent-message-id"
-).decode()
-"""RFC 6376 §5.4.1, with what RFC 8058 §4 adds."""
-OVERSIGNED = frozenset(
-    {"from", "reply-to", "subject", "date", "to", "cc", "message-id", "mime-version", "content-type"}
-)
-"""Named once more than they are there, so that none can be added (RFC 6376 §8.15)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,95 +163,3 @@ def _read_identity(text: str, domain: str) -> tuple[str, str] | None:
     if not local.isprintable():  # octets that are not UTF-8 came as lone surrogates
         return None
     return f"{local}@{identity_domain}", identity_domain
-
-
-def sign(
-    message: Message,
-    *,
-    domain: str,
-    selector: str,
-    key: PrivateKey,
-    now: float,
-    headers: Sequence[str] | None = None,
-    expires_s: float | None = None,
-    body_length: int | None = None,
-    canonicalization: str = "relaxed/relaxed",
-) -> bytes:
-    """A DKIM-Signature field with its last CRLF, to be put in front of the message.
-
-    `headers` names the fields to sign, each as often as it shall be named; the default is all instances
-    of those in `SIGNED`, and one more of each in `OVERSIGNED`. `expires_s` is counted from `now`.
-    """
-    header_mode, body_mode = canonicalization.split("/")
-    canonical = Canonical(message)
-    hashed, _ = canonical.body_hash(relaxed=CANONICAL[body_mode], algorithm="sha256", length=body_length)
-    names = [name.lower() for name in headers] if headers is not None else default_names(message)
-    tags = [
-        ("v", "1"),
-        ("a", algorithm_of(key)),
-        ("c", canonicalization),
-        ("d", domain),
-        ("s", selector),
-        ("t", str(int(now))),
-    ]
-    if expires_s is not None:
-        tags.append(("x", str(int(now + expires_s))))
-    if body_length is not None:
-        tags.append(("l", str(body_length)))
-    tags += [("h", ":".join(names)), ("bh", base64.b64encode(hashed).decode())]
-    relaxed = CANONICAL[header_mode]
-    signed = canonical.signed_fields([name.encode() for name in names], relaxed=relaxed)
-    return write_signature("DKIM-Signature", [*tags, ("b", "")], signed, key, relaxed=relaxed)
-
-
-def write_signature(
-    name: str,
-    tags: Sequence[tuple[str, str]],
-    signed: Sequence[bytes],
-    key: PrivateKey,
-    *,
-    relaxed: bool,
-) -> bytes:
-    """A field of `tags` with its last CRLF, whose empty b= is filled with the signature over `signed` and itself."""
-    unsigned = Message.parse(_fold(name, tags) + b"\r\n\r\n")
-    own = unsigned.fields[0]
-    octets = b"".join(signed) + Canonical(unsigned).unsigned_field(own, relaxed=relaxed)
-    if isinstance(key, RSAPrivateKey):
-        signature = key.sign(octets, padding.PKCS1v15(), hashes.SHA256())
-    else:
-        signature = key.sign(hashlib.sha256(octets).digest())  # RFC 8463 §3
-    encoded = b"b=" + base64.b64encode(signature)
-    lines = b"\r\n\t".join(encoded[at : at + 72] for at in range(0, len(encoded), 72))
-    before, _, after = unsigned.raw(own).partition(b"\tb=")
-    return before + b"\t" + lines + after
-
-
-def default_names(message: Message) -> list[str]:
-    """The fields that are there and worth signing, the most important once more."""
-    names = []
-    for name in SIGNED.split():
-        names += [name] * (message.count(name.encode()) + (name in OVERSIGNED))
-    return names
-
-
-def algorithm_of(key: PrivateKey) -> str:
-    """a= for a key."""
-    return "rsa-sha256" if isinstance(key, RSAPrivateKey) else "ed25519-sha256"
-
-
-def _fold(name: str, tags: Sequence[tuple[str, str]]) -> bytes:
-    """The tags in lines of at most 78 octets where the values allow it, b= on its own; without the last CRLF."""
-    lines = [f"{name}:"]
-    for number, (tag, value) in enumerate(tags):
-        end = ";" if number < len(tags) - 1 else ""
-        # h= is folded behind its colons, where blanks mean nothing (RFC 6376 §3.5).
-        first, *more = [f"{part}:" for part in value.split(":")] if tag == "h" else [value]
-        words = [f" {tag}={first}", *more]
-        words[-1] = words[-1].removesuffix(":") + end
-        for word in words:
-            new_line = number > 0 and word is words[0] and "b" in (tag, tags[number - 1][0])
-            if new_line or len(lines[-1]) + len(word) > 78:
-                lines.append("\t" + word.lstrip(" "))
-            else:
-                lines[-1] += word
-    return "\r\n".join(lines).encode()
