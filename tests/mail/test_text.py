@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from gatepost.mail.content import Content, content_of
 from gatepost.mail.html_text import read_html
 from gatepost.mail.message import Message, to_crlf
 from gatepost.mail.style import colour_of
+from gatepost.mail.text import folded
 
 
 def content(*lines: str | bytes) -> Content:
@@ -253,3 +255,14 @@ def test_files_are_attachments_and_bodies_are_not() -> None:
     )  # fmt: skip
     assert [one.content_type for one in found.attachments] == ["image/png", "text/html"]
     assert found.text == "Hello"
+
+
+def test_blanks_are_folded_as_line_by_line_splitting_would() -> None:
+    blanks = [chr(code) for code in range(0x3001) if chr(code).isspace()]
+    draw = random.Random(3)
+    for _ in range(3000):
+        written = "".join(
+            draw.choices([*blanks, " ", "\n", "\r\n", "a", "ä", "字"] * 2, k=draw.randint(0, 30))
+        )
+        lines = [" ".join(line.split()) for line in written.split("\n")]
+        assert folded(written) == "\n".join(filter(None, lines)), repr(written)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.rules.wording import disguised_words, folded
+from gatepost.rules.wording import WITHOUT_ACCENTS, disguised_words, folded
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,12 @@ def test_disguised_words_are_counted_and_honest_ones_are_not() -> None:
 def test_folding_is_stable_and_never_raises(text: str) -> None:
     once = folded(text)
     assert folded(once) == folded(folded(once))
+
+
+def test_western_letters_are_folded_alike_whether_others_stand_beside_them() -> None:
+    for code in range(256):
+        alone = f"a{chr(code)}b"
+        plain = unicodedata.normalize("NFKC", alone).casefold().translate(WITHOUT_ACCENTS).replace("\xad", "")
+        assert folded(alone) == " ".join(plain.split()), hex(code)
+        # A letter beyond Latin-1 in another word takes the other way through.
+        assert folded(alone + " \u017e") == folded(f"{folded(alone)} z"), hex(code)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Seen by nobody: soft hyphen, joiners, zero-width, directional marks, word joiner, variation selectors, fillers, tags.
 UNSEEN = re.compile(
@@ -55,15 +56,63 @@ def _without_accents() -> dict[int, str]:
 WITHOUT_ACCENTS = _without_accents()
 
 
+ACCENTED = re.compile(r"[\u00c0-\u024f\u1e00-\u1eff]+")
+
+
 def folded(text: str) -> str:
     """`text` as rules compare it; never raises, linear."""
     if text.isascii():
         return " ".join(text.lower().split())
+    try:
+        octets = text.encode("latin-1")
+    except UnicodeEncodeError:
+        return _folded(text)
+    # Of Latin-1 every character is folded by itself: a table does it, but for those few that become several.
+    octets = octets.translate(LATIN_1, b"\xad")
+    for octet, become in LATIN_1_SEVERAL:
+        if octet in octets:
+            octets = octets.replace(octet, become)
+    if LATIN_1_BEYOND.search(octets) is not None:
+        return _folded(text)
+    return " ".join(octets.decode("latin-1").split())
+
+
+def _folded(text: str) -> str:
+    """The same for any text."""
     text = UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold())
-    text = " ".join(text.translate(WITHOUT_ACCENTS).split())
+    text = " ".join(ACCENTED.sub(_bare, text).split())
     if OTHER_SCRIPT.search(text):
         text = WORD.sub(_undisguised, text)
     return BLANK_BETWEEN.sub("", text)
+
+
+@lru_cache(maxsize=4096)
+def _bare_run(run: str) -> str:
+    return run.translate(WITHOUT_ACCENTS)
+
+
+def _bare(match: re.Match[str]) -> str:
+    return _bare_run(match[0][:40]) + match[0][40:].translate(WITHOUT_ACCENTS)
+
+
+def _latin_1() -> tuple[bytes, tuple[tuple[bytes, bytes], ...], re.Pattern[bytes]]:
+    """Each octet folded, where that is one octet again; those that become several; those that leave Latin-1."""
+    table, several, beyond = bytearray(range(256)), [], []
+    for code in set(range(256)) - {0xAD}:
+        character = unicodedata.normalize("NFKC", chr(code)).casefold().translate(WITHOUT_ACCENTS)
+        try:
+            become = character.encode("latin-1")
+        except UnicodeEncodeError:
+            beyond.append(code)
+            continue
+        if len(become) == 1:
+            table[code] = become[0]
+        else:
+            several.append((bytes([code]), become))
+    return bytes(table), tuple(several), re.compile(b"[" + re.escape(bytes(beyond)) + b"]")
+
+
+LATIN_1, LATIN_1_SEVERAL, LATIN_1_BEYOND = _latin_1()
 
 
 def disguised_words(text: str) -> int:
