@@ -8,11 +8,12 @@ from ipaddress import ip_address
 
 import pytest
 
+from gatepost.accepting.copies import together
 from gatepost.app.wiring import build_intake
 from gatepost.config.schema import settle
 from gatepost.dns.answer import Answer
 from gatepost.dns.zone import Zone
-from gatepost.intake import Intake, together
+from gatepost.intake import Intake
 from gatepost.mail.address import Address, parse_address
 from gatepost.mail.client import Attempt, Client, Envelope, Recipient
 from gatepost.mail.verdict import Action

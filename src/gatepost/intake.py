@@ -11,99 +11,46 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Protocol
 
+from gatepost.accepting.copies import TURNED_DOWN, copies, refusal, strictest, together
+from gatepost.accepting.desk import MAX_RECEIVED, Contact, Desk
 from gatepost.checks.run import Configured, run
 from gatepost.checks.sender.identity import SHARED_DOMAINS, claimed_identity, correspondent
 from gatepost.mail.address import Address
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.authresults import AuthResults, DmarcResult, SpfResult
-from gatepost.mail.client import Attempt, Client, Envelope, IpAddress, Mail
-from gatepost.mail.finding import ONLY_FOR, Finding
+from gatepost.mail.client import Attempt, Client, Envelope, Mail
+from gatepost.mail.finding import Finding
 from gatepost.mail.marking import CannotChange, changed
 from gatepost.mail.message import Message
 from gatepost.mail.trace import Networks, client_behind, within
-from gatepost.mail.verdict import Action, Verdict
+from gatepost.mail.verdict import Action
 from gatepost.mailauth.authenticate import AuthSettings, authenticate
 from gatepost.mailauth.header import authentication_results, foreign_fields, received_field
-from gatepost.policy import Marking, PolicyBook, category, decide, decide_at_door, marks, strip
+from gatepost.policy import Marking, category, decide_at_door, marks, strip
 from gatepost.policy.marking import STRIP
 from gatepost.smtp.handler import Screened
 from gatepost.smtp.reply import Reply
-from gatepost.store.failures import StoreFailed, StoreFull
-from gatepost.store.records import Acceptance, HistoryEntry, Judged, NewDelivery
+from gatepost.store.records import Acceptance, HistoryEntry, Judged
 from gatepost.tools import Tools
-
-MAX_RECEIVED = 100
-"""A message that has passed more hops than this is in a loop (RFC 5321 §6.3)."""
 
 OWN_FIELDS = (b"x-gatepost", b"x-gatepost-verdict")
 
-DISK_FULL = Reply(452, "4.3.1", "There is no room for more mail just now; please try again later")
-DISK_FAILED = Reply(451, "4.3.0", "The message could not be stored; please try again later")
-
-RECIPIENTS_KEPT = 20
-"""Of a session's broken rule, in history."""
-
-TURNED_DOWN = (Action.REFUSE, Action.DEFER)
-
-
-class Keeper(Protocol):
-    """What intake needs of the store."""
-
-    async def carry_out(self, acceptance: Acceptance) -> None:
-        """Make everything durable in one commit; raises StoreFull or StoreFailed, and then nothing was kept."""
-        ...
-
-    def has_room(self) -> bool:
-        """Is there room for more mail? Turned down in time, nothing that was accepted is in danger."""
-        ...
-
-    def record_soon(self, entry: HistoryEntry) -> None:
-        """Remember something we turned down; need not be durable before the reply."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """Somebody wrote to somebody, and it was delivered."""
-
-    identity: str
-    """Of the other side: a domain, or an address at a domain shared by strangers."""
-    domain: str
-    """Of our side."""
-    at: float
-    ours: bool = False
-    """We wrote."""
-    proved: bool = True
-    ip: IpAddress | None = None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
+class Intake(Desk):
     """One configuration's way of receiving mail; a reload makes another. Implements `smtp.handler.Handler`."""
 
-    hostname: str
-    policies: PolicyBook
     door: tuple[Configured, ...]
     """Checks asked at RCPT TO."""
     content: tuple[Configured, ...]
     """Checks asked at the end of the data."""
     auth: AuthSettings
     trusted_relays: Networks
-    store: Keeper
     tools: Callable[[float], Tools]
     """A message's tools, for its moment."""
-    expand: Callable[[Address], tuple[str, ...]]
-    """Final addresses after aliases and forwards."""
-    clock: Callable[[], float]
-    new_ref: Callable[[float], str]
     acquaint: Callable[[Contact], None]
     """Remember who wrote to whom."""
-    announce: Callable[[HistoryEntry], None]
-    """Tell log and metrics."""
-    on_bug: Callable[[str, BaseException], None]
-    """Tell the log about a check that raised."""
     prove: Callable[..., Awaitable[AuthResults]] = authenticate
     """`mailauth.authenticate`, or what stands for it where no DNS may be asked."""
     marking: Marking = field(default_factory=Marking)
@@ -114,7 +61,7 @@ class Intake:
         """Do we want to talk about this recipient at all?"""
         now = self.clock()
         if not self.store.has_room():
-            return self._no_room(attempt, now)
+            return self.no_room(attempt, now)
         if within(attempt.client.ip, self.trusted_relays):
             attempt = replace(attempt, client=replace(attempt.client, ip=None, hello=""))
         findings = await self._ask_at_door(attempt, now)
@@ -122,34 +69,7 @@ class Intake:
         verdict = decide_at_door(findings, policy)
         if verdict.action is Action.DELIVER:
             return Screened(Reply(250, "2.1.5", "Recipient ok"), tuple(findings))
-        ref = self.new_ref(now)
-        reply = refusal(verdict, policy.reply_codes(verdict), ref)
-        envelope = Envelope(sender=attempt.sender, recipients=(attempt.recipient,), size=attempt.size)
-        self._turned_down(
-            self._refusal_entry(
-                "attempt", ref=ref, now=now, client=attempt.client, envelope=envelope, reply=reply,
-                verdict=verdict, findings=tuple(findings),
-            )
-        )  # fmt: skip
-        return Screened(reply, tuple(findings))
-
-    def _no_room(self, attempt: Attempt, now: float) -> Screened:
-        """At the watermark: logged and counted, but not kept, since a row is what there is no room for."""
-        verdict = Verdict(
-            action=Action.DEFER,
-            would_action=Action.DEFER,
-            rule="store.full",
-            reason=DISK_FULL.text,
-            score=0.0,
-        )
-        self.announce(
-            self._refusal_entry(
-                "attempt", ref=self.new_ref(now), now=now, client=attempt.client, reply=DISK_FULL,
-                envelope=Envelope(sender=attempt.sender, recipients=(attempt.recipient,), size=attempt.size),
-                verdict=verdict, findings=(),
-            )
-        )  # fmt: skip
-        return Screened(DISK_FULL)
+        return self.turned_away(attempt, verdict, policy.reply_codes(verdict), findings, now)
 
     async def receive(
         self, client: Client, envelope: Envelope, octets: bytes, screened: Sequence[Screened]
@@ -159,7 +79,7 @@ class Intake:
         ref = self.new_ref(now)
         message = Message.parse(octets)
         if message.count(b"received") > MAX_RECEIVED:
-            return self._loop(client, envelope, now, ref)
+            return self.loop(client, envelope, now, ref)
         if within(client.ip, self.trusted_relays):
             client = client_behind(client, message, self.trusted_relays)
             screened = await self.screen_again(client, envelope, now)
@@ -184,7 +104,7 @@ class Intake:
         mail = Mail(client=client, envelope=envelope, message=message, auth=auth)
         remaining_s = max(1.0, self.patience_s - (proved - started))
         seen = await run(self.content, mail, tools, deadline_s=remaining_s, on_bug=self.on_bug)
-        judged = self._judge(envelope, screened, seen)
+        judged = self.judge(envelope, screened, seen)
         return HistoryEntry(
             ref=ref, at=now, kind="message", client=client, envelope=envelope, judged=judged,
             findings=tuple(seen), auth=auth, author=displayed_author(message), subject=subject_text(message),
@@ -217,37 +137,6 @@ class Intake:
     async def _ask_at_door(self, attempt: Attempt, now: float) -> list[Finding]:
         return await run(self.door, attempt, self.tools(now), deadline_s=self.patience_s, on_bug=self.on_bug)
 
-    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> str:
-        """The session turned something down by itself: a violation, a limit. Returns the reference for the reply."""
-        envelope, more = shortened(envelope or Envelope(sender=None))
-        finding = Finding(f"session.{what}", reply.text + more)
-        verdict = Verdict(
-            action=Action.REFUSE, would_action=Action.REFUSE, rule=finding.name, reason=reply.text, score=0.0
-        )
-        now = self.clock()
-        ref = self.new_ref(now)
-        self._turned_down(
-            self._refusal_entry(
-                "session", ref=ref, now=now, client=client, envelope=envelope, reply=reply.referring(ref),
-                verdict=verdict, findings=(finding,),
-            )
-        )  # fmt: skip
-        return ref
-
-    def _judge(
-        self, envelope: Envelope, screened: Sequence[Screened], seen: Sequence[Finding]
-    ) -> tuple[Judged, ...]:
-        """A verdict for each recipient: what the door saw of it, and what everybody sees of the message."""
-        judged = []
-        scoped = any(ONLY_FOR in one.evidence for one in seen)
-        for recipient, at_door in zip(envelope.recipients, screened, strict=True):
-            theirs = [one for one in seen if one.concerns(recipient.address.key)] if scoped else seen
-            verdict = decide((*at_door.findings, *theirs), self.policies.for_recipient(recipient.address))
-            judged.append(
-                Judged(recipient=recipient, verdict=verdict, deliver_to=self.expand(recipient.address))
-            )
-        return tuple(judged)
-
     async def _carry_out(
         self, entry: HistoryEntry, message: Message, *, per_recipient: bool
     ) -> Sequence[Reply]:
@@ -270,7 +159,7 @@ class Intake:
             entry = replace(entry, reply=str(kept))
             failure = await self._keep(entry, message, accepted)
             if failure is not None:
-                return self._not_kept(entry, failure, per_recipient=per_recipient)
+                return self.not_kept(entry, failure, per_recipient=per_recipient)
             self._acquaint(entry, message)
         replies = [
             kept if action not in TURNED_DOWN else refusal(one.verdict, self._codes(one), entry.ref)
@@ -343,28 +232,7 @@ class Intake:
             ),
             may_bounce=sender_proved(entry.envelope.sender, entry.auth),
         )
-        try:
-            await self.store.carry_out(acceptance)
-        except StoreFull:
-            return DISK_FULL
-        except StoreFailed as failure:
-            self.on_bug("store", failure)
-            return DISK_FAILED
-        return None
-
-    def _not_kept(self, entry: HistoryEntry, failure: Reply, *, per_recipient: bool) -> Sequence[Reply]:
-        """The disk would not take it: said with a reference, logged and counted, in history if there is room again."""
-        failure = failure.referring(entry.ref)
-        verdict = Verdict(
-            action=Action.DEFER,
-            would_action=Action.DEFER,
-            rule="store.failed",
-            reason=failure.text,
-            score=0.0,
-        )
-        judged = tuple(replace(one, verdict=verdict) for one in entry.judged)
-        self._turned_down(replace(entry, judged=judged, reply=str(failure)))
-        return [failure] * (len(judged) if per_recipient else 1)
+        return await self.keep(acceptance)
 
     def _category(self, judged: Judged) -> str:
         return category(judged.verdict, self.policies.for_recipient(judged.recipient.address))
@@ -387,37 +255,6 @@ class Intake:
             + told.encode("ascii", "replace")
         )  # fmt: skip
 
-    def _loop(self, client: Client, envelope: Envelope, now: float, ref: str) -> Sequence[Reply]:
-        reply = Reply(
-            554, "5.4.6", f"This message has passed more than {MAX_RECEIVED} hosts: a loop [ref {ref}]"
-        )
-        verdict = Verdict(
-            action=Action.REFUSE, would_action=Action.REFUSE, rule="loop.hops", reason=reply.text, score=0.0
-        )
-        finding = Finding("loop.hops", reply.text)
-        self._turned_down(
-            self._refusal_entry(
-                "message", ref=ref, now=now, client=client, envelope=envelope, reply=reply,
-                verdict=verdict, findings=(finding,),
-            )
-        )  # fmt: skip
-        return [reply] * (len(envelope.recipients) if client.role == "lmtp" else 1)
-
-    def _turned_down(self, entry: HistoryEntry) -> None:
-        """Every refusal has its row in history and its reference like any other message."""
-        self.store.record_soon(entry)
-        self.announce(entry)
-
-    def _refusal_entry(
-        self, kind: str, *, ref: str, now: float, client: Client, envelope: Envelope, reply: Reply,
-        verdict: Verdict, findings: tuple[Finding, ...],
-    ) -> HistoryEntry:  # fmt: skip
-        judged = tuple(Judged(recipient=one, verdict=verdict) for one in envelope.recipients)
-        return HistoryEntry(
-            ref=ref, at=now, kind=kind, client=client, envelope=envelope, judged=judged,
-            findings=findings, reply=str(reply), mode=self.policies.mode.value,
-        )  # fmt: skip
-
 
 def not_theirs_to_write(
     message: Message, authserv_id: str, junk_headers: Sequence[str] = ()
@@ -436,75 +273,6 @@ def not_proved_in_time(message: Message, patience_s: float) -> AuthResults:
         spf_hello=SpfResult(result="temperror", identity="hello", problem=problem),
         dmarc=DmarcResult(result="temperror", author_domain=authors(message).domain, reason=problem),
     )
-
-
-def shortened(envelope: Envelope) -> tuple[Envelope, str]:
-    """The envelope as far as it is kept for a broken rule (one session may break many), and words for the rest."""
-    more = len(envelope.recipients) - RECIPIENTS_KEPT
-    if more <= 0:
-        return envelope, ""
-    kept = replace(envelope, recipients=envelope.recipients[:RECIPIENTS_KEPT])
-    return kept, f" (to these and {more} more recipients)"
-
-
-def together(actions: Sequence[Action]) -> list[Action]:
-    """SMTP has one reply for all: if any must wait, all wait; it refuses only if all are refused, and
-    otherwise quarantines the refused ones, so that there is no backscatter."""
-    if Action.DEFER in actions:
-        return [Action.DEFER] * len(actions)
-    if all(action is Action.REFUSE for action in actions):
-        return list(actions)
-    return [Action.QUARANTINE if action is Action.REFUSE else action for action in actions]
-
-
-def copies(
-    judged: Judged, action: Action, category_of: Callable[[Judged], str] = lambda _: ""
-) -> list[NewDelivery]:
-    """One recipient's copies, queued or held; of a copy that loses a part the original is held beside it."""
-    verdict, held = judged.verdict, action is Action.QUARANTINE
-    changes = tuple(change for change in verdict.changes if change.kind != "kept") if verdict.changes else ()
-    held_as = category_of(judged) if held or changes else ""
-    found = []
-    for to in judged.deliver_to or (str(judged.recipient.address),):
-        found.append(
-            NewDelivery(
-                recipient=judged.recipient,
-                to=to,
-                junk=action is Action.JUNK,
-                held=held,
-                reason=verdict.reason,
-                rule=verdict.rule,
-                category=held_as,
-                changes=changes,
-            )
-        )
-        found += [original(judged, to, held_as) for change in changes if change.kind == "strip"]
-    return found
-
-
-def original(judged: Judged, to: str, held_as: str) -> NewDelivery:
-    """What a copy without its attachment was made from."""
-    reason = next(one.finding.text for one in judged.verdict.weighed if one.finding.name == STRIP)
-    held_as = held_as if held_as == "malware" else "attachment"
-    return NewDelivery(
-        recipient=judged.recipient,
-        to=to,
-        held=True,
-        original=True,
-        reason=reason,
-        rule=STRIP,
-        category=held_as,
-    )
-
-
-def refusal(verdict: Verdict, codes: tuple[int, str], ref: str) -> Reply:
-    """The reply that says why, with the reference that `gatepost explain` takes."""
-    return Reply(codes[0], codes[1], f"{verdict.reason} [ref {ref}]")
-
-
-def strictest(replies: Sequence[Reply]) -> Reply:
-    """The one reply for all when nobody gets the mail: a wish to wait comes before a refusal."""
-    return next((reply for reply in replies if reply.code < 500), replies[0])
 
 
 def sender_proved(sender: Address | None, auth: AuthResults) -> bool:

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
+from gatepost.accepting.desk import Contact
 from gatepost.app.lookers import Lookers
 from gatepost.app.opinions import LearntModel
 from gatepost.app.orders import orders
@@ -23,7 +24,7 @@ from gatepost.config.schema import Loaded
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.notices import Notices
 from gatepost.delivery.runner import DeliveryRunner, junk_mark
-from gatepost.intake import Contact, Intake
+from gatepost.intake import Intake
 from gatepost.jobs.learning import Learning
 from gatepost.jobs.look import DROPPED_KEPT_S, DROPPED_KEY
 from gatepost.jobs.rounds import Round

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gatepost.accepting.desk import Contact, Keeper
 from gatepost.checks.registry import at_door, on_mail
 from gatepost.config.schema import Loaded
 from gatepost.dns.answer import Resolver
 from gatepost.dns.budget import Budget
-from gatepost.intake import Contact, Intake, Keeper
+from gatepost.intake import Intake
 from gatepost.mail.address import Address
 from gatepost.mail.authresults import AuthResults
 from gatepost.mailauth.authenticate import authenticate
