@@ -21,6 +21,7 @@ COMMANDS = {
         "gatepost.cli.quarantine:quarantine",
         "What is held: list, show, release, delete, deny, rekey.",
     ),
+    "key": ("gatepost.cli.key:key", "DKIM keys: list, create, check, records, rotate, retire, remove."),
     "lists": ("gatepost.cli.lists:lists", "Block lists: figures, health, mode; senders allowed and blocked."),
     "learn": ("gatepost.cli.learning:learn", "Teach the classifier: ham, spam, forget."),
     "evaluate": ("gatepost.cli.evaluating:evaluate", "How good is the classifier, on mail you know?"),

@@ -18,6 +18,7 @@ from gatepost.config.load import ConfigError, parse_toml, read_table
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.routes import MaildirAt, Routes
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
+from gatepost.delivery.signing import SigningSettings, signing_problems
 from gatepost.jobs.settings import (
     REPORTS,
     AlertSettings,
@@ -123,6 +124,7 @@ class Config:
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     callout: CalloutSettings = field(default_factory=CalloutSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
+    signing: SigningSettings = field(default_factory=SigningSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
@@ -227,6 +229,8 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     for text in config.alerts.to:
         if parse_address(text, smtputf8=True) is None:
             raise ConfigError(file, "alerts.to", f'"{text}" is no mail address.')
+    for problem in signing_problems(config.signing):
+        raise ConfigError(file, "signing", problem)
     port = config.metrics.address.rpartition(":")[2]
     if config.metrics.address and not (
         port.isdecimal() and ":" in config.metrics.address and int(port) < 65536

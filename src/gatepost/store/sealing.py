@@ -29,7 +29,7 @@ OVERHEAD = NONCE + 16
 KEY = 32
 HEADING = (
     "# Gatepost's master keys of the quarantine, one a line: id and key. The last one seals, all of them open.\n"
-    "# Without them held mail cannot be read. Keep a copy, and keep it apart from the backups.\n"
+    "# Without them held mail cannot be read, nor signing keys. Keep a copy, and keep it apart from the backups.\n"
 )
 
 
@@ -113,9 +113,10 @@ class Keyring:
             return ""
         if not here:
             return (
-                f"The key file {self.path} is not there, and held mail is sealed with {', '.join(missing)}."
+                f"The key file {self.path} is not there, and held mail or signing keys are sealed with"
+                f" {', '.join(missing)}."
             )
-        return f"Held mail is sealed with {', '.join(missing)}, which the key file {self.path} does not have."
+        return f"Held mail or signing keys are sealed with {', '.join(missing)}, which the key file {self.path} does not have."
 
     def add_key(self) -> str:
         """A new master key, which seals from now on; its id."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 from pysqlite3 import dbapi2
 
 from gatepost.mail.client import Envelope, Recipient
-from gatepost.store import history, journal, messages, quarantine, queue
+from gatepost.store import history, journal, messages, quarantine, queue, signingkeys
 from gatepost.store.database import Connection, Database, DatabaseSettings
 from gatepost.store.disk import Disk, Room, RoomSettings, room
 from gatepost.store.failures import DuplicateRef, StoreFailed, StoreFull, translated
@@ -66,6 +66,8 @@ class Store:
         self.settings = settings
         self.keys = keys
         """Seals what is held."""
+        self.front: Callable[[bytes, float], bytes] = no_front
+        """What stands in front of a message of our own when it is delivered: its signatures."""
         self.dropped_entries = 0
         """Entries lost because the disk was too slow for them."""
         self._soon: list[HistoryEntry] = []
@@ -162,10 +164,12 @@ class Store:
     ) -> None:
         """What came of a claimed copy, and the DSNs it gives rise to, in one commit."""
 
+        own = [(notice, self.front(notice.octets, notice.at)) for notice in notices]
+
         def work(connection: Connection) -> str | None:
             gone = queue.settle(connection, item, attempt, outcome)
-            for notice in notices:
-                add_notice(connection, notice)
+            for notice, front in own:
+                add_notice(connection, notice, front)
             return gone
 
         gone = await self.database.commit(work)
@@ -177,7 +181,8 @@ class Store:
 
     async def enqueue_notice(self, notice: Notice) -> None:
         """Queue a message of our own."""
-        await self.database.commit(lambda connection: add_notice(connection, notice))
+        front = self.front(notice.octets, notice.at)
+        await self.database.commit(lambda connection: add_notice(connection, notice, front))
 
     def octets_of(self, ref: str) -> bytes:
         """The message as received. Raises KeyError when its last copy is gone, StoreFailed when damaged."""
@@ -243,11 +248,13 @@ class Store:
     # Sealing
 
     def key_problem(self) -> str:
-        """Why held mail could not be opened, in a sentence; empty when it can."""
-        return self.keys.problem(self.database.read(messages.key_ids))
+        """Why held mail or a signing key could not be opened, in a sentence; empty when all can."""
+        return self.keys.problem(
+            self.database.read(lambda connection: messages.key_ids(connection) | signingkeys.key_ids(connection))
+        )
 
     async def reseal(self, *, slice_rows: int = 500) -> int:
-        """Wrap the keys of all held messages under the newest master key; returns how many had another.
+        """Wrap the keys of all held messages, and signing keys, under the newest master key; returns how many had another.
 
         Raises KeyMissing when one of those is not there any more.
         """
@@ -264,6 +271,11 @@ class Store:
 
             await self.database.commit(work)
             total += len(seals)
+        for number, name, seal in self.database.read(partial(signingkeys.sealed_otherwise, key_id=newest)):
+            await self.database.commit(
+                partial(signingkeys.set_seal, number=number, seal=self.keys.rewrap(name, seal))
+            )
+            total += 1
         return total
 
     async def seal_held(self) -> int:
@@ -335,6 +347,11 @@ class Store:
             self.dropped_entries += len(entries)
 
 
+def no_front(octets: bytes, now: float) -> bytes:  # noqa: ARG001
+    """Where nothing signs."""
+    return b""
+
+
 def keyring(folder: Path, key_file: Path | None = None, disk: Disk | None = None) -> Keyring:
     """The master keys of the store in a state folder."""
     own = folder / "keys"
@@ -383,8 +400,8 @@ def accept(connection: Connection, acceptance: Acceptance, octets: bytes | None,
             )
 
 
-def add_notice(connection: Connection, notice: Notice) -> None:
-    """The rows of a message of our own."""
+def add_notice(connection: Connection, notice: Notice, front: bytes = b"") -> None:
+    """The rows of a message of our own, delivered with `front` before it."""
     recipient = Recipient(address=notice.recipient)
     envelope = Envelope(sender=notice.sender, recipients=(recipient,))
     message = messages.insert(
@@ -394,6 +411,7 @@ def add_notice(connection: Connection, notice: Notice) -> None:
         envelope=envelope,
         size=len(notice.octets),
         octets=notice.octets,
+        added_header=front,
     )
     queue.add(connection, message, recipient, str(notice.recipient), junk=False, now=notice.at)
     if notice.entry is not None:

@@ -1,0 +1,133 @@
+"""Which identity signs which message, and the settings of signing.
+
+Signed is what our people and we ourselves write: the one author domain of the From field is one of ours, and who hands
+the message in may send out. A signature is made once, when the message is queued, and kept with it. Mail that comes in
+from elsewhere is never signed, whatever its From says. Left out: keys (`store.signingkeys`) and their life.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gatepost.mail.address import normal_domain
+from gatepost.mail.author import authors
+from gatepost.mail.message import Message
+from gatepost.mailauth.dkim_sign import SigningKey, sign_with_all
+from gatepost.mailauth.keylife import ALGORITHMS, KeyPace
+
+UNSIGNABLE = frozenset({"bare-cr", "bare-lf", "too-many-fields", "leading-continuation", "not-a-field"})
+"""Defects of a header that others may read, or repair, in another way than we do."""
+SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+KEEP_LEAST_S = 5 * 86_400.0
+DOMAINS_MOST = 6
+"""Labels cut off the author domain in search of a key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningSettings:
+    """DKIM signatures on what goes out, keys and their rotation, and what forwarded mail gets."""
+
+    enabled: bool = True
+    """Sign with the keys that `gatepost key create` made and that are published."""
+    algorithms: tuple[str, ...] = ALGORITHMS
+    """What a domain signs with: rsa-sha256, ed25519-sha256, or both."""
+    selector: str = "gate"
+    """How selectors begin."""
+    rotate: bool = True
+    """Make the next key in time, switch to it once it is published, and retire the old one."""
+    rotate_s: float = 180 * 86_400.0
+    """How long a key signs before the next one is made."""
+    settle_s: float = 3_600.0
+    """How long a new key's record must have been seen before the key takes over from another."""
+    keep_s: float = 14 * 86_400.0
+    """How long the record of a retired key must stay; longer than mail is tried."""
+    check_s: float = 900.0
+    """Between two looks whether the records are published."""
+    expires_s: float = 0.0
+    """Signatures end after this (x=); 0: they do not."""
+    delegate: str = ""
+    """A zone of ours that domains point their selectors to with CNAMEs, once and for all; empty: they publish keys themselves."""
+    arc: bool = False
+    """Seal mail that is forwarded elsewhere with ARC (RFC 8617)."""
+    srs: bool = True
+    """Rewrite the sender of mail that is forwarded elsewhere, so that SPF holds and bounces come back."""
+    srs_domain: str = ""
+    """A domain of ours that rewritten senders are at; empty: the domain of the address that forwards."""
+
+    @property
+    def pace(self) -> KeyPace:
+        """For `mailauth.keylife`."""
+        return KeyPace(rotate_s=self.rotate_s, settle_s=self.settle_s, keep_s=self.keep_s)
+
+
+def signing_problems(settings: SigningSettings) -> Iterator[str]:
+    """What is wrong with the settings, each one sentence."""
+    for one in settings.algorithms:
+        if one not in ALGORITHMS:
+            yield f'algorithms names "{one}"; there are {" and ".join(ALGORITHMS)}.'
+    if not settings.algorithms:
+        yield "algorithms names none: to sign nothing, set enabled = false."
+    if not SELECTOR.fullmatch(settings.selector):
+        yield f'selector is "{settings.selector}"; letters, digits and hyphens are wanted, such as "gate".'
+    for name in ("delegate", "srs_domain"):
+        text = getattr(settings, name)
+        if text and normal_domain(text.strip(".")) is None:
+            yield f'{name} is "{text}", which is no domain.'
+    if settings.keep_s < KEEP_LEAST_S:
+        yield "keep is shorter than five days: mail that waits in a queue could not be verified any more."
+
+
+class Keys(Protocol):
+    """What is needed of `store.signingkeys.KeysInUse`."""
+
+    def of(self, domain: str) -> tuple[SigningKey, ...]:
+        """The keys that sign for exactly this domain now; never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Signs what may be signed under the present configuration."""
+
+    keys: Keys
+    ours: Callable[[str], bool]
+    """Is it one of our domains?"""
+    settings: SigningSettings
+
+    def front(self, octets: bytes, now: float) -> bytes:
+        """The signatures to put in front of a message as it is delivered; empty when nothing signs it. Never raises."""
+        if not self.settings.enabled:
+            return b""
+        message = Message.parse(octets)
+        keys = self.identity(message)
+        if not keys:
+            return b""
+        return sign_with_all(message, keys, now=now, expires_s=self.settings.expires_s or None)
+
+    def identity(self, message: Message) -> Sequence[SigningKey]:
+        """The keys of the author domain, or of the nearest domain of ours above it; none when that is not clear."""
+        if not UNSIGNABLE.isdisjoint(message.defects):
+            return ()
+        domain = authors(message).domain
+        return self.of(domain) if domain else ()
+
+    def of(self, domain: str) -> Sequence[SigningKey]:
+        """The keys that sign for this author domain."""
+        for name in above(domain):
+            keys = self.keys.of(name)
+            # The domain itself, everything below it, or the gate's own host name below it.
+            if keys and (self.ours(name) or self.ours(domain)):
+                return keys
+        return ()
+
+
+def above(domain: str) -> Iterator[str]:
+    """The domain and those above it, which are aligned with it as long as no public suffix is crossed."""
+    for _ in range(DOMAINS_MOST):
+        if "." not in domain:
+            return
+        yield domain
+        domain = domain.partition(".")[2]
