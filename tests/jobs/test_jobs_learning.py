@@ -10,8 +10,8 @@ import pytest
 from gatepost.demo.mailbag import unwanted, wanted
 from gatepost.jobs.learning import Learning, catch_up
 from gatepost.jobs.settings import LearningSettings
-from gatepost.jobs.teaching import Teacher, as_it_came, digest, features_of, lesson, teach
 from gatepost.mail.message import Message
+from gatepost.office.teaching import Teacher, as_it_came, digest, features_of, lesson, teach
 from gatepost.store.memory import StoredMemory
 from gatepost.store.postmaster import Why
 from gatepost.store.snapshotfile import label_of, trouble

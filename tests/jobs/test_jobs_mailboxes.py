@@ -16,12 +16,12 @@ from gatepost.delivery.maildir import copy_name, file_copy, mailbox
 from gatepost.jobs.mailboxes import LOOKED_KEY, Mailboxes, address_of
 from gatepost.jobs.reports import Reports, forwarded, quoted_message
 from gatepost.jobs.settings import REPORTS, LearningSettings
-from gatepost.jobs.teaching import digest
 from gatepost.mail.address import Address
 from gatepost.mail.authresults import AuthResults, DmarcResult
 from gatepost.mail.client import Client
 from gatepost.mail.message import Message
 from gatepost.mail.verdict import Action, Verdict
+from gatepost.office.teaching import digest
 from gatepost.store import lessons
 from gatepost.store.memory import StoredMemory
 from gatepost.store.records import Judged

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gatepost.app.installation import Installation
 from gatepost.jobs.learning import Learnt, catch_up
-from gatepost.jobs.teaching import BATCH, MOST_OCTETS, Teacher, kind, lesson, teach
+from gatepost.office.teaching import BATCH, MOST_OCTETS, Teacher, kind, lesson, teach
 from gatepost.scan.source import Found
 from gatepost.store.lessons import NewLesson
 from gatepost.store.postmaster import Why

@@ -16,7 +16,7 @@ from gatepost.classify.features import Features
 from gatepost.classify.model import SiteModel, train
 from gatepost.classify.roc import Scored
 from gatepost.jobs.learning import ANEW_BELOW
-from gatepost.jobs.teaching import MOST_OCTETS, as_it_came, digest, features_of
+from gatepost.office.teaching import MOST_OCTETS, as_it_came, digest, features_of
 from gatepost.scan.source import Found
 from gatepost.store import lessons
 from gatepost.store.snapshots import Snapshots

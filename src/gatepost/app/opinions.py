@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from gatepost.jobs.teaching import features_of
 from gatepost.mail.client import Mail
+from gatepost.office.teaching import features_of
 from gatepost.store.snapshots import Snapshots
 from gatepost.tools import Opinion, Unavailable
 

@@ -86,8 +86,8 @@ def taught(
     """One command's worth of lessons."""
     from gatepost.app.classroom import learn_now, teach_messages
     from gatepost.app.installation import opened
-    from gatepost.jobs.teaching import Teacher
     from gatepost.mail.address import parse_address
+    from gatepost.office.teaching import Teacher
 
     whose = parse_address(owner, smtputf8=True) if owner else None
     if owner and whose is None:

@@ -180,7 +180,7 @@ def words_of(answer: Any, *, running: bool) -> str:
 
 def lesson_of(held: list[Held], octets: bytes, *, spam: bool) -> OnRelease | None:
     """What teaches the classifier in the same commit; None for malware, which says nothing about words."""
-    from gatepost.jobs.teaching import Teacher, lesson
+    from gatepost.office.teaching import Teacher, lesson
     from gatepost.store import lessons
 
     if any(copy.category == "malware" for copy in held):

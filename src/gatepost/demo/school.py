@@ -8,7 +8,7 @@ import time
 from gatepost.config.schema import Loaded
 from gatepost.demo.mailbag import unwanted, wanted, write_mailbags
 from gatepost.jobs.learning import Learnt, catch_up
-from gatepost.jobs.teaching import Teacher, lesson, teach
+from gatepost.office.teaching import Teacher, lesson, teach
 from gatepost.store.postmaster import Why
 from gatepost.store.store import Store
 

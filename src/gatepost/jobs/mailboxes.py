@@ -19,8 +19,8 @@ from urllib.parse import unquote_to_bytes
 
 from gatepost.delivery.maildir import JUNK, safe_name
 from gatepost.jobs.settings import LearningSettings
-from gatepost.jobs.teaching import MOST_OCTETS, Teacher, as_it_came, lesson, teach
 from gatepost.mail.verdict import Action
+from gatepost.office.teaching import MOST_OCTETS, Teacher, as_it_came, lesson, teach
 from gatepost.store import history, lessons
 from gatepost.store.database import Connection
 from gatepost.store.lessons import NewLesson

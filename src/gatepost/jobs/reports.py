@@ -21,13 +21,13 @@ from gatepost.checks.sender.identity import proved_domain
 from gatepost.delivery.maildir import mailbox
 from gatepost.jobs.mailboxes import read
 from gatepost.jobs.settings import REPORTS, LearningSettings
-from gatepost.jobs.teaching import Teacher, lesson, teach
 from gatepost.mail.address import Address, parse_address
 from gatepost.mail.author import authors
 from gatepost.mail.client import Mail
 from gatepost.mail.content import content_of
 from gatepost.mail.message import Message, to_crlf
 from gatepost.mail.trace import within
+from gatepost.office.teaching import Teacher, lesson, teach
 from gatepost.store.postmaster import Why
 from gatepost.store.records import HistoryEntry
 from gatepost.store.store import Store
