@@ -60,6 +60,8 @@ class RecipientAnswer:
     standing: Standing
     text: str
     """One sentence."""
+    only_bounces: bool = False
+    """It takes mail from the null sender alone: it stands for the sender of something that we sent on."""
 
 
 class Recipients(Protocol):

@@ -17,6 +17,7 @@ from gatepost.accepting.desk import Contact
 from gatepost.app.lookers import Lookers
 from gatepost.app.opinions import LearntModel
 from gatepost.app.orders import orders
+from gatepost.app.signing import forwarding_of, keeping_of, keys_in_use, signer_of
 from gatepost.app.wiring import build_intake
 from gatepost.checks.dnslists.lists import forget_keys
 from gatepost.checks.sender.networks import forget_networks, places_of
@@ -24,8 +25,10 @@ from gatepost.config.schema import Loaded
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.notices import Notices
 from gatepost.delivery.runner import DeliveryRunner, junk_mark
+from gatepost.delivery.signing import Signer
 from gatepost.intake import Intake
 from gatepost.jobs.learning import Learning
+from gatepost.jobs.letter import Letters
 from gatepost.jobs.look import DROPPED_KEPT_S, DROPPED_KEY
 from gatepost.jobs.rounds import Round
 from gatepost.jobs.tallies import Differences, Tallies
@@ -40,7 +43,7 @@ from gatepost.store.disk import Room
 from gatepost.store.entries import StoredEntries
 from gatepost.store.later import Later
 from gatepost.store.memory import StoredMemory
-from gatepost.store.records import HistoryEntry
+from gatepost.store.records import Acceptance, HistoryEntry
 from gatepost.store.ref import new_ref
 from gatepost.store.snapshots import Snapshots
 from gatepost.store.store import Store
@@ -59,15 +62,19 @@ COUNTS_WRITTEN_S = 5.0
 
 
 class Keeper:
-    """Implements `intake.Keeper` over the store; looks at the disk only now and then."""
+    """Implements `intake.Keeper` over the store: signs what our people send; looks at the disk only now and then."""
 
-    def __init__(self, store: Store) -> None:
-        self.carry_out = store.carry_out
+    def __init__(self, store: Store, signer: Signer) -> None:
         self._store = store
+        self.signer = signer
         self._looked_at = -LOOK_AT_DISK_S
         self._room = True
         self._minute = 0
         self._refusals: dict[IpAddress | None, int] = {}
+
+    async def carry_out(self, acceptance: Acceptance) -> None:
+        """Sign it where it is ours to sign, once and for all tries, and make it durable."""
+        await self._store.carry_out(await self.signer.signed(acceptance))
 
     def record_soon(self, entry: HistoryEntry) -> None:
         """Keep a refusal; of a client that floods us, only so many a minute, so that it cannot fill the history."""
@@ -121,7 +128,10 @@ class Parts:
         self.store = Store.open(
             self.loaded.state, replace(config.store, database=database), key_file=self.loaded.key_file
         )
-        self.keeper = Keeper(self.store)
+        self.keys = keys_in_use(self.store)
+        self.keeper = Keeper(self.store, signer_of(self.loaded, self.keys))
+        self.store.front = self.keeper.signer.front
+        self.forwarding = forwarding_of(lambda: self.loaded, self.store)
         self.resolver = CachingResolver(config.dns)
         outbound = config.outbound
         if outbound.trust_anchors:
@@ -158,6 +168,8 @@ class Parts:
     def adopt(self, loaded: Loaded) -> None:
         """After a reload."""
         self.loaded = loaded
+        self.keeper.signer = signer_of(loaded, self.keys)
+        self.store.front = self.keeper.signer.front
         self.lookers.adopt(loaded)
         self.directory = self._directory()
         self._learn_partners()
@@ -199,6 +211,7 @@ class Parts:
             clock=time.monotonic,
             callout=self.callout,
             postmaster=self.named_postmaster(),
+            rewritten=self.forwarding,
         )
 
     def delivery(self, *, jitter: Callable[[], float]) -> DeliveryRunner:
@@ -222,6 +235,7 @@ class Parts:
             settings=config.delivery,
             junk_headers=junk_mark(config.marking.junk_headers),
             retry_first_s=config.outbound.retry_first_s,
+            forwarded_from=self.forwarding.sender,
         )
         return self.runner
 
@@ -256,7 +270,19 @@ class Parts:
             write_tallies=self.counted.soon,
             started_at=time.time(),
         )
-        return [*jobs.rounds(), *learning.rounds()]
+        keys = keeping_of(lambda: self.loaded, self.store, self.resolver, self.letters())
+        return [*jobs.rounds(), *learning.rounds(), *keys.rounds()]
+
+    def letters(self) -> Letters:
+        """Who writes to the postmaster."""
+        return Letters(
+            store=self.store,
+            hostname=self.loaded.config.hostname,
+            to=self.postmaster,
+            expand=self.final_addresses,
+            new_ref=fresh_ref,
+            clock=time.time,
+        )
 
     def final_addresses(self, address: Address) -> tuple[str, ...]:
         """Where mail to this address goes, by the directory of this moment."""

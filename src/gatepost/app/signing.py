@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 
 from gatepost.config.schema import Loaded
+from gatepost.delivery.forwarding import Forwarding
 from gatepost.delivery.signing import Signer
 from gatepost.dns.answer import Resolver
 from gatepost.jobs.keys import KeyKeeping
 from gatepost.jobs.letter import Letters
+from gatepost.store.secretfile import SecretFile
 from gatepost.store.signingkeys import KeysInUse, SigningKeys
 from gatepost.store.store import Store
 
@@ -28,6 +30,19 @@ def signer_of(loaded: Loaded, keys: KeysInUse) -> Signer:
         keys=keys,
         ours=lambda domain: loaded.routes.find(domain) is not None,
         settings=loaded.config.signing,
+        hostname=loaded.config.hostname,
+    )
+
+
+def forwarding_of(loaded: Callable[[], Loaded], store: Store) -> Forwarding:
+    """Who rewrites the senders of forwarded mail; its secret is made when the first is to be rewritten."""
+    about = "What Gatepost's rewritten senders (SRS) are hashed with, the newest first. To replace it, put a line above."
+    file = SecretFile(store.folder / "keys" / "srs.secret", about)
+    return Forwarding(
+        settings=lambda: loaded().config.signing,
+        ours=lambda domain: loaded().routes.find(domain) is not None,
+        secrets=file.secrets,
+        clock=time.time,
     )
 
 

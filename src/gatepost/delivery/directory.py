@@ -1,7 +1,7 @@
 """Who our recipients are and where each one's mail ends up: lists, files, aliases, plus addresses, callouts.
 
 It answers `tools.Recipients` at RCPT TO and expands an accepted address into the final ones. postmaster
-is always taken (RFC 5321 §4.5.1). It leaves out mailing lists and rewriting the sender of forwards.
+is always taken (RFC 5321 §4.5.1). It leaves out mailing lists.
 """
 
 from __future__ import annotations
@@ -24,6 +24,18 @@ _FILE_MOST_OCTETS = 64 << 20
 _EXPANSIONS_MOST = 500
 _DEPTH_MOST = 10
 _WAY = frozenset("%!@")
+
+
+class Rewritten(Protocol):
+    """What the directory needs of `delivery.forwarding.Forwarding`."""
+
+    def claims(self, address: Address) -> bool:
+        """Does it say that it is a sender we rewrote?"""
+        ...
+
+    def bounce_for(self, address: Address) -> Address | None:
+        """Whom mail to it is for; None when we did not make it, or it has ended."""
+        ...
 
 
 class Callout(Protocol):
@@ -53,6 +65,8 @@ class Directory:
     callout: Callout | None = None
     postmaster: Address | None = None
     """Who reads postmaster@ and abuse@ every domain that does not say otherwise."""
+    rewritten: Rewritten | None = None
+    """Knows the senders of forwarded mail that we rewrote."""
     _files: dict[Path, _ListFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,6 +87,12 @@ class Directory:
             return RecipientAnswer(Standing.KNOWN, f"{address} is an address that the gate reads itself")
         if self._alias(domain, address) or self._is_role(domain, address):
             return RecipientAnswer(Standing.KNOWN, f"{address} is a recipient")
+        if self.rewritten is not None and self.rewritten.claims(address):
+            if self.rewritten.bounce_for(address) is None:
+                return RecipientAnswer(Standing.UNKNOWN, f"{address} is not a sender that we rewrote of late")
+            return RecipientAnswer(
+                Standing.KNOWN, f"{address} stands for the sender of mail that we sent on", only_bounces=True
+            )
         if _routed(address) and not self._is_listed(domain, address):
             return RecipientAnswer(
                 Standing.UNKNOWN, f"{address} asks to be sent on elsewhere, which we do not do"
@@ -106,6 +126,10 @@ class Directory:
             yield address
             return
         targets = self._alias(domain, address)
+        sender = self.rewritten.bounce_for(address) if self.rewritten is not None and not targets else None
+        if sender is not None:
+            yield sender
+            return
         if targets is None and not self._is_listed(domain, address):
             if self._is_role(domain, address):
                 role = self._role_reader(domain, address)

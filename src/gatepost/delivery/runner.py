@@ -77,6 +77,8 @@ class DeliveryRunner:
     """For the next hop's Sieve: see `junk_mark`."""
     retry_first_s: float = 60.0
     """`OutboundSettings.retry_first_s`."""
+    forwarded_from: Callable[[str, Address], str] = lambda sender, _: sender
+    """The envelope sender of mail that an address of ours sends on elsewhere (`Forwarding.sender`)."""
     worker: str = "delivery"
     """This process's name for its claims, the same after a restart."""
     delivered: int = 0
@@ -277,10 +279,13 @@ class DeliveryRunner:
     ) -> None:
         first = items[0]
         front = self.junk_headers if first.junk else b""
+        sender = first.sender
         if is_forwarded(first):
             front += trace_of(first.recipient.address)
+            if self.routes.find(address_of(first.to).domain) is None:
+                sender = self.forwarded_from(sender, first.recipient.address)
         message = Outgoing(
-            sender=first.sender,
+            sender=sender,
             recipients=tuple(
                 OutgoingRecipient(address=item.to, notify=item.recipient.notify, orcpt=item.recipient.orcpt)
                 for item in items

@@ -7,21 +7,33 @@ from elsewhere is never signed, whatever its From says. Left out: keys (`store.s
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from gatepost.mail.address import normal_domain
 from gatepost.mail.author import authors
+from gatepost.mail.client import Client
 from gatepost.mail.message import Message
+from gatepost.mailauth.arc_seal import seal
 from gatepost.mailauth.dkim_sign import SigningKey, sign_with_all
+from gatepost.mailauth.header import fold_results, results_clauses
 from gatepost.mailauth.keylife import ALGORITHMS, KeyPace
+from gatepost.store.messages import copy_for_delivery
+from gatepost.store.records import Acceptance, HistoryEntry
 
 UNSIGNABLE = frozenset({"bare-cr", "bare-lf", "too-many-fields", "leading-continuation", "not-a-field"})
 """Defects of a header that others may read, or repair, in another way than we do."""
 SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 KEEP_LEAST_S = 5 * 86_400.0
+SENDING = ("submission", "submissions")
+AT_ONCE_OCTETS = 256 * 1024
+"""Larger messages are signed in a thread: the loop has others to attend to."""
 DOMAINS_MOST = 6
 """Labels cut off the author domain in search of a key."""
 
@@ -96,6 +108,47 @@ class Signer:
     ours: Callable[[str], bool]
     """Is it one of our domains?"""
     settings: SigningSettings
+    hostname: str = "localhost"
+    """Our name in what a seal says."""
+
+    async def signed(self, acceptance: Acceptance) -> Acceptance:
+        """An accepted message with our signatures in front, when it is ours to sign, or a seal when it is sent on.
+
+        A message of which any copy is changed at delivery gets neither: they would not hold there.
+        """
+        if not self.settings.enabled or any(copy.changes for copy in acceptance.deliveries):
+            return acceptance
+        work = self._work(acceptance)
+        if work is None:
+            return acceptance
+        large = len(acceptance.octets) > AT_ONCE_OCTETS
+        front = await asyncio.to_thread(work) if large else work()
+        return replace(acceptance, added_header=front + acceptance.added_header)
+
+    def _work(self, acceptance: Acceptance) -> Callable[[], bytes] | None:
+        """What makes the fields; keys are read here, in the loop."""
+        entry = acceptance.entry
+        out = goes_out(entry.client)
+        forwarder = None if out else self._forwarder(acceptance)
+        if not out and forwarder is None:
+            return None
+        octets = copy_for_delivery(acceptance.octets, acceptance.added_header, acceptance.removed_fields)
+        message = Message.parse(octets)
+        if forwarder is not None:
+            keys = [one for one in self.of(forwarder) if isinstance(one.private, RSAPrivateKey)]
+            return partial(sealed, message, keys[0], entry, self.hostname) if keys else None
+        keys = list(self.identity(message))
+        expires_s = self.settings.expires_s or None
+        return partial(sign_with_all, message, keys, now=entry.at, expires_s=expires_s) if keys else None
+
+    def _forwarder(self, acceptance: Acceptance) -> str | None:
+        """The domain of ours that sends this message on elsewhere, where that is to be sealed."""
+        if not self.settings.arc:
+            return None
+        for copy in acceptance.deliveries:
+            if not copy.held and not self.ours(copy.to.rpartition("@")[2].lower()):
+                return copy.recipient.address.domain
+        return None
 
     def front(self, octets: bytes, now: float) -> bytes:
         """The signatures to put in front of a message as it is delivered; empty when nothing signs it. Never raises."""
@@ -122,6 +175,26 @@ class Signer:
             if keys and (self.ours(name) or self.ours(domain)):
                 return keys
         return ()
+
+
+def goes_out(client: Client) -> bool:
+    """Is it one of our people, or a machine of ours? Nobody else is let send where submission is spoken."""
+    return client.user is not None or client.role in SENDING
+
+
+def sealed(message: Message, key: SigningKey, entry: HistoryEntry, hostname: str) -> bytes:
+    """An ARC set that says what we saw of the message when it came in; empty where none can be added."""
+    assert entry.auth is not None
+    results = fold_results("X", hostname, results_clauses(entry.auth)).partition(b":")[2]
+    return seal(
+        message,
+        chain=entry.auth.arc,
+        results=results.strip().decode("utf-8", "replace"),
+        domain=key.domain,
+        selector=key.selector,
+        key=key.private,
+        now=entry.at,
+    )
 
 
 def above(domain: str) -> Iterator[str]:
