@@ -1,0 +1,144 @@
+"""How pages look: templates, one environment for each language, the words of each language, dates and numbers.
+
+The words are gettext catalogues, ``words/ja/*.po``; the keys are the English texts as they stand in templates and code.
+A text is marked with ``_("…")`` in templates, ``visit._("…")`` in code, and ``N_("…")`` where it is said later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from babel.dates import format_datetime, format_timedelta
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from gatepost.web.icons import icon
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+
+def N_(text: str) -> str:  # noqa: N802 - the name by which the extractors of gettext know it
+    """Marks a text that is translated where it is shown."""
+    return text
+
+
+class Looks:
+    """Everything needed to draw a page; made once."""
+
+    def __init__(self, languages: Mapping[str, str], zone: tzinfo = UTC) -> None:
+        self.zone = zone
+        self._words = {language: words_of(language) for language in languages}
+        self._static = {
+            str(path.relative_to(STATIC)): path.read_bytes()
+            for path in sorted(STATIC.rglob("*"))
+            if path.is_file()
+        }
+        self._marks = {name: hashlib.sha256(octets).hexdigest()[:12] for name, octets in self._static.items()}
+        self._environments = {language: self._environment(language, languages) for language in languages}
+
+    def say(self, language: str, text: str, **values: object) -> str:
+        """The text in the language, with ``%(name)s`` filled in; in English where nobody has translated it."""
+        said = self._words[language].get(text, text)
+        return said % values if values else said
+
+    def draw(self, template: str, language: str, **values: Any) -> str:
+        """A template in the language."""
+        return self._environments[language].get_template(template).render(values)
+
+    def static(self, name: str) -> bytes | None:
+        """A file as it is sent."""
+        return self._static.get(name)
+
+    def static_url(self, name: str) -> str:
+        """With a mark of its content, so that browsers may keep it for good. Raises KeyError when there is none."""
+        return f"/static/{name}?v={self._marks[name]}"
+
+    def _environment(self, language: str, languages: Mapping[str, str]) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.globals |= {
+            "_": translated(partial(self.say, language)),
+            "language": language,
+            "languages": languages,
+            "static": self.static_url,
+            "icon": icon,
+        }
+        environment.filters |= {
+            "said": partial(self.say, language),
+            "moment": partial(moment, language=language, zone=self.zone),
+            "clock": partial(moment, language=language, zone=self.zone, pattern="HH:mm:ss"),
+            "minute": partial(moment, language=language, zone=self.zone, pattern="MMMd HH:mm"),
+            "iso": iso,
+            "age": partial(age, language=language),
+            "number": partial(number, language=language),
+            "octets": partial(octets, language=language),
+        }
+        return environment
+
+
+def words_of(language: str) -> dict[str, str]:
+    """Every translated text of a language; English needs none. Doubtful ones (``fuzzy``) are left out."""
+    words: dict[str, str] = {}
+    for path in sorted((HERE / "words" / language).glob("*.po")):
+        with path.open("rb") as file:
+            for message in read_po(file, locale=language):
+                if message.id and message.string and not message.fuzzy:
+                    words[str(message.id)] = str(message.string)
+    return words
+
+
+def translated(say: Callable[..., str]) -> Callable[..., str | Markup]:
+    """``_`` of the templates. Values that are filled in are escaped, the text itself is ours and may hold marks."""
+
+    def filled(text: str, **values: object) -> str | Markup:
+        return Markup(say(text)) % values if values else say(text)  # noqa: S704 - our own text; values are escaped
+
+    return filled
+
+
+def moment(at: float, *, language: str, zone: tzinfo = UTC, pattern: str = "medium") -> str:
+    """A time as people of the language write it."""
+    when = datetime.fromtimestamp(at, zone)
+    if pattern in ("short", "medium", "long", "full"):
+        return format_datetime(when, pattern, locale=language)
+    if pattern == "MMMd HH:mm":
+        return when.strftime("%-m月%-d日 %H:%M") if language == "ja" else when.strftime("%-d %b %H:%M")
+    return format_datetime(when, pattern, locale=language)
+
+
+def iso(at: float) -> str:
+    """For machines: RFC 3339."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def age(seconds: float, *, language: str) -> str:
+    """A span of time in one unit."""
+    return format_timedelta(timedelta(seconds=seconds), locale=language, threshold=1.5)
+
+
+def number(value: float, *, language: str) -> str:
+    """With the separators of the language; at most one digit behind the point."""
+    return format_decimal(round(value, 1), locale=language)
+
+
+def octets(size: float, *, language: str) -> str:
+    """A size as people say it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{format_decimal(round(size, 1 if size < 10 and unit != 'B' else 0), locale=language)} {unit}"

@@ -1,0 +1,11 @@
+"""One module for each group of pages; each exports `ROUTES`. Whatever is to be seen in the console stands in `ALL_PAGES`."""
+
+from __future__ import annotations
+
+from gatepost.web.page import Page
+from gatepost.web.pages import shell
+
+ALL_PAGES: tuple[Page, ...] = (
+    *shell.ROUTES,
+)  # fmt: skip
+"""Every page with its methods and the right it takes: one table, so that every role can be tried against every page."""
