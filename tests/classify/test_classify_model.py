@@ -198,3 +198,45 @@ def test_a_finding_that_says_what_the_text_says_adds_nothing() -> None:
         evidence.learn(["echo"], spam=True, text_log_odds=text, weight=1000 * unwanted)
         evidence.learn(["echo"], spam=False, text_log_odds=text, weight=1000 * (1 - unwanted))
     assert evidence.log_odds("echo", 3.0) == pytest.approx(0.0, abs=0.05)
+
+
+FOOTER = "_" * 40 + "\r\n" + " ".join(GOOD) + " http://list.example.net/info\r\n"
+
+
+def test_a_footer_does_not_excuse_the_text_above_it(model: SiteModel) -> None:
+    text = " ".join([*BAD[:6], *BOTH])
+    alone, below = of("claim", text), of("claim", f"{text}\r\n{FOOTER}")
+    assert len(below.footer_words) > len(GOOD)
+    assert not set(below.words.tolist()) & set(below.footer_words.tolist())
+    assert model.opinion(below).log_odds == pytest.approx(model.opinion(alone).log_odds, abs=0.5)
+    assert model.opinion(below).log_odds > 0
+
+
+def test_a_footer_can_speak_against_it(model: SiteModel) -> None:
+    text = " ".join(BOTH)
+    alone, below = of("hello", text), of("hello", f"{text}\r\n-- \r\n{' '.join(BAD * 3)}")
+    assert model.opinion(below).log_odds > model.opinion(alone).log_odds
+    assert any(odds > 0 for _, odds in model.opinion(below).words)
+
+
+def test_a_line_in_the_middle_of_a_long_text_begins_no_footer() -> None:
+    text = "meeting\r\n" + "-" * 40 + "\r\n" + "budget report thanks\r\n" * 200
+    assert not len(of("hello", text).footer_words)
+
+
+def test_lessons_kept_before_footers_were_told_apart_are_still_read() -> None:
+    found = of("hello", "budget report")
+    kept = len(found.words).to_bytes(4, "little") + found.words.tobytes() + found.grams.tobytes()
+    read = Features.from_bytes(kept)
+    assert read is not None
+    assert np.array_equal(read.words, found.words)
+    assert np.array_equal(read.grams, found.grams)
+    assert not len(read.footer_words)
+
+
+def test_what_is_kept_of_a_message_is_read_back_whole() -> None:
+    found = of("hello", f"budget report\r\n{FOOTER}")
+    read = Features.from_bytes(found.to_bytes())
+    assert read is not None
+    for name in ("words", "grams", "footer_words", "footer_grams"):
+        assert np.array_equal(getattr(read, name), getattr(found, name)), name

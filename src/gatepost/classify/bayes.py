@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from gatepost.classify.tokens import Hashes
 
+Odds = NDArray[np.float32]
+NOTHING = np.zeros(0, np.uint32)
+NO_ODDS = np.zeros(0, np.float32)
 SLOTS = 1 << 20
 STRENGTH = 0.5
 """Robinson's s: how many messages the prior counts for."""
@@ -38,7 +41,7 @@ class Bayes:
         counts[slots] = np.maximum(counts[slots] + weight, 0)
         self.messages[spam] = max(self.messages[spam] + weight, 0.0)
 
-    def log_odds(self, words: Hashes) -> NDArray[np.float32]:
+    def log_odds(self, words: Hashes) -> Odds:
         """For each token the log-odds of spam that Robinson's f(w) gives; 0 where it is within MARGIN of even."""
         slots = words & np.uint32(SLOTS - 1)
         ham, spam = self.ham[slots], self.spam[slots]
@@ -50,8 +53,18 @@ class Bayes:
         f = np.clip(f, CERTAIN, 1 - CERTAIN)
         return np.where(np.abs(f - 0.5) > MARGIN, np.log(f / (1 - f)), 0).astype(np.float32)
 
-    def score(self, words: Hashes) -> float:
-        """Positive for spam; the sum of the tokens' log-odds over the root of their number."""
-        odds = self.log_odds(words)
-        count = int(np.count_nonzero(odds))
-        return float(odds.sum()) / math.sqrt(count) if count else 0.0
+    def score(self, words: Hashes, footer: Hashes = NOTHING) -> float:
+        """Positive for spam; the sum of the tokens' log-odds over the root of their number.
+
+        With what a footer adds, the higher of the scores with it and without.
+        """
+        return scored(self.log_odds(words), self.log_odds(footer) if len(footer) else NO_ODDS)
+
+
+def scored(odds: Odds, footer: Odds) -> float:
+    """The score that log-odds come to, with the footer's where these speak against the message."""
+    total, count = float(odds.sum()), int(np.count_nonzero(odds))
+    score = total / math.sqrt(count) if count else 0.0
+    if len(footer) and (more := int(np.count_nonzero(footer))):
+        score = max(score, (total + float(footer.sum())) / math.sqrt(count + more))
+    return score

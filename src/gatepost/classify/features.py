@@ -1,5 +1,9 @@
 """What the learners see of a message: hashed words by place, 4-grams of the text, and facts of its structure.
 
+A footer (what stands below a line of dashes at the end: of a mailing list, a signature, a disclaimer) is kept apart. It is
+the same in all mail that comes one way, so it would outweigh the text above it: nobody learns it, and it may speak against
+a message, never for it.
+
 Left out on purpose, and measured: hidden text and markup (a filter that learns them takes every newsletter for spam).
 Left out on principle: dates, the mere presence of any header, mail programs' and mailing lists' marks, recipients'
 addresses, and all that receiving hosts wrote. A learner given those tells decades and collections apart, not spam.
@@ -7,10 +11,13 @@ addresses, and all that receiving hosts wrote. A learner given those tells decad
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +33,16 @@ HEAD, TAIL = 16_000, 4_000
 """Characters of the visible text that are read, from its beginning and from its end."""
 GRAMS = 6_000
 """Characters of it whose 4-grams are taken."""
+FOOTER = 1_500
+"""Characters at the end in which a footer may begin."""
+RULE = re.compile(r"^(?:--$|[-_=*~#+]{8})", re.MULTILINE)
+"""The line above a footer: that of signatures (RFC 3676 §4.3), or one drawn."""
+
+
+COUNTS = struct.Struct("<4I")
+NOTHING = np.zeros(0, np.uint32)
+Named = tuple[int, int, str]
+"""Hash, place and name of a token that was not cut from text."""
 
 
 class Place(IntEnum):
@@ -51,9 +68,11 @@ class Features:
 
     words: Hashes
     grams: Hashes
+    footer_words: Hashes = field(default_factory=lambda: NOTHING)
+    """What the footer adds to `words`."""
+    footer_grams: Hashes = field(default_factory=lambda: NOTHING)
     tokens: Tokens | None = None
-    exact: tuple[tuple[int, int, str], ...] = ()
-    """Hash, place and name of the tokens that were not cut from text."""
+    exact: tuple[Named, ...] = ()
 
     def name(self, word: int) -> str:
         """The token as a person reads it, printable; empty when it is not known any more."""
@@ -61,36 +80,65 @@ class Features:
             if value == word:
                 return _shown(place, name)
         if self.tokens is not None:
-            found = np.flatnonzero(self.tokens.words == np.uint32(word))
-            if len(found):
-                at = int(found[0])
+            same = self.tokens.words == np.uint32(word)
+            at = int(same.argmax()) if len(same) else 0
+            if len(same) and same[at]:
                 text = self.tokens.text[self.tokens.starts[at] : self.tokens.ends[at]]
                 return _shown(int(self.tokens.places[at]), text)
         return ""
 
     def to_bytes(self) -> bytes:
-        """The hashes alone, four octets each, behind the count of words."""
-        return len(self.words).to_bytes(4, "little") + self.words.tobytes() + self.grams.tobytes()
+        """The hashes alone, four octets each, behind their counts."""
+        parts = (self.words, self.grams, self.footer_words, self.footer_grams)
+        return b"".join((COUNTS.pack(*map(len, parts)), *(one.tobytes() for one in parts)))
 
     @classmethod
     def from_bytes(cls, octets: bytes) -> Features | None:
-        """What `to_bytes` made; None when it is anything else."""
+        """What `to_bytes` made; None when it is anything else.
+
+        What was kept before footers were told apart had the count of words alone in front.
+        """
         if len(octets) % 4 or len(octets) < 4:
             return None
-        hashes = np.frombuffer(octets, "<u4", offset=4).astype(np.uint32)
-        count = int.from_bytes(octets[:4], "little")
-        if count > len(hashes):
-            return None
-        return cls(distinct(hashes[:count]), distinct(hashes[count:]))
+        numbers = np.frombuffer(octets, "<u4").astype(np.uint32)
+        counts = [int(one) for one in numbers[:4]]
+        if len(counts) < 4 or 4 + sum(counts) != len(numbers):
+            if counts[0] >= len(numbers):
+                return None
+            return cls(distinct(numbers[1 : 1 + counts[0]]), distinct(numbers[1 + counts[0] :]))
+        ends = np.cumsum([4, *counts])
+        words, grams, footer_words, footer_grams = (
+            distinct(numbers[start:end]) for start, end in pairwise(ends.tolist())
+        )
+        return cls(words, grams, footer_words, footer_grams)
 
 
 def features(content: Content, message: Message) -> Features:
     """The features of one message; bounded in size and time, never raises."""
-    exact = tuple((_hash(place, name), place, name) for place, name in _exact(content, message))
-    tokens = cut(tuple(_sections(content, message)))
-    named = np.fromiter((value for value, _, _ in exact), np.uint32, len(exact))
-    words = distinct(np.concatenate((tokens.words, named)))
-    return Features(words, distinct(tokens.grams), tokens, exact)
+    text = content.text
+    end = footer_at(text)
+    named, beside = _named(content, message, text, end)
+    tokens = cut(tuple(_sections(content, message, text, end)))
+    words, grams = tokens.words, tokens.grams
+    if end == len(text):
+        return Features(_joined(words, named), distinct(grams), tokens=tokens, exact=(*named, *beside))
+    above = tokens.starts < tokens.apart
+    own, own_grams = _joined(words[above], named), distinct(grams[: len(grams) - tokens.grams_apart])
+    return Features(
+        own, own_grams,
+        _without(_joined(words[~above], beside), own),
+        _without(distinct(grams[len(grams) - tokens.grams_apart :]), own_grams),
+        tokens, (*named, *beside),
+    )  # fmt: skip
+
+
+def footer_at(text: str) -> int:
+    """Where the footer of a text begins; its end when it has none."""
+    start = max(0, len(text) - FOOTER)
+    if start:
+        start = text.find("\n", start) + 1 or len(text)
+    found = RULE.search(text, start)
+    return len(text) if found is None else found.start()
 
 
 def distinct(values: NDArray[np.uint32]) -> Hashes:
@@ -104,8 +152,21 @@ def distinct(values: NDArray[np.uint32]) -> Hashes:
     return ordered[kept]
 
 
-def _sections(content: Content, message: Message) -> Iterator[Section]:
-    """The texts that are cut into words."""
+def _joined(words: Hashes, named: Iterable[Named]) -> Hashes:
+    return distinct(np.concatenate((words, np.fromiter((one[0] for one in named), np.uint32))))
+
+
+def _without(some: Hashes, others: Hashes) -> Hashes:
+    """Those of `some` that are not among `others`; both sorted."""
+    if not len(some) or not len(others):
+        return some
+    at = np.minimum(np.searchsorted(others, some), len(others) - 1)
+    kept: Hashes = some[others[at] != some]
+    return kept
+
+
+def _sections(content: Content, message: Message, text: str, end: int) -> Iterator[Section]:
+    """The texts that are cut into words; the footer is the last."""
     yield Section(Place.SUBJECT, content.subject, read=True)
     found = authors(message)
     yield Section(
@@ -115,15 +176,29 @@ def _sections(content: Content, message: Message) -> Iterator[Section]:
     )
     for name in files_of(content):
         yield Section(Place.FILE, name)
-    text = content.text
-    yield Section(Place.BODY, text[:GRAMS], read=True)
-    if len(text) > GRAMS:
-        yield Section(Place.BODY, text[GRAMS:HEAD])
-        yield Section(Place.BODY, text[max(HEAD, len(text) - TAIL) :])
+    yield Section(Place.BODY, text[: min(GRAMS, end)], read=True)
+    if end > GRAMS:
+        yield Section(Place.BODY, text[GRAMS : min(HEAD, end)])
+        yield Section(Place.BODY, text[max(HEAD, end - TAIL) : end])
+    if end < len(text):
+        yield Section(Place.BODY, text[end:], read=True, apart=True)
+
+
+def _named(
+    content: Content, message: Message, text: str, end: int
+) -> tuple[tuple[Named, ...], tuple[Named, ...]]:
+    """Tokens with a name of their own: domains, hosts and facts of structure; and hosts that only the footer names."""
+    above, below = text[:end].lower() if end < len(text) else "", text[end:].lower()
+    named: list[Named] = []
+    beside: list[Named] = []
+    for place, name in _exact(content, message):
+        one = (_hash(place, name), int(place), name)
+        only_below = place == Place.HOST and name in below and name not in above
+        (beside if only_below else named).append(one)
+    return tuple(named), tuple(beside)
 
 
 def _exact(content: Content, message: Message) -> Iterator[tuple[int, str]]:
-    """Tokens with a name of their own: domains, hosts and facts of structure."""
     for address in authors(message).addresses[:3]:
         yield Place.AUTHOR, str(address).lower()
         for name in _domains(address.domain):

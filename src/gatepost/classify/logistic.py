@@ -13,8 +13,9 @@ import numpy as np
 
 from gatepost.classify.tokens import Hashes
 
-WORD_SLOTS = 1 << 20
-GRAM_SLOTS = 1 << 20
+NOTHING = np.zeros(0, np.uint32)
+SLOTS = 1 << 20
+_MASK = np.uint32(SLOTS - 1)
 RATE = 1.0
 FLOOR = 0.01
 """Added to the sum of squared gradients."""
@@ -24,19 +25,28 @@ class Logistic:
     """Weights, and the log-odds they give a message."""
 
     def __init__(self) -> None:
-        self.words = np.zeros(WORD_SLOTS, np.float32)
-        self.grams = np.zeros(GRAM_SLOTS, np.float32)
-        self.word_steps = np.zeros(WORD_SLOTS, np.float32)
-        self.gram_steps = np.zeros(GRAM_SLOTS, np.float32)
+        self.words = np.zeros(SLOTS, np.float32)
+        self.grams = np.zeros(SLOTS, np.float32)
+        self.word_steps = np.zeros(SLOTS, np.float32)
+        self.gram_steps = np.zeros(SLOTS, np.float32)
         self.bias = 0.0
 
-    def score(self, words: Hashes, grams: Hashes) -> float:
-        """Log-odds of spam, not calibrated."""
-        total = self.bias
-        for values, weights in ((words, self.words), (grams, self.grams)):
-            if len(values):
-                total += float(weights[values & np.uint32(len(weights) - 1)].sum()) / math.sqrt(len(values))
-        return total
+    def score(
+        self, words: Hashes, grams: Hashes, footer_words: Hashes = NOTHING, footer_grams: Hashes = NOTHING
+    ) -> float:
+        """Log-odds of spam, not calibrated. With what a footer adds, the higher of the scores with it and without."""
+        alone = together = self.bias
+        for values, footer, weights in (
+            (words, footer_words, self.words), (grams, footer_grams, self.grams),
+        ):  # fmt: skip
+            count = len(values)
+            total = float(weights[values & _MASK].sum()) if count else 0.0
+            alone += total / math.sqrt(count) if count else 0.0
+            if len(footer):
+                total += float(weights[footer & _MASK].sum())
+                count += len(footer)
+            together += total / math.sqrt(count) if count else 0.0
+        return max(alone, together)
 
     def learn(self, words: Hashes, grams: Hashes, *, spam: bool, weight: float = 1.0) -> None:
         """One step towards the label."""
@@ -50,7 +60,7 @@ class Logistic:
             (grams, self.grams, self.gram_steps),
         ):
             if len(values):
-                slots = values & np.uint32(len(weights) - 1)
+                slots = values & _MASK
                 push = slope / math.sqrt(len(values))
                 seen = steps[slots] + push * push
                 steps[slots] = seen

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gatepost.classify.bayes import Bayes
+from gatepost.classify.bayes import Bayes, Odds, scored
 from gatepost.classify.calibration import Calibration, calibrated
 from gatepost.classify.features import Features
 from gatepost.classify.logistic import Logistic
+from gatepost.classify.tokens import Hashes
 from gatepost.tools import Opinion
 
 Lesson = tuple[Features, bool]
@@ -31,7 +32,7 @@ BOUND = 12.0
 MOST_WEIGHT = 3.0
 """Of one lesson."""
 SHOWN = 12
-PASSES = 4
+PASSES = 2
 PARTS = 3
 """In which lessons are parted to calibrate on what was not learnt."""
 
@@ -68,13 +69,25 @@ class SiteModel:
 
     def score(self, features: Features) -> float:
         """The joint score, not calibrated."""
-        return self.calibration.joint(
-            self.bayes.score(features.words), self.logistic.score(features.words, features.grams)
+        return self.calibration.joint(*self.scores(features))
+
+    def scores(self, features: Features) -> tuple[float, float]:
+        """Of Bayes and of the regression."""
+        return self.bayes.score(features.words, features.footer_words), self.logistic.score(
+            features.words, features.grams, features.footer_words, features.footer_grams
         )
 
     def opinion(self, features: Features, user_layer: UserLayer | None = None) -> Opinion:
         """What it thinks of a message, and the words that decided."""
-        odds = self.calibration.log_odds(self.score(features))
+        words = features.words
+        if len(features.footer_words):
+            words = np.concatenate((words, features.footer_words))
+        each = self.bayes.log_odds(words)
+        own = len(features.words)
+        logistic = self.logistic.score(
+            features.words, features.grams, features.footer_words, features.footer_grams
+        )
+        odds = self.calibration.log_odds(self.calibration.joint(scored(each[:own], each[own:]), logistic))
         odds += user_layer.shift(features) if user_layer is not None else 0.0
         ham, spam = self.learnt
         prior = math.log((spam + 1) / (ham + 1))
@@ -83,15 +96,8 @@ class SiteModel:
             log_odds=max(min(self.calibration.evidence(odds), BOUND), -BOUND),
             learnt=(ham, spam),
             ready=ham >= READY_AT[0] and spam >= READY_AT[1],
-            words=self._words(features),
+            words=_deciding(features, words, each),
         )
-
-    def _words(self, features: Features) -> tuple[tuple[str, float], ...]:
-        """The tokens with the strongest odds, by name."""
-        odds = self.bayes.log_odds(features.words)
-        strongest = np.argsort(-np.abs(odds), kind="stable")[: SHOWN + 4].tolist()
-        named = ((features.name(int(features.words[at])), round(float(odds[at]), 2)) for at in strongest)
-        return tuple(one for one in named if one[0] and one[1])[:SHOWN]
 
     def calibrate(self, lessons: Sequence[Lesson]) -> None:
         """Set what scores mean from lessons: each part of them is judged by what the others teach."""
@@ -103,9 +109,7 @@ class SiteModel:
         for number in range(PARTS):
             known = _taught([lessons[int(at)] for at in np.flatnonzero(part != number)])
             for at in np.flatnonzero(part == number).tolist():
-                features = lessons[at][0]
-                bayes[at] = known.bayes.score(features.words)
-                logistic[at] = known.logistic.score(features.words, features.grams)
+                bayes[at], logistic[at] = known.scores(lessons[at][0])
         self.calibration = calibrated(bayes, logistic, spam)
 
     def to_bytes(self) -> bytes:
@@ -187,6 +191,15 @@ class UserLayer:
             word: weight for word, weight in struct.iter_unpack("<If", octets) if math.isfinite(weight)
         }
         return layer
+
+
+def _deciding(features: Features, words: Hashes, odds: Odds) -> tuple[tuple[str, float], ...]:
+    """The tokens with the strongest odds, by name; of a footer only those that speak against the message."""
+    counting = odds.copy()
+    counting[len(features.words) :] = np.maximum(counting[len(features.words) :], 0)
+    strongest = np.argsort(-np.abs(counting), kind="stable")[: SHOWN + 4].tolist()
+    named = ((features.name(int(words[at])), round(float(odds[at]), 2)) for at in strongest if counting[at])
+    return tuple(one for one in named if one[0])[:SHOWN]
 
 
 def train(lessons: Sequence[Lesson]) -> SiteModel:

@@ -18,6 +18,7 @@ PLAIN_CHARSETS = frozenset(
 )
 """Of these, which one is used tells the decade, not the sender."""
 MOST_LINKS = 100
+BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 ADDRESS = re.compile(rb"[^\s<>,;:\"()]+@([A-Za-z0-9.-]+)")
 
 
@@ -48,7 +49,8 @@ def _bucket(count: int) -> str:
 def _parts(content: Content) -> Iterator[str]:
     kinds = dict.fromkeys(part.content_type for part in content.parts[:30])
     yield from (f"part {kind[:60]}" for kind in list(kinds)[:8])
-    yield f"root {content.parts[0].content_type[:60]}" if content.parts else "no parts"
+    if not kinds:
+        yield "no parts"
     for charset in dict.fromkeys(part.charset for part in content.parts[:30]):
         if charset not in PLAIN_CHARSETS:
             yield f"charset {charset[:30]}"
@@ -65,6 +67,9 @@ def _text(content: Content) -> Iterator[str]:
         yield "no text"
     length = len(content.text)
     yield f"length {_bucket(length // 64)}"
+    for one in texts:
+        if one.charset_lie:
+            yield f"charset {one.charset_lie}"
     for what, count in (
         ("pictures", sum(one.images for one in html)),
         ("forms", sum(one.forms for one in html)),
@@ -83,10 +88,9 @@ def _script(text: str) -> Iterator[str]:
     if text.isascii():
         return
     counts: dict[str, int] = {}
-    for character in text:
-        if character > "\x7f":
-            name = _writing(ord(character))
-            counts[name] = counts.get(name, 0) + 1
+    for character in BEYOND_ASCII.findall(text):
+        name = _writing(ord(character))
+        counts[name] = counts.get(name, 0) + 1
     yield from (f"writing {name}" for name, count in counts.items() if count * 10 > len(text))
 
 
@@ -130,6 +134,8 @@ def _subject(content: Content, message: Message) -> Iterator[str]:
     if not subject.strip():
         yield "no subject"
         return
+    if not (message.get(b"subject") or b"").isascii() and "\ufffd" in subject:
+        yield "subject in no character set"
     letters = [one for one in subject if one.isalpha()]
     if len(letters) > 4 and sum(one.isupper() for one in letters) * 10 > len(letters) * 8:
         yield "subject in capitals"

@@ -43,6 +43,8 @@ class Section:
     text: str
     read: bool = False
     """Is it meant to be read? Then its 4-grams, chunks and shouted words are wanted, too."""
+    apart: bool = False
+    """Its tokens are to be told from the others'. Such sections come last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class Tokens:
     ends: NDArray[np.int64]
     places: NDArray[np.int64]
     grams: Hashes
+    apart: int = LONGEST + 1
+    """Where in `text` the sections begin that are apart; beyond its end when there are none."""
+    grams_apart: int = 0
+    """How many of `grams`, the last ones, are theirs."""
 
 
 def cut(sections: Sequence[Section]) -> Tokens:
@@ -95,12 +101,16 @@ def cut(sections: Sequence[Section]) -> Tokens:
         )
     )
     words = _hash(_running_sum(codes), starts, stops, places)
-    grams = [
-        _grams(codes, kinds, one.place, end - len(text) - 1, end - 1)
-        for one, text, end in zip(sections, folded, ends, strict=True)
-        if one.read and len(text) > 1
-    ]
-    return Tokens(whole, words, starts, stops, places, np.concatenate(grams) if grams else _NOTHING.grams)
+    grams, grams_apart, apart = [], 0, LONGEST + 1
+    for one, text, end in zip(sections, folded, ends, strict=True):
+        begin = end - len(text) - 1
+        if one.apart:
+            apart = min(apart, begin)
+        if one.read and len(text) > 1:
+            grams.append(_grams(codes, kinds, one.place, begin, end - 1))
+            grams_apart += len(grams[-1]) if one.apart else 0
+    every = np.concatenate(grams) if grams else _NOTHING.grams
+    return Tokens(whole, words, starts, stops, places, every, apart, grams_apart)
 
 
 def hash_name(place: int, name: str) -> int:
