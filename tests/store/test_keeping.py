@@ -76,6 +76,7 @@ def test_retention_deletes_what_is_old_and_nothing_else(tmp_path: Path) -> None:
             "memory": 0,
             "correspondents": 0,
             "lessons": 0,
+            "views": 0,
         }
         assert [store.entry(ref) is None for ref in ("OLD", "NEW", "HOLD31")] == [True, False, False]
         assert store.attempts_of("OLD") == []

@@ -129,21 +129,28 @@ class Postmaster:
         def work(connection: Connection) -> tuple[list[Held], list[str]]:
             copies = quarantine.find(connection, ref=ref, to=to, limit=ALL)
             ready(copies)
-            done, files = [], []
-            for copy in copies:
-                moved = quarantine.move(connection, copy.id, state, why)
-                if moved is None:
-                    continue
-                done.append(copy)
-                if moved.file is not None:
-                    files.append(moved.file)
-                if then is not None:
-                    then(connection, copy, why)
-            return done, files
+            return moved(connection, copies, state, why, then)
 
         done, files = await self.store.database.commit(work)
         self.store.forget(files)
         return done
+
+
+def moved(
+    connection: Connection, copies: Sequence[Held], state: State, why: Why, then: OnRelease | None = None
+) -> tuple[list[Held], list[str]]:
+    """Bring every copy into a state, those that may go there; returns these, and spool files to remove."""
+    done, files = [], []
+    for copy in copies:
+        change = quarantine.move(connection, copy.id, state, why)
+        if change is None:
+            continue
+        done.append(copy)
+        if change.file is not None:
+            files.append(change.file)
+        if then is not None:
+            then(connection, copy, why)
+    return done, files
 
 
 def each(

@@ -6,12 +6,12 @@ stays with its state as long as history does. Every change is in the journal, in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gatepost.store import journal, messages, queue
+from gatepost.store import heldaccounts, journal, messages, queue
 from gatepost.store.database import Connection
 from gatepost.store.journal import Why
 from gatepost.store.json import encode
@@ -80,6 +80,8 @@ COLUMNS = (
     " changed_why"
 )
 NOW_HELD = "state IN ('held', 'requested')"
+SLICE = 500
+"""Numbers in one query."""
 
 
 def find(
@@ -104,6 +106,78 @@ def find(
         (ref, to, before, limit, state),
     )
     return [held_from(row) for row in rows]
+
+
+def numbered(connection: Connection, numbers: Sequence[int]) -> list[Held]:
+    """The copies with these numbers, decided ones too, in the order of the numbers."""
+    found: dict[int, Held] = {}
+    for start in range(0, len(numbers), SLICE):
+        part = numbers[start : start + SLICE]
+        marks = ", ".join("?" * len(part))
+        rows = connection.execute(f"SELECT {COLUMNS} FROM quarantine WHERE id IN ({marks})", tuple(part))  # noqa: S608
+        found.update((row[0], held_from(row)) for row in rows)
+    return [found[number] for number in dict.fromkeys(numbers) if number in found]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a person looks for in the quarantine; all that is given must hold."""
+
+    state: State | None = None
+    """None: what is undecided."""
+    category: str = ""
+    to: str = ""
+    """A recipient's address, or ``@domain``."""
+    sender: str = ""
+    """A part of the sender's address."""
+    addresses: tuple[str, ...] | None = None
+    """Only copies for these, lower case; None: for anybody."""
+    decided: bool = False
+    """Also what became of others, whatever their state."""
+
+
+def search(connection: Connection, wanted: Wanted, *, before: int | None = None, limit: int = 100) -> list[Held]:
+    """Copies that fit, newest first, numbered below `before`."""
+    where, values = ["1"], list[Any]()
+    if wanted.state is not None:
+        where.append("state = ?")
+        values.append(wanted.state)
+    elif not wanted.decided:
+        where.append(NOW_HELD)
+    if wanted.category:
+        where.append("category = ?")
+        values.append(wanted.category)
+    if wanted.to.startswith("@"):
+        where.append("lower(to_address) LIKE ? ESCAPE '!'")
+        values.append("%" + like(wanted.to))
+    elif wanted.to:
+        where.append("lower(to_address) = ?")
+        values.append(wanted.to.lower())
+    if wanted.sender:
+        where.append("lower(sender) LIKE ? ESCAPE '!'")
+        values.append(f"%{like(wanted.sender)}%")
+    if wanted.addresses is not None:
+        where.append(f"lower(to_address) IN ({', '.join('?' * len(wanted.addresses))})")
+        values += wanted.addresses
+    if before is not None:
+        where.append("id < ?")
+        values.append(before)
+    rows = connection.execute(  # the pieces are our own; what is searched for is bound
+        f"SELECT {COLUMNS} FROM quarantine WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",  # noqa: S608
+        [*values, limit],
+    )
+    return [held_from(row) for row in rows]
+
+
+def tally(connection: Connection) -> dict[str, int]:
+    """How many undecided copies are held as what."""
+    rows = connection.execute(f"SELECT category, count(*) FROM quarantine WHERE {NOW_HELD} GROUP BY category")  # noqa: S608
+    return {category: int(count) for category, count in rows}
+
+
+def like(text: str) -> str:
+    """A text as itself in a LIKE pattern."""
+    return text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
 def held_from(row: Any) -> Held:
@@ -136,7 +210,10 @@ def move(connection: Connection, number: int, state: State, why: Why) -> Moved |
         connection, at=why.at, who=why.who, what=f"quarantine {VERB[state]} <{to}>", why=why.why, subject=ref
     )
     if state is State.RELEASED:
-        queue.add(connection, message, messages.RECIPIENT.decode(recipient), to, junk=False, now=why.at)
+        held = heldaccounts.held_because(connection, messages.account_of(connection, message))
+        queue.add(
+            connection, message, messages.RECIPIENT.decode(recipient), to, junk=False, now=why.at, held_because=held
+        )
     return Moved(None if state in WAITING else messages.drop_if_unused(connection, message))
 
 

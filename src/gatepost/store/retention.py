@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gatepost.store import correspondents, entries, history, journal, lessons, memory, quarantine
+from gatepost.store import correspondents, entries, glass, history, journal, lessons, memory, quarantine
 from gatepost.store.database import Connection
 from gatepost.store.store import Store
 
@@ -26,7 +26,7 @@ class Retention:
     held_s: float = 30 * DAY_S
     """Mail in quarantine that nobody decided about; what became of it stays on record as long as history."""
     journal_s: float = 400 * DAY_S
-    """Who did what, and why."""
+    """Who did what, and why; and who looked at whose held mail."""
     correspondents_s: float = 400 * DAY_S
     """Who writes to whom, since they last did."""
     lessons_s: float = 400 * DAY_S
@@ -51,6 +51,9 @@ async def expire(store: Store, now: float, settings: Retention) -> dict[str, int
         ),
         "journal": await in_slices(
             store, lambda c: journal.expire(c, before=now - settings.journal_s, limit=SLICE)
+        ),
+        "views": await in_slices(
+            store, lambda c: glass.expire(c, before=now - settings.journal_s, limit=SLICE)
         ),
         "memory": await in_slices(store, lambda c: memory.expire(c, now=now, limit=SLICE)),
         "correspondents": await in_slices(

@@ -35,11 +35,16 @@ HEADING = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineSettings:
-    """How held mail is kept; for how long is a setting of `[retention]`."""
+    """How held mail is kept, and who may let it go; for how long is a setting of `[retention]`."""
 
     key_file: str = ""
     """The master keys that seal it, ``%d/NAME`` for a systemd credential; empty: ``keys/quarantine.key`` in the state
     folder. It is made when it is first needed. Keep a copy apart from the backups: without it held mail is lost."""
+    people_may_release: tuple[str, ...] = ("spam", "blocked")
+    """What people may release of their own held mail without asking, by category; for the rest a postmaster decides. Never
+    malware."""
+    two_people: bool = True
+    """Reading somebody's held mail without a right to (breaking the glass) takes a second person who agrees."""
 
 
 class KeyMissing(StoreFailed):
