@@ -12,6 +12,7 @@ from typing import Any
 
 from gatepost.mail.address import Address
 from gatepost.mail.verdict import SEVERITY, Action
+from gatepost.store import numbers
 from gatepost.store.database import Connection
 from gatepost.store.json import decode_entry, encode
 from gatepost.store.records import HistoryEntry
@@ -61,6 +62,7 @@ class Page:
 def insert(connection: Connection, entry: HistoryEntry) -> None:
     """Add one entry. Raises IntegrityError when its reference is taken."""
     recipients = {address_key(recipient.address) for recipient in entry.envelope.recipients}
+    action = action_of(entry)
     cursor = connection.execute(
         "INSERT INTO history (ref, at, kind, action, sender, client, message_id, recipient_domains, facts)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -68,7 +70,7 @@ def insert(connection: Connection, entry: HistoryEntry) -> None:
             entry.ref,
             entry.at,
             entry.kind,
-            action_of(entry),
+            action,
             address_key(entry.envelope.sender),
             str(entry.client.ip or ""),
             bare_id(entry.message_id),
@@ -79,6 +81,7 @@ def insert(connection: Connection, entry: HistoryEntry) -> None:
     number = cursor.lastrowid
     for recipient in recipients:
         connection.execute("INSERT INTO history_recipients VALUES (?, ?, ?)", (recipient, entry.at, number))
+    numbers.count(connection, entry, action)
 
 
 def entry(connection: Connection, ref: str) -> HistoryEntry | None:
