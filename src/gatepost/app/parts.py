@@ -14,12 +14,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from gatepost.accepting.desk import Contact
+from gatepost.app.doors import Doors
 from gatepost.app.lookers import Lookers
 from gatepost.app.opinions import LearntModel
 from gatepost.app.orders import orders
 from gatepost.app.signing import forwarding_of, keeping_of, keys_in_use, signer_of
-from gatepost.app.wiring import build_intake
+from gatepost.app.wiring import build_intake, build_submission
 from gatepost.checks.dnslists.lists import forget_keys
+from gatepost.checks.outgoing.bounces import bounced
 from gatepost.checks.sender.networks import forget_networks, places_of
 from gatepost.config.schema import Loaded
 from gatepost.delivery.directory import Directory
@@ -43,7 +45,7 @@ from gatepost.store.disk import Room
 from gatepost.store.entries import StoredEntries
 from gatepost.store.later import Later
 from gatepost.store.memory import StoredMemory
-from gatepost.store.records import Acceptance, HistoryEntry
+from gatepost.store.records import Acceptance, HistoryEntry, QueueItem
 from gatepost.store.ref import new_ref
 from gatepost.store.snapshots import Snapshots
 from gatepost.store.store import Store
@@ -185,6 +187,16 @@ class Parts:
             unpacker=self.lookers.unpacker, scanner=self.lookers.scanner,
         )  # fmt: skip
 
+    def doors(self, announce: Callable[[HistoryEntry], None]) -> Doors:
+        """Both ways, under the present configuration."""
+        submission = build_submission(
+            self.loaded, store=self.keeper, holds=self.store, resolver=self.resolver, memory=self.memory,
+            recipients=self.directory, correspondents=self.correspondents, expand=self.directory.expand,
+            acquaint=self.acquaint, announce=announce, notify=self.letters().notices, model=self.model,
+            unpacker=self.lookers.unpacker, scanner=self.lookers.scanner,
+        )  # fmt: skip
+        return Doors(self.intake(announce), submission)
+
     def acquaint(self, contact: Contact) -> None:
         """Somebody wrote to a domain of ours and was let in, or we wrote to somebody."""
         file = next(
@@ -236,6 +248,7 @@ class Parts:
             junk_headers=junk_mark(config.marking.junk_headers),
             retry_first_s=config.outbound.retry_first_s,
             forwarded_from=self.forwarding.sender,
+            on_failed=self.came_back,
         )
         return self.runner
 
@@ -272,6 +285,11 @@ class Parts:
         )
         keys = keeping_of(lambda: self.loaded, self.store, self.resolver, self.letters())
         return [*jobs.rounds(), *learning.rounds(), *keys.rounds()]
+
+    async def came_back(self, item: QueueItem) -> None:
+        """What somebody of ours sent could not be delivered for good."""
+        if item.account:
+            await bounced(item.account, self.memory, time.time())
 
     def letters(self) -> Letters:
         """Who writes to the postmaster."""

@@ -126,7 +126,7 @@ class Gate:
         async with self.parts.opened() as parts:
             service = Service(
                 hostname=config.hostname,
-                handler=parts.intake(self.announce),
+                handler=parts.doors(self.announce),
                 smtp_limits=config.limits.smtp,
                 limits=config.limits.sessions,
                 tls=self.tls,
@@ -135,7 +135,7 @@ class Gate:
             def reload() -> None:
                 if self.reread():
                     parts.adopt(self.loaded)
-                    service.handler = parts.intake(self.announce)
+                    service.handler = parts.doors(self.announce)
                     service.smtp_limits = self.loaded.config.limits.smtp
                     service.limits = self.loaded.config.limits.sessions
                     service.tls = self.tls

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gatepost.accepting.desk import Contact, Keeper
+from gatepost.checks.check import Way
 from gatepost.checks.registry import at_door, on_mail
 from gatepost.config.schema import Loaded
 from gatepost.dns.answer import Resolver
@@ -19,8 +20,9 @@ from gatepost.mail.authresults import AuthResults
 from gatepost.mailauth.authenticate import authenticate
 from gatepost.policy import Marking
 from gatepost.scan.nothing import NOTHING
-from gatepost.store.records import HistoryEntry
+from gatepost.store.records import HistoryEntry, Notice
 from gatepost.store.ref import new_ref
+from gatepost.submission import Holds, Submission
 from gatepost.tools import (
     Correspondents,
     Entries,
@@ -97,6 +99,53 @@ def build_intake(
         announce=announce,
         on_bug=log_bug,
         prove=authenticate if dns else prove_nothing,
+        patience_s=loaded.config.limits.message_s,
+    )
+
+
+def build_submission(
+    loaded: Loaded,
+    *,
+    store: Keeper,
+    holds: Holds,
+    resolver: Resolver,
+    memory: Memory,
+    recipients: Recipients,
+    correspondents: Correspondents,
+    expand: Callable[[Address], tuple[str, ...]],
+    acquaint: Callable[[Contact], None],
+    announce: Callable[[HistoryEntry], None],
+    notify: Callable[[str, str, float], tuple[Notice, ...]],
+    model: Model = NOTHING,
+    unpacker: Unpacker = NOTHING,
+    scanner: Scanner = NOTHING,
+    clock: Callable[[], float] = time.time,
+) -> Submission:
+    """The way out that `loaded` describes."""
+
+    def tools(now: float) -> Instruments:
+        return Instruments(
+            Budget(resolver, lookups=LOOKUPS_PER_MESSAGE), memory, recipients, correspondents, now,
+            model=model, unpacker=unpacker, scanner=scanner, people=loaded.people,
+        )  # fmt: skip
+
+    return Submission(
+        hostname=loaded.config.hostname,
+        policies=loaded.outgoing,
+        settings=loaded.config.submission,
+        door=at_door(loaded.checks, way=Way.OUT),
+        content=on_mail(loaded.checks, way=Way.OUT),
+        own_domains=tuple(one.name for one in loaded.routes.domains),
+        store=store,
+        holds=holds,
+        tools=tools,
+        expand=expand,
+        clock=clock,
+        new_ref=lambda now: new_ref(now, os.urandom(8)),
+        acquaint=acquaint,
+        announce=announce,
+        notify=notify,
+        on_bug=log_bug,
         patience_s=loaded.config.limits.message_s,
     )
 

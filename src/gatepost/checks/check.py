@@ -63,6 +63,19 @@ class Emits:
         return Finding(self.name, text, evidence or {}, source)
 
 
+class Way(StrEnum):
+    """Which way a message goes."""
+
+    IN = "in"
+    """From others to us."""
+    OUT = "out"
+    """Handed in by our own people and machines."""
+
+
+INCOMING = frozenset({Way.IN})
+OUTGOING = frozenset({Way.OUT})
+BOTH_WAYS = INCOMING | OUTGOING
+
 Run = Callable[[Any, Tools, Any], Awaitable[Sequence[Finding]]]
 
 
@@ -79,6 +92,8 @@ class Check:
     emits: tuple[Emits, ...]
     on_failure: OnFailure = OnFailure.IGNORE
     timeout_s: float = 5.0
+    ways: frozenset[Way] = INCOMING
+    """Whose mail it looks at."""
     asks: bool = True
     """False for a check that only reads its subject: it must not suspend. (None may use `asyncio.timeout`: see `begin`.)"""
     needs_dns: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gatepost.checks.check import Check
+from gatepost.checks.check import Check, Way
 from gatepost.checks.connection.dnsbl import DNSBL
 from gatepost.checks.connection.greylist import GREYLIST
 from gatepost.checks.connection.hello import HELLO
@@ -19,6 +19,11 @@ from gatepost.checks.content.links import LINKS
 from gatepost.checks.content.rules import RULES
 from gatepost.checks.content.spam import SPAM
 from gatepost.checks.content.structure import STRUCTURE
+from gatepost.checks.outgoing.account import ACCOUNT, AUTHOR
+from gatepost.checks.outgoing.bounces import BOUNCES
+from gatepost.checks.outgoing.fanout import FANOUT
+from gatepost.checks.outgoing.habits import HABITS
+from gatepost.checks.outgoing.quota import QUOTA
 from gatepost.checks.run import Configured
 from gatepost.checks.sender.authentication import ARC, DKIM, DMARC, SPF
 from gatepost.checks.sender.correspondents import CORRESPONDENTS
@@ -56,6 +61,12 @@ ALL_CHECKS: tuple[Check, ...] = (
     LINKS,
     LOOKALIKE,
     IMPERSONATION,
+    ACCOUNT,
+    QUOTA,
+    AUTHOR,
+    HABITS,
+    FANOUT,
+    BOUNCES,
 )
 
 
@@ -76,15 +87,19 @@ def configure(
     )
 
 
-def at_door(configured: Iterable[Configured], *, dns: bool = True) -> tuple[Configured, ...]:
+def at_door(
+    configured: Iterable[Configured], *, dns: bool = True, way: Way = Way.IN
+) -> tuple[Configured, ...]:
     """Those to run at RCPT TO; without those that need the DNS where it may not be asked."""
-    return tuple(one for one in configured if one.check.subject is Attempt and _runs(one, dns))
+    return tuple(one for one in configured if one.check.subject is Attempt and _runs(one, dns, way))
 
 
-def on_mail(configured: Iterable[Configured], *, dns: bool = True) -> tuple[Configured, ...]:
+def on_mail(
+    configured: Iterable[Configured], *, dns: bool = True, way: Way = Way.IN
+) -> tuple[Configured, ...]:
     """Those to run on a whole message; without those that need the DNS where it may not be asked."""
-    return tuple(one for one in configured if one.check.subject is Mail and _runs(one, dns))
+    return tuple(one for one in configured if one.check.subject is Mail and _runs(one, dns, way))
 
 
-def _runs(one: Configured, dns: bool) -> bool:
-    return one.wanted and (dns or not one.check.needs_dns)
+def _runs(one: Configured, dns: bool, way: Way) -> bool:
+    return one.wanted and way in one.check.ways and (dns or not one.check.needs_dns)

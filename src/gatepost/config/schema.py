@@ -37,11 +37,13 @@ from gatepost.net.resolver import DnsSettings, servers_of
 from gatepost.net.sandbox import SandboxSettings
 from gatepost.net.tls import TlsSettings, TlsUnusable, expand
 from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
+from gatepost.policy.outgoing import assemble_outgoing
 from gatepost.policy.settings import MarkingSettings, PolicyOverride, PolicySettings
 from gatepost.smtp.limits import SmtpLimits
 from gatepost.store.retention import Retention
 from gatepost.store.sealing import QuarantineSettings
 from gatepost.store.store import StoreSettings
+from gatepost.submitting.settings import SubmissionSettings
 
 JUNK_HEADER = re.compile(r"X-[A-Za-z0-9-]{1,60}: [ -~]{1,200}")
 
@@ -116,6 +118,7 @@ class Config:
     """The domains we take mail for."""
     people: PeopleSettings = field(default_factory=PeopleSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    submission: SubmissionSettings = field(default_factory=SubmissionSettings)
     marking: MarkingSettings = field(default_factory=MarkingSettings)
     arc: ArcSettings = field(default_factory=ArcSettings)
     checks: CheckTables = field(default_factory=CheckTables)
@@ -149,6 +152,8 @@ class Loaded:
     """As written, to say what came from the file."""
     checks: tuple[Configured, ...]
     policies: PolicyBook
+    outgoing: PolicyBook
+    """For what our own people and machines send."""
     routes: Routes
     trusted_relays: Networks
     people: Staff
@@ -207,6 +212,10 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     except PolicyProblem as fault:
         raise ConfigError(file, "policy", str(fault)) from None
     try:
+        outgoing = assemble_outgoing(config.submission.policy, checks, mode=config.mode)
+    except PolicyProblem as fault:
+        raise ConfigError(file, "submission.policy", str(fault)) from None
+    try:
         robots = {one.key: MaildirAt(folder / config.state / REPORTS) for one in reports}
         routes = Routes(config.domains, folder=folder, robots=robots)
         Directory(routes=routes, clock=lambda: 0.0)  # refuses aliases that lead nowhere
@@ -249,7 +258,7 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
                 file, "trusted_relays", f'"{one}" is neither an address nor a network.'
             ) from None
     return Loaded(
-        path=path, folder=folder, config=config, table=table, checks=checks, policies=policies,
+        path=path, folder=folder, config=config, table=table, checks=checks, policies=policies, outgoing=outgoing,
         routes=routes, trusted_relays=tuple(networks), people=people,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -50,6 +50,7 @@ class Queue(Protocol):
     ) -> None: ...
     async def give_back(self, worker: str, now: float) -> int: ...
     def delivered_copy(self, ref: str) -> bytes: ...
+    def may_go(self, item: QueueItem) -> bool: ...
 
 
 class Sender(Protocol):
@@ -79,6 +80,8 @@ class DeliveryRunner:
     """`OutboundSettings.retry_first_s`."""
     forwarded_from: Callable[[str, Address], str] = lambda sender, _: sender
     """The envelope sender of mail that an address of ours sends on elsewhere (`Forwarding.sender`)."""
+    on_failed: Callable[[QueueItem], Awaitable[None]] = lambda _: _nothing()
+    """Told of each copy that is given up."""
     worker: str = "delivery"
     """This process's name for its claims, the same after a restart."""
     delivered: int = 0
@@ -232,6 +235,10 @@ class DeliveryRunner:
         await self.store.settle(item, None, RetryAt(until + self._jitter_of(item)))
 
     async def _deliver(self, where: Where, items: list[QueueItem], state: Destination) -> None:
+        if items[0].account:  # its mail may have been held while this waited for its turn
+            items = [item for item in items if self.store.may_go(item)]
+            if not items:
+                return
         try:
             octets = self.store.delivered_copy(items[0].ref)
             if items[0].changes:
@@ -357,8 +364,13 @@ class DeliveryRunner:
             await self.store.settle(item, attempt, RetryAt(again, delay_told=due), notices)
             return
         self.failed += 1
+        await self.on_failed(item)
         notices, hold = self.notices.failed(item, outcome, now, sent)
         await self.store.settle(item, attempt, Hold(hold) if hold else Failed(outcome.words), notices)
+
+
+async def _nothing() -> None:
+    """Nobody wants to be told."""
 
 
 def junk_mark(headers: Sequence[str]) -> bytes:

@@ -30,14 +30,19 @@ class Letters:
 
     async def send(self, subject: str, text: str) -> None:
         """Write to the postmaster. Raises StoreFailed."""
-        now, whom = self.clock(), self.to()
+        for notice in self.notices(subject, text, self.clock()):
+            await self.store.enqueue_notice(notice)
+
+    def notices(self, subject: str, text: str, now: float) -> tuple[Notice, ...]:
+        """The letter as it is to be queued, one for each reader."""
+        whom = self.to()
         ref = self.new_ref(now)
         octets = letter(subject, text, to=whom, hostname=self.hostname, ref=ref, now=now)
-        for index, final in enumerate(self.expand(whom)):
-            address = parse_address(final, smtputf8=True)
-            if address is not None:
-                own_ref = ref if index == 0 else self.new_ref(now)
-                await self.store.enqueue_notice(Notice(ref=own_ref, recipient=address, octets=octets, at=now))
+        finals = [one for text in self.expand(whom) if (one := parse_address(text, smtputf8=True))]
+        return tuple(
+            Notice(ref=ref if index == 0 else self.new_ref(now), recipient=final, octets=octets, at=now)
+            for index, final in enumerate(finals)
+        )
 
 
 def letter(subject: str, text: str, *, to: Address, hostname: str, ref: str, now: float) -> bytes:

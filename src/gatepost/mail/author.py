@@ -93,6 +93,12 @@ def _authors(message: Message) -> Authors:
     )
 
 
+def addresses_in(value: bytes) -> tuple[Address, ...]:
+    """The addresses in an unfolded field that is written like From, such as Sender; none when it cannot be read in one way."""
+    reading = read_mailboxes(value)
+    return () if reading.problems else tuple(box.address for box in reading.mailboxes)
+
+
 @lru_cache(maxsize=4096)
 def known_domain(written: bytes) -> str | None:
     """`normal_domain` for the few domains met all day."""

@@ -61,6 +61,15 @@ class Client:
     """What signed in for the account: the name of its app password, certificate or token."""
     role: str = "mx"
     """The listener's role: mx, submission, submissions or lmtp."""
+    excused: bool = False
+    """A machine of the own network that may send out without signing in (`relay_for` of a submission listener)."""
+
+    @property
+    def account(self) -> str:
+        """Who of ours hands mail in, as limits and habits count it: a login, or a machine's address; empty for strangers."""
+        if self.user is not None:
+            return self.user
+        return str(self.ip) if self.excused and self.ip is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,6 +154,20 @@ def received_field(
     return ("\r\n".join(lines) + f";\r\n {date_text(int(now))}\r\n").encode("ascii")
 
 
+def submission_field(
+    client: Client, *, receiver: str, ref: str, now: float, recipient: Address | None = None, smtputf8: bool = False
+) -> bytes:
+    """The Received field of mail that our own people hand in: from whom it came is in our history, and nobody else's
+    business, so there is no address, no host name and no TLS in it. Folded, ending in CRLF.
+    """
+    by = receiver if HOST.match(receiver) else "localhost"
+    reference = f" id {ref}" if REFERENCE.match(ref) else ""
+    lines = [f"Received: by {by} with {protocol(client, smtputf8=smtputf8)}{reference}"]
+    if recipient is not None and PLAIN_MAILBOX.match(shown := str(recipient)):
+        lines.append(f" for <{shown}>")
+    return ("\r\n".join(lines) + f";\r\n {date_text(int(now))}\r\n").encode("ascii")
+
+
 @lru_cache(maxsize=8)
 def date_text(second: int) -> str:
     """A moment as a date-time of RFC 5322 §3.3; many messages come in the same second."""

@@ -20,7 +20,7 @@ class Listener:
     xclient_from: tuple[str, ...] = ()
     """Fronts (addresses or networks) that may name the client with XCLIENT after the greeting."""
     relay_for: tuple[str, ...] = ()
-    """Clients (addresses or networks) that may send out without signing in; without effect as long as only mail for our domains is taken."""
+    """Own machines (addresses or networks) that may send out without signing in, as addresses of our domains; of a submission listener only."""
     bare_lf_from: tuple[str, ...] = ()
     """Clients (addresses or networks) whose message bodies may hold bare line feeds; they are made CR LF."""
 

@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gatepost.mail.client import Client, IpAddress
 from gatepost.net.census import Network, networks, within
@@ -65,7 +66,7 @@ class Reception:
     def _arrived(self, arrival: Arrival) -> None:
         self.arrived += 1
         rules = self._rules[arrival.listener]
-        client = Client(ip=arrival.ip, port=arrival.port, role=rules.role.value)
+        client = rules.excusing(Client(ip=arrival.ip, port=arrival.port, role=rules.role.value))
         number = arrival.number
 
         async def renamed(named: Client) -> Offers | None:
@@ -140,6 +141,9 @@ class Reception:
         self.service.handler.refused(client, None, reply, what)
 
 
+_SENDING = frozenset({Dialect.SUBMISSION, Dialect.SUBMISSIONS})
+
+
 class _Rules:
     """A listener's networks, read once."""
 
@@ -150,9 +154,14 @@ class _Rules:
         self._bare_lf = networks(listener.bare_lf_from)
         self._cache: dict[tuple[bool, ...], Offers] = {}
 
+    def excusing(self, client: Client) -> Client:
+        """The client, marked when it is one that may send out without signing in."""
+        excused = self.role in _SENDING and _has(client.ip, self._relay)
+        return client if client.excused is excused else replace(client, excused=excused)
+
     def offers(self, client: Client, peer: IpAddress, service: Service) -> Offers:
         """What this client is offered here. A trusted front's word (XCLIENT LOGIN) is as good as AUTH."""
-        relay = client.user is not None or _has(client.ip, self._relay)
+        relay = client.user is not None or self.excusing(client).excused
         xclient = _has(peer, self._xclient)
         bare_lf = _has(client.ip, self._bare_lf)
         key = (relay, xclient, bare_lf, service.tls is not None, service.authenticator is not None)
@@ -162,7 +171,7 @@ class _Rules:
             offers = self._cache[key] = Offers(
                 tls=self.role is Dialect.SUBMISSIONS,
                 starttls=service.tls is not None and self.role is not Dialect.SUBMISSIONS,
-                auth=mechanisms if self.role in {Dialect.SUBMISSION, Dialect.SUBMISSIONS} else (),
+                auth=mechanisms if self.role in _SENDING else (),
                 auth_excused=relay,
                 xclient=xclient,
                 requiretls=relay and service.tls is not None,

@@ -350,7 +350,8 @@ class Session(asyncio.Protocol):
         if offers is None:
             self._refuse(_TOO_MANY, "too-many-from-client")
             return
-        self.client = named
+        # Whether it may send without signing in is asked of the address it is named, never of the front.
+        self.client = replace(named, excused=offers.auth_excused and named.user is None)
         self._forget_mail()
         self._machine.reply(self._service.greeting)
         self._machine.start_over(offers)

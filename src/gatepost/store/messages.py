@@ -51,12 +51,13 @@ def insert(
     removed_fields: Spans = (),
     may_bounce: bool = False,
     seal: Seal | None = None,
+    account: str = "",
 ) -> int:
     """Add the row and return its number. Raises IntegrityError when `ref` is taken."""
-    row = (ref, at, encode(envelope), added_header, encode(removed_fields), may_bounce, size, octets)
+    row = (ref, at, encode(envelope), added_header, encode(removed_fields), may_bounce, size, octets, account)
     cursor = connection.execute(
-        "INSERT INTO messages (ref, created_at, envelope, added_header, removed_fields, may_bounce, size, octets, key_id,"
-        " wrapped_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages (ref, created_at, envelope, added_header, removed_fields, may_bounce, size, octets, account,"
+        " key_id, wrapped_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*row, None, None) if seal is None else (*row, seal.key_id, seal.wrapped_key),
     )
     return int(cursor.lastrowid)
@@ -87,6 +88,12 @@ def find(connection: Connection, ref: str) -> Kept | None:
 def is_there(connection: Connection, ref: str) -> bool:
     """Is there such a row?"""
     return connection.execute("SELECT 1 FROM messages WHERE ref = ?", (ref,)).fetchone() is not None
+
+
+def account_of(connection: Connection, message: int) -> str:
+    """Who of ours handed it in; empty for mail of others."""
+    row = connection.execute("SELECT account FROM messages WHERE id = ?", (message,)).fetchone()
+    return str(row[0]) if row else ""
 
 
 def drop_if_unused(connection: Connection, message: int) -> str | None:

@@ -30,11 +30,13 @@ def add(
     junk: bool,
     now: float,
     changes: tuple[Change, ...] = (),
+    held_because: str | None = None,
 ) -> None:
-    """One recipient's copy, due at once."""
+    """One recipient's copy, due at once unless it is held."""
     connection.execute(
-        "INSERT INTO queue (message, recipient, to_address, junk, created_at, due_at, changes) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (message, encode(recipient), to, junk, now, now, encode(changes) if changes else None),
+        "INSERT INTO queue (message, recipient, to_address, junk, created_at, due_at, changes, held_because)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (message, encode(recipient), to, junk, now, now, encode(changes) if changes else None, held_because),
     )
 
 
@@ -53,8 +55,8 @@ def claim(connection: Connection, *, now: float, limit: int, lease_s: float, wor
 def item_from(connection: Connection, row: Any, until: float) -> QueueItem:
     """A claimed row with what its message and its earlier attempts say."""
     number, message, recipient, to, junk, attempts, created_at, delay_told, changes = row
-    ref, envelope, may_bounce = connection.execute(
-        "SELECT ref, envelope, may_bounce FROM messages WHERE id = ?", (message,)
+    ref, envelope, may_bounce, account = connection.execute(
+        "SELECT ref, envelope, may_bounce, account FROM messages WHERE id = ?", (message,)
     ).fetchone()
     known = messages.ENVELOPE.decode(envelope)
     return QueueItem(
@@ -70,6 +72,7 @@ def item_from(connection: Connection, row: Any, until: float) -> QueueItem:
         may_bounce=bool(may_bounce),
         lease_until=until,
         changes=CHANGES.decode(changes) if changes else (),
+        account=account,
         delay_told=bool(delay_told),
         history=tuple(attempts_of(connection, ref, to)) if attempts else (),
     )
@@ -169,6 +172,16 @@ def queued_from(connection: Connection, row: Any) -> Queued:
         attempts=attempts,
         held_because=held_because,
         last_reply=tries[-1].reply if tries else "",
+    )
+
+
+def may_go(connection: Connection, item: QueueItem) -> bool:
+    """Is a claimed copy still ours to send? Not when it was held, or taken out, since it was claimed."""
+    return (
+        connection.execute(
+            "SELECT 1 FROM queue WHERE id = ? AND due_at = ? AND held_because IS NULL", (item.id, item.lease_until)
+        ).fetchone()
+        is not None
     )
 
 

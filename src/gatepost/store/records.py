@@ -85,7 +85,27 @@ class Acceptance:
     """Spans of foreign Authentication-Results under our name, left out at delivery."""
     deliveries: tuple[NewDelivery, ...] = ()
     may_bounce: bool = False
-    """The sender was proved by SPF or an aligned signature, so a DSN may go to it."""
+    """The sender was proved by SPF or an aligned signature, or signed in, so a DSN may go to it."""
+    account: str = ""
+    """Who of ours handed it in (`Client.account`)."""
+    hold: AccountHold | None = None
+    """From now on everything of the account is held, this message and what is queued included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountHold:
+    """An account's mail is to be held."""
+
+    account: str
+    at: float
+    reason: str
+    """One sentence."""
+    ref: str = ""
+    """The message at which it showed."""
+    who: str = "gatepost"
+    """Who holds it, for the journal."""
+    notices: tuple[Notice, ...] = ()
+    """Who is told, unless the account was held already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +125,8 @@ class QueueItem:
     may_bounce: bool
     lease_until: float
     changes: tuple[Change, ...] = ()
+    account: str = ""
+    """Who of ours handed the message in."""
     delay_told: bool = False
     """A delay DSN has been sent."""
     history: tuple[DeliveryAttempt, ...] = ()

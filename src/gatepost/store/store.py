@@ -15,7 +15,7 @@ from pathlib import Path
 from pysqlite3 import dbapi2
 
 from gatepost.mail.client import Envelope, Recipient
-from gatepost.store import history, journal, messages, quarantine, queue, signingkeys
+from gatepost.store import heldaccounts, history, journal, messages, quarantine, queue, signingkeys
 from gatepost.store.database import Connection, Database, DatabaseSettings
 from gatepost.store.disk import Disk, Room, RoomSettings, room
 from gatepost.store.failures import DuplicateRef, StoreFailed, StoreFull, translated
@@ -24,6 +24,7 @@ from gatepost.store.journal import JournalEntry
 from gatepost.store.later import Later
 from gatepost.store.records import (
     Acceptance,
+    AccountHold,
     DeliveryAttempt,
     Held,
     HistoryEntry,
@@ -174,6 +175,18 @@ class Store:
 
         gone = await self.database.commit(work)
         self.forget([gone] if gone else [])
+
+    def may_go(self, item: QueueItem) -> bool:
+        """Is a claimed copy still ours to send, or was it held meanwhile?"""
+        return self.database.read(lambda connection: queue.may_go(connection, item))
+
+    async def hold_account(self, hold: AccountHold) -> None:
+        """Hold everything of an account: what is queued, and what it hands in from now on."""
+        await self.database.commit(lambda connection: hold_account(connection, hold))
+
+    def held_because(self, account: str) -> str | None:
+        """Why this account's mail is held; None when it is not."""
+        return self.database.read(lambda connection: heldaccounts.held_because(connection, account))
 
     async def give_back(self, worker: str, now: float) -> int:
         """At a worker's start: what it held when it died falls due at once. Returns how many copies."""
@@ -375,7 +388,11 @@ def accept(connection: Connection, acceptance: Acceptance, octets: bytes | None,
         added_header=acceptance.added_header,
         removed_fields=acceptance.removed_fields,
         may_bounce=acceptance.may_bounce,
+        account=acceptance.account,
     )
+    if acceptance.hold is not None:
+        hold_account(connection, acceptance.hold)
+    held = heldaccounts.held_because(connection, acceptance.account)
     for copy in acceptance.deliveries:
         if copy.held:
             sender = str(entry.envelope.sender or "")
@@ -397,7 +414,15 @@ def accept(connection: Connection, acceptance: Acceptance, octets: bytes | None,
                 junk=copy.junk,
                 now=entry.at,
                 changes=copy.changes,
+                held_because=held,
             )
+
+
+def hold_account(connection: Connection, hold: AccountHold) -> None:
+    """Hold an account's mail, and tell who is to be told when that is new."""
+    if heldaccounts.hold(connection, hold):
+        for notice in hold.notices:
+            add_notice(connection, notice)
 
 
 def add_notice(connection: Connection, notice: Notice, front: bytes = b"") -> None:

@@ -7,9 +7,9 @@ whatever the mode of the gate: without them it would be an open relay.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gatepost.checks.check import Check, Emits, OnFailure
+from gatepost.checks.check import BOTH_WAYS, Check, Emits, OnFailure
 from gatepost.checks.connection.network import UNKNOWN_WINDOW_S, counted_as, unknown_key
 from gatepost.mail.client import Attempt
 from gatepost.mail.finding import Finding
@@ -58,10 +58,12 @@ async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings
     address = attempt.recipient.address
     answer = await tools.recipients.find(address)
     emits = _BY_STANDING.get(answer.standing)
+    if answer.only_bounces and attempt.sender is not None:
+        emits, answer = UNKNOWN, replace(answer, text=f"{answer.text}: only its bounces come here")
     if emits is None:
         return ()
-    if emits is NOT_OURS and attempt.client.user is not None:
-        return ()  # who signed in may send anywhere
+    if emits is NOT_OURS and attempt.client.account:
+        return ()  # our own people and machines may send anywhere
     who = counted_as(attempt.client)
     if emits is UNKNOWN and who is not None:
         await tools.memory.add(unknown_key(who), ttl_s=UNKNOWN_WINDOW_S)
@@ -73,6 +75,7 @@ RECIPIENTS = Check(
     subject=Attempt,
     settings=RecipientsSettings,
     run=recipient,
+    ways=BOTH_WAYS,
     emits=(NOT_OURS, UNKNOWN, UNSURE),
     on_failure=OnFailure.DEFER,
     timeout_s=20.0,

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote_to_bytes
 
-from gatepost.checks.check import Check, Emits, OnFailure
+from gatepost.checks.check import BOTH_WAYS, Check, Emits, OnFailure
 from gatepost.files.selection import worth_a_look
 from gatepost.mail.address import printable
 from gatepost.mail.client import Mail
@@ -264,6 +264,7 @@ ANTIVIRUS = Check(
     subject=Mail,
     settings=AntivirusSettings,
     run=antivirus,
+    ways=BOTH_WAYS,
     emits=(FOUND, UNSCANNABLE, UNSCANNED),
     emits_under=_emits,
     on_failure=OnFailure.DEFER,

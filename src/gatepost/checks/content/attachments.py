@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 
-from gatepost.checks.check import Check, Emits, OnFailure
+from gatepost.checks.check import BOTH_WAYS, Check, Emits, OnFailure
 from gatepost.checks.content.attachmentfacts import (
     BY_FACT,
     BY_FAMILY,
@@ -252,6 +252,7 @@ ATTACHMENTS = Check(
     subject=Mail,
     settings=AttachmentSettings,
     run=attachments,
+    ways=BOTH_WAYS,
     emits=EMITS,
     on_failure=OnFailure.DEFER,
     timeout_s=30.0,

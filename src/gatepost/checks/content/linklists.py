@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from gatepost.checks.check import Check, Emits
+from gatepost.checks.check import BOTH_WAYS, Check, Emits
 from gatepost.checks.connection.network import is_public
 from gatepost.checks.content.targets import Target, address_of, domain_of, file_targets, targets_of
 from gatepost.checks.dnslists.asking import ListFacts, Subject, ask_lists, weights
@@ -162,6 +162,7 @@ SURBL = Check(
     subject=Mail,
     settings=SurblSettings,
     run=listed,
+    ways=BOTH_WAYS,
     emits=FACTS.all,
     timeout_s=30.0,
     problems=lambda settings: problems(settings.lists),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import unquote
 
-from gatepost.checks.check import Check, Emits
+from gatepost.checks.check import BOTH_WAYS, Check, Emits
 from gatepost.checks.connection.network import is_public
 from gatepost.checks.content.targets import Target, address_of, domain_of, file_targets, hidden_in, targets_of
 from gatepost.checks.sender.identity import proved_domain
@@ -397,6 +397,7 @@ LINKS = Check(
     subject=Mail,
     settings=LinksSettings,
     run=links,
+    ways=BOTH_WAYS,
     emits=tuple(FACTS.values()),
     timeout_s=30.0,
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatepost.checks.check import Check, Emits
+from gatepost.checks.check import BOTH_WAYS, Check, Emits
 from gatepost.checks.sender.identity import correspondent, proved_domain
 from gatepost.mail.client import Mail
 from gatepost.mail.finding import Finding, Mode
@@ -171,6 +171,7 @@ RULES = Check(
     subject=Mail,
     settings=RulesSettings,
     run=matched,
+    ways=BOTH_WAYS,
     emits=(MATCHED, STOPPED),
     timeout_s=15.0,
     weights_of=_weights,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gatepost.checks.check import Check, Emits
+from gatepost.checks.check import BOTH_WAYS, Check, Emits
 from gatepost.mail.address import printable
 from gatepost.mail.client import Mail
 from gatepost.mail.finding import Finding, Mode
@@ -103,6 +103,7 @@ SPAM = Check(
     subject=Mail,
     settings=SpamSettings,
     run=judged,
+    ways=BOTH_WAYS,
     emits=(OPINION, LEARNING),
     asks=False,
 )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gatepost.checks.check import Check, Emits
+from gatepost.checks.check import BOTH_WAYS, Check, Emits
 from gatepost.mail.client import Mail
 from gatepost.mail.content import Content, content_of
 from gatepost.mail.finding import Evidence, Finding, Mode
@@ -177,6 +177,7 @@ STRUCTURE = Check(
     subject=Mail,
     settings=StructureSettings,
     run=structure,
+    ways=BOTH_WAYS,
     emits=(
         TRUNCATED, PARTIAL, EXTERNAL, EVASIVE, ODD, HIDDEN, MUCH_HIDDEN, SPLIT_WORDS, BIDI, CHARSET, UTF7,
     ),
