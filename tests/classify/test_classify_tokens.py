@@ -63,3 +63,16 @@ def test_long_text_is_bounded() -> None:
 
 
 GRAMS = [3365353759, 2329914708, 1125096877, 3061346276]
+
+
+def test_letters_that_grow_in_lower_case_do_not_outgrow_the_bound() -> None:
+    found = cut([Section(1, "İstanbul " * LONGEST, read=True)])
+    assert len(found.text) <= LONGEST + 1
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=255)), st.booleans())
+def test_western_text_is_cut_alike_beside_any_other(text: str, read: bool) -> None:
+    alone, beside = cut([Section(1, text, read=read)]), cut([Section(1, text, read=read), Section(2, "字")])
+    assert np.array_equal(alone.words, beside.words)
+    assert np.array_equal(alone.grams, beside.grams)
+    assert alone.text == beside.text[: len(alone.text)]

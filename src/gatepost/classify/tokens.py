@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,52 +66,39 @@ class Tokens:
 
 def cut(sections: Sequence[Section]) -> Tokens:
     """Words and 4-grams of `sections`, lower case; what is beyond LONGEST characters is left out."""
-    written, folded, ends, used = [], [], [], 0
-    for section in sections:
-        text = section.text[: LONGEST - used]
-        low = text.lower()
-        # Where lower case is longer (some capitals are two letters then), nothing is known to be shouted.
-        written.append(text if len(low) == len(text) else low)
-        folded.append(low)
-        used += len(low) + 1
-        ends.append(used)
-        if used >= LONGEST:
-            break
-    if not ends:
+    written = _written(sections)
+    if not written.lengths:
         return _NOTHING
-    whole = "\n".join(folded) + "\n"
-    codes, kinds = _codes_of(whole)
-    shouted = _differing("\n".join(written) + "\n", whole)
-    sections = sections[: len(ends)]
-    section_end = np.array(ends, np.int64)
-    section_place = np.array([one.place for one in sections], np.int64)
-    section_read = np.array([one.read for one in sections], bool)
+    codes, kinds, lengths = written.codes, written.kinds, written.lengths
+    sections = sections[: len(lengths)]
+    ends = np.cumsum(lengths)
+    place = np.array([one.place for one in sections], np.int64)
+    read = np.array([one.read for one in sections], np.bool_)
     starts, stops = _words(kinds)
-    at = np.searchsorted(section_end, starts, "right")
-    places = section_place[at]
-    loud = section_read[at] & _all_true(shouted, starts, stops)
+    at = _section_of(ends, starts)
+    places, loud = place[at], _loud(written.shouted, starts, stops, read[at])
     chunk_starts, chunk_stops = _chunks(codes, kinds)
-    chunk_at = np.searchsorted(section_end, chunk_starts, "right")
-    kept = section_read[chunk_at]
+    at = _section_of(ends, chunk_starts)
+    kept = read[at]
     starts, stops, places = (
         np.concatenate(three)
         for three in (
             (starts, starts[loud], chunk_starts[kept]),
             (stops, stops[loud], chunk_stops[kept]),
-            (places, places[loud] + SHOUTED, section_place[chunk_at][kept] + CHUNK),
+            (places, places[loud] + SHOUTED, place[at][kept] + CHUNK),
         )
     )
     words = _hash(_running_sum(codes), starts, stops, places)
     grams, grams_apart, apart = [], 0, LONGEST + 1
-    for one, text, end in zip(sections, folded, ends, strict=True):
-        begin = end - len(text) - 1
+    for one, length, end in zip(sections, lengths, ends.tolist(), strict=True):
+        begin = end - length
         if one.apart:
             apart = min(apart, begin)
-        if one.read and len(text) > 1:
+        if one.read and length > 2:
             grams.append(_grams(codes, kinds, one.place, begin, end - 1))
             grams_apart += len(grams[-1]) if one.apart else 0
     every = np.concatenate(grams) if grams else _NOTHING.grams
-    return Tokens(whole, words, starts, stops, places, every, apart, grams_apart)
+    return Tokens(written.text, words, starts, stops, places, every, apart, grams_apart)
 
 
 def hash_name(place: int, name: str) -> int:
@@ -148,16 +136,73 @@ _POWERS_LIST = [int(one) for one in _POWERS[:256]]
 _SEEDS_LIST = [int(one) for one in _SEEDS]
 
 
-def _codes_of(text: str) -> tuple[_Codes, NDArray[np.uint8]]:
-    """Code points, and the kind of each."""
-    if text.isascii():
-        narrow = np.frombuffer(text.encode("ascii"), np.uint8)
-        return narrow.astype(np.uint32), _KINDS[narrow]
-    wide = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+_LOWER = bytes(ord(chr(code).lower()) for code in range(256))
+_LOWER_CODES = np.frombuffer(_LOWER, np.uint8)
+
+
+class _Written(NamedTuple):
+    """All sections, one line end behind each."""
+
+    text: str
+    """Lower case."""
+    codes: _Codes
+    """Its code points."""
+    kinds: NDArray[np.uint8]
+    shouted: NDArray[np.bool_]
+    """Where a capital stood."""
+    lengths: list[int]
+    """Of each section that is read, its line end included."""
+
+
+def _written(sections: Sequence[Section]) -> _Written:
+    texts, used = [], 0
+    for section in sections:
+        if used >= LONGEST:
+            break
+        texts.append(section.text[: LONGEST - used])
+        used += len(texts[-1]) + 1
+    whole = "\n".join([*texts, ""])
+    try:
+        octets = whole.encode("latin-1")
+    except UnicodeEncodeError:
+        return _written_wide(texts)
+    written = np.frombuffer(octets, np.uint8)
+    narrow = _LOWER_CODES[written]
+    text = whole.lower() if whole.isascii() else octets.translate(_LOWER).decode("latin-1")
+    return _Written(
+        text, narrow.astype(np.uint32), _KINDS[narrow], narrow != written, [len(one) + 1 for one in texts]
+    )
+
+
+def _written_wide(texts: Sequence[str]) -> _Written:
+    """The same for characters beyond Latin-1."""
+    written, folded, lengths, used = [], [], [], 0
+    for text in texts:
+        if used >= LONGEST:
+            break
+        low = text.lower()[: LONGEST - used]
+        # Where lower case is longer (some capitals are two letters then), nothing is known to be shouted.
+        written.append(text if len(low) == len(text) else low)
+        folded.append(low)
+        lengths.append(len(low) + 1)
+        used += len(low) + 1
+    whole = "\n".join([*folded, ""])
+    wide, before = (
+        np.frombuffer(one.encode("utf-32-le", "surrogatepass"), np.uint32)
+        for one in (whole, "\n".join([*written, ""]))
+    )
     kinds = _KINDS[np.minimum(wide, 255)]
     far = np.flatnonzero(wide > 255)
     kinds[far] = _far_kinds(wide[far])
-    return wide, kinds
+    return _Written(whole, wide, kinds, wide != before, lengths)
+
+
+def _section_of(ends: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """In which section each start lies; quicker than a search for each, because they are in order but for pairs of ideographs."""
+    if len(starts) > 1 and not bool((starts[1:] >= starts[:-1]).all()):
+        return np.searchsorted(ends, starts, "right")
+    firsts = np.searchsorted(starts, ends, "left")
+    return np.repeat(np.arange(len(ends)), np.diff(firsts, prepend=0))
 
 
 # Blocks beyond Latin-1 that hold no letters, and those whose words stand without blanks between them.
@@ -201,14 +246,6 @@ def _blocks() -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
 
 
 _BEGINS, _KIND_FROM = _blocks()
-
-
-def _differing(one: str, other: str) -> NDArray[np.bool_]:
-    """Where two texts of one length differ."""
-    narrow = one.isascii() and other.isascii()
-    code, width = ("ascii", np.uint8) if narrow else ("utf-32-le", np.uint32)
-    left, right = (np.frombuffer(text.encode(code, "surrogatepass"), width) for text in (one, other))
-    return np.asarray(left != right, np.bool_)
 
 
 def _far_kinds(wide: NDArray[np.uint32]) -> NDArray[np.uint8]:
@@ -262,14 +299,18 @@ def _words(kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int6
     return starts, ends
 
 
-def _all_true(
-    flags: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Which spans of three and more are true throughout."""
-    total = np.zeros(len(flags) + 1, np.int32)
-    np.cumsum(flags, out=total[1:])
-    length = ends - starts
-    every: NDArray[np.bool_] = (length > 2) & (total[ends] - total[starts] == length)
+def _loud(
+    shouted: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64], read: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Which words of what is read are shouted: three capitals and more, and nothing else."""
+    found: NDArray[np.int64] = np.flatnonzero(read & shouted[starts] & (ends - starts > 2))
+    found = found[shouted[ends[found] - 1]]
+    if not len(found):
+        return found
+    total = np.zeros(len(shouted) + 1, np.int32)
+    np.cumsum(shouted, out=total[1:])
+    start, end = starts[found], ends[found]
+    every: NDArray[np.int64] = found[total[end] - total[start] == end - start]
     return every
 
 
