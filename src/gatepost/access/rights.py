@@ -126,3 +126,10 @@ class Actor:
     def owns(self, address: str) -> bool:
         """Is this mail address the actor's own?"""
         return address.lower() in self.addresses
+
+
+def on_this_machine(who: str) -> Actor:
+    """Whoever may run a command on the machine itself, by the name the system knows them by: may do everything."""
+    return Actor(
+        account=0, login=who, name=who, roles=frozenset(Role), rights=frozenset(Right), via="command"
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gatepost.access.rights import Actor, Right
+from gatepost.access.settings import AccessSettings
 from gatepost.store.journal import Why
 from gatepost.store.store import Store
 
@@ -21,6 +22,10 @@ class ProveAgain(Exception):
     """The act is allowed, and asks for a fresh proof of who is acting."""
 
 
+class Impossible(Exception):
+    """The act is allowed and cannot be done as asked; `str()` says why, and what to do."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
     """One installation as people act on it."""
@@ -32,6 +37,7 @@ class Office:
     """So many unpredictable octets."""
     hostname: str
     step_up_s: float = STEP_UP_S
+    access: AccessSettings = field(default_factory=AccessSettings)
 
     def why(self, actor: Actor, reason: str = "") -> Why:
         """What the journal keeps beside the act."""

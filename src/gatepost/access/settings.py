@@ -1,0 +1,66 @@
+"""How people sign in: lives of sessions and links, cost of passwords, patience with failures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+HOUR_S = 3600.0
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordCost:
+    """What one check of a password costs (argon2id, RFC 9106 §4). New passwords take it; old ones keep theirs."""
+
+    memory_kib: int = 65_536
+    """Memory in KiB; two checks at most run at a time in each process."""
+    passes: int = 3
+    """How often the memory is gone over."""
+    lanes: int = 1
+    """Threads of one check."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockoutSettings:
+    """How guessing is slowed down. Who is known, or has a passkey, is never shut out by the guesses of others."""
+
+    free: int = 5
+    """Failures of one account from one network before waiting begins."""
+    network_free: int = 30
+    """Failures from one network, for all accounts together, before waiting begins."""
+    spread_free: int = 10
+    """Networks that guess at one account before other unknown networks wait, too."""
+    first_s: float = 2.0
+    """The first wait; it doubles with each failure."""
+    longest_s: float = 900.0
+    """The longest wait."""
+    forgotten_s: float = DAY_S
+    """Failures are forgotten after so long without another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessSettings:
+    """How people sign in."""
+
+    administrator_idle_s: float = 0.5 * HOUR_S
+    """Somebody with an administrative role is signed out after so long without a request."""
+    administrator_s: float = 12 * HOUR_S
+    """And after so long in any case."""
+    person_idle_s: float = 12 * HOUR_S
+    """The same for everybody else."""
+    person_s: float = 14 * DAY_S
+    """And in any case."""
+    enrolment_s: float = 0.5 * HOUR_S
+    """How long somebody may take to enrol once the link or recovery code is used."""
+    link_s: float = 2 * DAY_S
+    """How long an enrolment link can be used."""
+    challenge_s: float = 300.0
+    """How long a browser may take to answer."""
+    app_password_s: float = 0.0
+    """App passwords end after so long where nobody says otherwise; 0: they do not."""
+    sign_ins_s: float = 90 * DAY_S
+    """How long sign-ins are kept, and a network counts as known."""
+    help_desk_sees_subjects: bool = False
+    """The help desk sees subjects and file names beside the metadata."""
+    password_cost: PasswordCost = field(default_factory=PasswordCost)
+    lockout: LockoutSettings = field(default_factory=LockoutSettings)

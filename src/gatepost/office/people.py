@@ -1,0 +1,383 @@
+"""People and devices: accounts are added, invited, given roles and addresses, disabled and removed.
+
+Whoever has `Right.PEOPLE` looks after persons; an account with an administrative role, and every role but person, takes
+`Right.ROLES`: else whoever resets accounts could become anybody. An owner is always left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from pysqlite3 import dbapi2
+
+from gatepost.access import tokens
+from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role
+from gatepost.mail.address import parse_address, printable
+from gatepost.office.office import Impossible, Office
+from gatepost.office.sessions import fresh, own_or_others, record
+from gatepost.store import accounts, signins
+from gatepost.store.accounts import Account, Passkey
+from gatepost.store.database import Connection
+
+HANDLE_OCTETS = 32
+LANGUAGES = ("en", "ja")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """An account with what belongs to it, as it is shown."""
+
+    account: Account
+    addresses: tuple[str, ...]
+    """Its own."""
+    delegated: tuple[str, ...]
+    """It may write as these, too."""
+    passkeys: tuple[Passkey, ...]
+    recovery_codes: int
+    """Unused ones."""
+    sessions: int
+    last_sign_in: float | None
+    link_ends: float | None
+    """Until when it can be enrolled by the link it was sent; None: there is none."""
+
+    @property
+    def enrolled(self) -> bool:
+        """Can it sign in?"""
+        return bool(self.passkeys) or (self.account.has_codes and not self.account.roles & ADMINISTRATORS)
+
+
+async def add(
+    office: Office,
+    actor: Actor,
+    login: str,
+    *,
+    name: str = "",
+    language: str = "en",
+    roles: Iterable[Role] = (Role.PERSON,),
+    addresses: Iterable[str] = (),
+    source: str = "",
+    source_key: str = "",
+) -> Account:
+    """A new account, which cannot sign in before it is enrolled (see `invite`). Its login is its own address.
+
+    Raises NotAllowed, or Impossible with what is wrong.
+    """
+    office.insist(actor, Right.PEOPLE)
+    given = frozenset(roles) or frozenset({Role.PERSON})
+    if given & ADMINISTRATORS:
+        office.insist(actor, Right.ROLES)
+        office.insist_on_proof(actor)
+    key = address_of(login)
+    own = dict.fromkeys([key, *(address_of(one) for one in addresses)])
+    handle, called = office.random(HANDLE_OCTETS), printable(name.strip(), 100)
+    speaks = language_of(language)
+
+    def work(connection: Connection) -> Account:
+        if accounts.find(connection, login=key) is not None:
+            raise Impossible(f"There is an account {key} already.")
+        number = accounts.add(
+            connection, login=key, name=called, language=speaks, roles=given, handle=handle, at=office.clock(),
+            source=source, source_key=source_key,
+        )  # fmt: skip
+        for address in own:
+            _link(connection, number, address, delegated=False)
+        why = f"roles {', '.join(sorted(given))}" + (f", from {source}" if source else "")
+        record(connection, office, number, who=actor.who, what=f"account add {key}", why=why)
+        return there(connection, key)
+
+    return await office.store.database.commit(work)
+
+
+async def invite(office: Office, actor: Actor, login: str, *, reason: str = "") -> str:
+    """A new enrolment link's token, shown once; an older one ends. Raises NotAllowed, Impossible."""
+    token = fresh(office)
+
+    def work(connection: Connection, account: Account) -> str:
+        if not account.usable:
+            raise Impossible(f"{account.login} is disabled: enable it first.")
+        now = office.clock()
+        accounts.add_link(
+            connection, account.id, tokens.digest(token), at=now, expires_at=now + office.access.link_s
+        )
+        record(connection, office, account, who=actor.who, what=f"account invite {account.login}", why=reason)
+        return token
+
+    return await _on(office, actor, login, work)
+
+
+async def recover(office: Office, actor: Actor, login: str, *, reason: str = "") -> str:
+    """Somebody lost what they sign in with: all of it is forgotten, and a new link's token comes back.
+
+    App passwords stay. Raises NotAllowed, Impossible.
+    """
+    token = fresh(office)
+
+    def work(connection: Connection, account: Account) -> str:
+        if not account.usable:
+            raise Impossible(f"{account.login} is disabled: enable it first.")
+        now = office.clock()
+        for one in accounts.passkeys(connection, account.id):
+            accounts.remove_passkey(connection, account.id, one.id)
+        accounts.set_password(connection, account.id, None)
+        accounts.set_seed(connection, account.id, None, None, at=None, step=0)
+        accounts.set_recovery(connection, account.id, ())
+        _end_sessions(connection, account.id)
+        accounts.add_link(
+            connection, account.id, tokens.digest(token), at=now, expires_at=now + office.access.link_s
+        )
+        record(
+            connection, office, account, who=actor.who, what=f"account recover {account.login}", why=reason
+        )
+        return token
+
+    return await _on(office, actor, login, work)
+
+
+async def set_roles(
+    office: Office, actor: Actor, login: str, roles: Iterable[Role], *, reason: str = ""
+) -> Account:
+    """These roles and no others; every session of the account ends, so that the next one has what it should.
+
+    Raises NotAllowed, ProveAgain, Impossible for the last owner.
+    """
+    office.insist(actor, Right.ROLES)
+    office.insist_on_proof(actor)
+    given = frozenset(roles) or frozenset({Role.PERSON})
+
+    def work(connection: Connection, account: Account) -> Account:
+        if given == account.roles:
+            return account
+        accounts.set_roles(connection, account.id, given)
+        _insist_on_owner(connection, account, "give somebody else the role owner first")
+        _end_sessions(connection, account.id)
+        told = f"{', '.join(sorted(account.roles))} -> {', '.join(sorted(given))}"
+        record(
+            connection, office, account, who=actor.who, what=f"account roles {account.login}",
+            why=f"{told}; {reason}" if reason else told,
+        )  # fmt: skip
+        return there(connection, account.login)
+
+    return await _on(office, actor, login, work)
+
+
+async def rename(
+    office: Office, actor: Actor, login: str, *, name: str | None = None, language: str | None = None
+) -> Account:
+    """Another name or language; one's own takes no right but `OWN`."""
+    called = None if name is None else printable(name.strip(), 100)
+    speaks = None if language is None else language_of(language)
+
+    def work(connection: Connection, account: Account) -> Account:
+        accounts.rename(connection, account.id, name=called, language=speaks)
+        record(connection, office, account, who=actor.who, what=f"account rename {account.login}")
+        return there(connection, account.login)
+
+    return await _on(office, actor, login, work, own=True)
+
+
+async def link(office: Office, actor: Actor, login: str, address: str, *, delegated: bool = False) -> None:
+    """Give an address to an account, as its own or (`delegated`) to write as. Raises NotAllowed, Impossible."""
+    key = address_of(address)
+
+    def work(connection: Connection, account: Account) -> None:
+        _link(connection, account.id, key, delegated=delegated)
+        kind = "may write as" if delegated else "owns"
+        record(
+            connection,
+            office,
+            account,
+            who=actor.who,
+            what=f"account link {account.login}",
+            why=f"{kind} {key}",
+        )
+
+    await _on(office, actor, login, work)
+
+
+async def unlink(office: Office, actor: Actor, login: str, address: str) -> None:
+    """Take an address away, but the login. Raises NotAllowed, Impossible."""
+    key = address_of(address)
+
+    def work(connection: Connection, account: Account) -> None:
+        if key == account.login:
+            raise Impossible(f"{key} is what the account signs in with.")
+        if not accounts.unlink(connection, account.id, key):
+            raise Impossible(f"{account.login} does not have the address {key}.")
+        record(connection, office, account, who=actor.who, what=f"account unlink {account.login}", why=key)
+
+    await _on(office, actor, login, work)
+
+
+async def disable(office: Office, actor: Actor, login: str, *, reason: str = "") -> None:
+    """Nobody and nothing signs in for it any more, from now on. Raises NotAllowed, Impossible for the last owner."""
+
+    def work(connection: Connection, account: Account) -> None:
+        if account.usable:
+            accounts.set_disabled(connection, account.id, office.clock(), printable(reason, 200))
+            _insist_on_owner(connection, account, "give somebody else the role owner first")
+            _end_sessions(connection, account.id)
+            accounts.end_links(connection, account.id)
+            what = f"account disable {account.login}"
+            record(connection, office, account, who=actor.who, what=what, why=reason)
+
+    await _on(office, actor, login, work)
+
+
+async def enable(office: Office, actor: Actor, login: str, *, reason: str = "") -> None:
+    """It may sign in again, with what it had. Raises NotAllowed, Impossible."""
+
+    def work(connection: Connection, account: Account) -> None:
+        if not account.usable:
+            accounts.set_disabled(connection, account.id, None)
+            what = f"account enable {account.login}"
+            record(connection, office, account, who=actor.who, what=what, why=reason)
+
+    await _on(office, actor, login, work)
+
+
+async def remove(office: Office, actor: Actor, login: str, *, reason: str = "") -> None:
+    """Take the account out with all that is its own. Raises NotAllowed, ProveAgain, Impossible for the last owner."""
+    office.insist_on_proof(actor)
+
+    def work(connection: Connection, account: Account) -> None:
+        record(connection, office, account, who=actor.who, what=f"account remove {account.login}", why=reason)
+        accounts.remove(connection, account.id)
+        _insist_on_owner(connection, account, "give somebody else the role owner first")
+
+    await _on(office, actor, login, work)
+
+
+def listed(office: Office, actor: Actor, *, after: str = "", limit: int = 100) -> list[Person]:
+    """Everybody in the order of their logins; `after` is the last login of the page before. Raises NotAllowed."""
+    office.insist(actor, Right.PEOPLE)
+
+    def work(connection: Connection) -> list[Person]:
+        return [
+            _person(connection, office, one) for one in accounts.listed(connection, after=after, limit=limit)
+        ]
+
+    return office.store.database.read(work)
+
+
+def show(office: Office, actor: Actor, login: str | None = None) -> Person:
+    """One account; oneself by default. Raises NotAllowed, Impossible when there is none such."""
+
+    def work(connection: Connection) -> Person:
+        if login is None:
+            own_or_others(office, actor, None)
+            account = accounts.find(connection, id=actor.account)
+        else:
+            account = accounts.find(connection, login=_key(login))
+            own_or_others(office, actor, account.id if account else -1)
+        if account is None:
+            raise Impossible(nobody(connection, login or ""))
+        return _person(connection, office, account)
+
+    return office.store.database.read(work)
+
+
+def there(connection: Connection, login: str) -> Account:
+    """The account with this login. Raises Impossible with the nearest right name."""
+    account = accounts.find(connection, login=_key(login))
+    if account is None:
+        raise Impossible(nobody(connection, login))
+    return account
+
+
+def nobody(connection: Connection, login: str) -> str:
+    """That there is no such account, and which one may be meant."""
+    from difflib import get_close_matches
+
+    known = [one.login for one in accounts.listed(connection, limit=5000)]
+    near = get_close_matches(_key(login), known, n=1)
+    meant = f" Did you mean {near[0]}?" if near else " What there is: gatepost user list"
+    return f"There is no account {printable(login, 100)}.{meant}"
+
+
+def address_of(text: str) -> str:
+    """An address in its normal form. Raises Impossible."""
+    address = parse_address(text.strip(), smtputf8=True)
+    if address is None or not address.domain or address.domain.startswith("["):
+        raise Impossible(f"{printable(text, 100)} is no mail address such as ana@example.net.")
+    return address.key
+
+
+def language_of(text: str) -> str:
+    """One of ours. Raises Impossible."""
+    if text not in LANGUAGES:
+        raise Impossible(f"{printable(text, 20)} is no language of ours: {', '.join(LANGUAGES)}.")
+    return text
+
+
+async def _on(
+    office: Office, actor: Actor, login: str, work: Callable[[Connection, Account], T], *, own: bool = False
+) -> T:
+    """Do something to one account, if the actor may; `own`: one may do it to one's own."""
+
+    def guarded(connection: Connection) -> T:
+        account = accounts.find(connection, login=_key(login))
+        if own and account is not None and account.id == actor.account:
+            office.insist(actor, Right.OWN)
+        else:
+            office.insist(actor, Right.PEOPLE)
+            if account is not None and account.roles & ADMINISTRATORS:
+                office.insist(actor, Right.ROLES)
+                office.insist_on_proof(actor)
+        if account is None:
+            raise Impossible(nobody(connection, login))
+        return work(connection, account)
+
+    return await office.store.database.commit(guarded)
+
+
+def _link(connection: Connection, account: int, address: str, *, delegated: bool) -> None:
+    owner = accounts.owner_of(connection, address)
+    if delegated and owner is not None and owner.id == account:
+        raise Impossible(f"{address} is the account's own already.")
+    try:
+        accounts.link(connection, account, address, delegated=delegated)
+    except dbapi2.IntegrityError:
+        whose = owner.login if owner else "another account"
+        raise Impossible(
+            f"{address} is {whose}'s own address; another account can be let write as it (delegated)."
+        ) from None
+
+
+def _insist_on_owner(connection: Connection, before: Account, advice: str) -> None:
+    """After a change: if this was a usable owner, one must be left, and one with a passkey if it had one."""
+    if Role.OWNER not in before.roles or not before.usable:
+        return
+    left = accounts.owners(connection)
+    if not left:
+        raise Impossible(f"{before.login} is the last owner: {advice}.")
+    return
+
+
+def _end_sessions(connection: Connection, account: int) -> None:
+    signins.close_sessions(connection, account)
+    signins.forget_devices(connection, account)
+
+
+def _person(connection: Connection, office: Office, account: Account) -> Person:
+    now = office.clock()
+    last = [one for one in signins.noted(connection, account.id, limit=20) if one.succeeded]
+    return Person(
+        account=replace(
+            account, password=None if account.password is None else "", seed=account.seed and b""
+        ),
+        addresses=accounts.addresses(connection, account.id, delegated=False),
+        delegated=accounts.addresses(connection, account.id, delegated=True),
+        passkeys=tuple(accounts.passkeys(connection, account.id)),
+        recovery_codes=accounts.recovery_left(connection, account.id),
+        sessions=len(signins.sessions(connection, account.id)),
+        last_sign_in=last[0].at if last else None,
+        link_ends=accounts.link_ends(connection, account.id, now),
+    )
+
+
+def _key(login: str) -> str:
+    address = parse_address(login.strip(), smtputf8=True)
+    return address.key if address is not None else login.strip().casefold()
