@@ -117,7 +117,11 @@ def desk(*, scanner: object = NOTHING, model: object = NOTHING, unpacker: object
     table = {
         "hostname": "mx.example.net",
         "domains": [
-            {"name": "example.net", "recipients": ["ana@example.net", "ben@example.net"], "deliver": "maildir:mail"}
+            {
+                "name": "example.net",
+                "recipients": ["ana@example.net", "ben@example.net"],
+                "deliver": "maildir:mail",
+            }
         ],
         **tables,
     }

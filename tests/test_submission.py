@@ -49,7 +49,9 @@ def test_own_and_delegated_addresses_may_send(sender: str | None) -> None:
     assert desk().send(sender=sender).code == 250
 
 
-@pytest.mark.parametrize("sender", ["ben@example.net", "ana@example.org", "x@sub.lists.example.net", "x@example.net"])
+@pytest.mark.parametrize(
+    "sender", ["ben@example.net", "ana@example.org", "x@sub.lists.example.net", "x@example.net"]
+)
 def test_another_envelope_sender_is_refused_with_the_addresses_that_are_allowed(sender: str) -> None:
     reply = desk().send(sender=sender)
     assert (reply.code, reply.enhanced) == (553, "5.7.1")
@@ -160,15 +162,22 @@ def test_a_loop_ends() -> None:
 
 def test_a_machine_of_the_own_network_writes_as_our_domains_only() -> None:
     gate = desk()
-    assert gate.send(letter(author="scanner@example.net"), client=PRINTER, sender="scanner@example.net").code == 250
+    assert (
+        gate.send(letter(author="scanner@example.net"), client=PRINTER, sender="scanner@example.net").code
+        == 250
+    )
     assert gate.last.account == "10.0.0.9"
     assert gate.send(client=PRINTER, sender="x@example.org").code == 553
-    assert gate.send(letter(author="x@example.org"), client=PRINTER, sender="x@example.net").enhanced == "5.7.1"
+    assert (
+        gate.send(letter(author="x@example.org"), client=PRINTER, sender="x@example.net").enhanced == "5.7.1"
+    )
 
 
 def test_a_machine_may_be_given_other_addresses() -> None:
     gate = desk(submission={"machines_send_as": ["alarm@example.org"]})
-    assert gate.send(letter(author="alarm@example.org"), client=PRINTER, sender="alarm@example.org").code == 250
+    assert (
+        gate.send(letter(author="alarm@example.org"), client=PRINTER, sender="alarm@example.org").code == 250
+    )
     assert gate.send(client=PRINTER).code == 553
 
 
@@ -205,7 +214,12 @@ def test_dsn_and_other_parameters_are_kept() -> None:
     gate = desk()
     gate.send(LETTER, body="8BITMIME", smtputf8=True, ret="HDRS", envid="e1")
     envelope = gate.last.entry.envelope
-    assert (envelope.body, envelope.smtputf8, envelope.ret, envelope.envid) == ("8BITMIME", True, "HDRS", "e1")
+    assert (envelope.body, envelope.smtputf8, envelope.ret, envelope.envid) == (
+        "8BITMIME",
+        True,
+        "HDRS",
+        "e1",
+    )
     assert b"with UTF8SMTPSA" in gate.delivered
 
 
@@ -243,8 +257,20 @@ def test_an_action_may_refuse() -> None:
 def test_incoming_checks_stay_out_of_it() -> None:
     gate = desk()
     names = {one.name for one in (*gate.submission.door, *gate.submission.content)}
-    assert names.isdisjoint({"spf", "dkim", "dmarc", "dnsbl", "greylist", "rates", "hello", "headers", "senders"})
-    assert {"account", "quota", "author", "habits", "fanout", "bounces", "rules", "attachments", "links"} <= names
+    assert names.isdisjoint(
+        {"spf", "dkim", "dmarc", "dnsbl", "greylist", "rates", "hello", "headers", "senders"}
+    )
+    assert {
+        "account",
+        "quota",
+        "author",
+        "habits",
+        "fanout",
+        "bounces",
+        "rules",
+        "attachments",
+        "links",
+    } <= names
 
 
 def test_the_store_being_full_is_said() -> None:

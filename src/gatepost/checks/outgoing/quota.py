@@ -72,27 +72,23 @@ class Share:
     """Recipients in an hour that it never wrote to before."""
 
 
+_OF_A_DEVICE = Share(
+    messages_hour=200, messages_day=1500, recipients_hour=400, recipients_day=3000, strangers_hour=80
+)
+_OF_A_MACHINE = Share(
+    messages_hour=1000, messages_day=10_000, recipients_hour=2000, recipients_day=20_000, strangers_hour=300
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaSettings:
     """How much our own people and machines may send; hours and days are those of the clock, in UTC."""
 
     account: Share = field(default_factory=Share)
     """Everything one account sends."""
-    device: Share = field(
-        default_factory=lambda: Share(
-            messages_hour=200, messages_day=1500, recipients_hour=400, recipients_day=3000, strangers_hour=80
-        )
-    )
+    device: Share = _OF_A_DEVICE
     """What one device, app password or token of an account sends."""
-    machine: Share = field(
-        default_factory=lambda: Share(
-            messages_hour=1000,
-            messages_day=10_000,
-            recipients_hour=2000,
-            recipients_day=20_000,
-            strangers_hour=300,
-        )
-    )
+    machine: Share = _OF_A_MACHINE
     """What one machine of `relay_for` sends."""
 
 
