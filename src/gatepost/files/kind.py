@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from ahocorasick_rs import BytesAhoCorasick
+
 from gatepost.files.kinds import KINDS, RISKY
 
 __all__ = ["KINDS", "RISKY", "extension_of", "kind_by_name", "kind_of", "kinds_of"]
@@ -116,7 +118,7 @@ for _prefix, _name in _PREFIXES:
     _BY_FIRST[_prefix[0]] = (*_BY_FIRST.get(_prefix[0], ()), (_prefix, _name))
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_NOT_TEXT = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+_NOT_TEXT = bytes((*range(0x07), *range(0x0E, 0x1B), *range(0x1C, 0x20)))
 _TAG = re.compile(rb"<(?:!--|[!?/a-zA-Z])")
 _UUE = re.compile(rb"begin [0-7]{3,4} [^\r\n]{1,200}\r?\n[\x20-\x60]")
 _MARKUP: tuple[tuple[re.Pattern[bytes], str], ...] = (
@@ -245,7 +247,7 @@ def _by_offset(octets: bytes, head: bytes) -> str:
         return "vhd"
     if octets[-512:-508] == b"koly":
         return "dmg"
-    if head[510:512] == b"\x55\xaa" and len(octets) % 512 == 0 and _NOT_TEXT.search(head):
+    if head[510:512] == b"\x55\xaa" and len(octets) % 512 == 0 and _binary(head):
         return "disk"
     if b"%PDF-" in head[:1024]:
         return "pdf"
@@ -259,7 +261,7 @@ def _dos_kind(octets: bytes, head: bytes) -> str:
     mark = octets[at : at + 4]
     if mark == b"PE\0\0":
         return "pe"
-    return "dos" if mark[:2] in {b"NE", b"LE", b"LX"} or _NOT_TEXT.search(head[:64]) else ""
+    return "dos" if mark[:2] in {b"NE", b"LE", b"LX"} or _binary(head[:64]) else ""
 
 
 _ZIPPED = frozenset(
@@ -372,7 +374,7 @@ def _text_kind(head: bytes, name: str) -> str:
     elif head.count(0) > len(head) // 3:
         head = head.replace(b"\0", b"")  # UTF-16 without its mark
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n\x0b\x0c\0")
-    if _NOT_TEXT.search(start):
+    if _binary(start):
         found = _TAG.search(start[:256])
         return "html" if found and by_name in {"html", "hta"} else ""
     if start.startswith(b"#!"):
@@ -393,6 +395,11 @@ def _text_kind(head: bytes, name: str) -> str:
     return _script_kind(start) or "text"
 
 
+def _binary(octets: bytes) -> bool:
+    """Does it hold what no text holds?"""
+    return len(octets.translate(None, _NOT_TEXT)) < len(octets)
+
+
 def _markup_kind(start: bytes) -> str:
     for pattern, kind in _MARKUP:
         if pattern.search(start):
@@ -400,21 +407,28 @@ def _markup_kind(start: bytes) -> str:
     return ""
 
 
-# What stands, in lower case, wherever the pattern behind it matches: looking for that first is much quicker.
-_SCRIPTS: tuple[tuple[tuple[bytes, ...], re.Pattern[bytes], str], ...] = (
-    ((b"echo off",), re.compile(rb"^@?echo off\b", re.IGNORECASE), "batch"),
-    ((b"wscript.", b"new activexobject("), re.compile(rb"\b(?:WScript\.(?:Shell|CreateObject)|new ActiveXObject\()", re.IGNORECASE), "javascript"),
-    ((b"on error resume next", b"option explicit", b"dim ", b"createobject("), re.compile(rb"^\s*(?:On Error Resume Next|Option Explicit|Dim \w+\r?\n|Set \w+ ?= ?CreateObject\()", re.IGNORECASE | re.MULTILINE), "vbscript"),
-    ((b"invoke-expression", b"new-object system.", b"::frombase64string", b"set-executionpolicy"), re.compile(rb"\b(?:Invoke-Expression|New-Object System\.|\[System\.Convert\]::FromBase64String|Set-ExecutionPolicy)", re.IGNORECASE), "powershell"),
-    ((b"[internetshortcut]",), re.compile(rb"^\[InternetShortcut\]", re.IGNORECASE | re.MULTILINE), "url"),
-    ((b"full address:", b"screen mode id:"), re.compile(rb"^(?:full address|screen mode id):[si]:", re.IGNORECASE | re.MULTILINE), "rdp"),
+_SCRIPTS: tuple[tuple[re.Pattern[bytes], str, tuple[bytes, ...]], ...] = (
+    (re.compile(rb"^@?echo off\b", re.IGNORECASE), "batch", (b"echo off",)),
+    (re.compile(rb"\b(?:WScript\.(?:Shell|CreateObject)|new ActiveXObject\()", re.IGNORECASE), "javascript",
+     (b"wscript.", b"new activexobject(")),
+    (re.compile(rb"^\s*(?:On Error Resume Next|Option Explicit|Dim \w+\r?\n|Set \w+ ?= ?CreateObject\()", re.IGNORECASE | re.MULTILINE), "vbscript",
+     (b"on error resume next", b"option explicit", b"dim ", b"createobject(")),
+    (re.compile(rb"\b(?:Invoke-Expression|New-Object System\.|\[System\.Convert\]::FromBase64String|Set-ExecutionPolicy)", re.IGNORECASE), "powershell",
+     (b"invoke-expression", b"new-object system.", b"::frombase64string", b"set-executionpolicy")),
+    (re.compile(rb"^\[InternetShortcut\]", re.IGNORECASE | re.MULTILINE), "url", (b"[internetshortcut]",)),
+    (re.compile(rb"^(?:full address|screen mode id):[si]:", re.IGNORECASE | re.MULTILINE), "rdp",
+     (b"full address:", b"screen mode id:")),
 )  # fmt: skip
+"""Patterns, what a match of theirs makes of a text, and what stands in lower case wherever they match: sought first, at once."""
+_OWNERS = tuple(place for place, (_, _, signs) in enumerate(_SCRIPTS) for _ in signs)
+_SIGNS = BytesAhoCorasick([sign for _, _, signs in _SCRIPTS for sign in signs])
 
 
 def _script_kind(start: bytes) -> str:
-    lowered = start.lower()
-    for literals, pattern, kind in _SCRIPTS:
-        if any(one in lowered for one in literals) and pattern.search(start):
+    found = _SIGNS.find_matches_as_indexes(start.lower(), overlapping=True)
+    for place in sorted({_OWNERS[sign] for sign, _, _ in found}):
+        pattern, kind, _ = _SCRIPTS[place]
+        if pattern.search(start):
             if kind == "javascript" and re.search(
                 rb"^\s*(?:Set|Dim|Sub) ", start, re.IGNORECASE | re.MULTILINE
             ):

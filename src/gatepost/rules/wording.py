@@ -61,20 +61,21 @@ ACCENTED = re.compile(r"[\u00c0-\u024f\u1e00-\u1eff]+")
 
 def folded(text: str) -> str:
     """`text` as rules compare it; never raises, linear."""
-    if text.isascii():
-        return " ".join(text.lower().split())
     try:
         octets = text.encode("latin-1")
     except UnicodeEncodeError:
         return _folded(text)
     # Of Latin-1 every character is folded by itself: a table does it, but for those few that become several.
     octets = octets.translate(LATIN_1, b"\xad")
-    for octet, become in LATIN_1_SEVERAL:
-        if octet in octets:
-            octets = octets.replace(octet, become)
-    if LATIN_1_BEYOND.search(octets) is not None:
-        return _folded(text)
-    return " ".join(octets.decode("latin-1").split())
+    if not octets.isascii():
+        for octet, become in LATIN_1_SEVERAL:
+            if octet in octets:
+                if become is None:
+                    return _folded(text)
+                octets = octets.replace(octet, become)
+    while b"  " in octets:
+        octets = octets.replace(b"  ", b" ")
+    return octets.strip(b" ").decode("latin-1")
 
 
 def _folded(text: str) -> str:
@@ -95,24 +96,27 @@ def _bare(match: re.Match[str]) -> str:
     return _bare_run(match[0][:40]) + match[0][40:].translate(WITHOUT_ACCENTS)
 
 
-def _latin_1() -> tuple[bytes, tuple[tuple[bytes, bytes], ...], re.Pattern[bytes]]:
-    """Each octet folded, where that is one octet again; those that become several; those that leave Latin-1."""
-    table, several, beyond = bytearray(range(256)), [], []
+def _latin_1() -> tuple[bytes, tuple[tuple[bytes, bytes | None], ...]]:
+    """Each octet folded, where that is one octet again; and those that become several, or None: that leave Latin-1."""
+    table = bytearray(range(256))
+    several: list[tuple[bytes, bytes | None]] = []
     for code in set(range(256)) - {0xAD}:
         character = unicodedata.normalize("NFKC", chr(code)).casefold().translate(WITHOUT_ACCENTS)
+        if character.isspace():
+            character = " "
         try:
             become = character.encode("latin-1")
         except UnicodeEncodeError:
-            beyond.append(code)
+            several.append((bytes([code]), None))
             continue
         if len(become) == 1:
             table[code] = become[0]
         else:
             several.append((bytes([code]), become))
-    return bytes(table), tuple(several), re.compile(b"[" + re.escape(bytes(beyond)) + b"]")
+    return bytes(table), tuple(several)
 
 
-LATIN_1, LATIN_1_SEVERAL, LATIN_1_BEYOND = _latin_1()
+LATIN_1, LATIN_1_SEVERAL = _latin_1()
 
 
 def disguised_words(text: str) -> int:
