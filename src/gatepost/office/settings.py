@@ -1,0 +1,30 @@
+"""The settings of what the office does by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Every(StrEnum):
+    """How often a digest is sent."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestSettings:
+    """Mail to people about what is held for them, with links to the console. Nothing is sent when nothing is new."""
+
+    every: Every = Every.DAILY
+    """daily, weekly or never, where a person has not chosen; sent only where `[console] url` is set."""
+    hour: int = 8
+    """From this hour of the day on (UTC), 0 to 23."""
+    link_s: float = 7 * 86_400.0
+    """How long the links in it can be used."""
+    listed: int = 50
+    """Messages named in one digest; the rest is counted."""
+    without: tuple[str, ...] = ()
+    """Categories beside malware that are never named in it."""
