@@ -11,7 +11,7 @@ from gatepost.access.rights import Right, Role
 from gatepost.access.standing import Admission
 from gatepost.office import signin
 from gatepost.office.sessions import SignInRefused, actor_of, end, visit_of
-from office_samples import GOOD_PASSWORD, HERE, office_at
+from people_samples import GOOD_PASSWORD, HERE, office_at
 
 
 def test_a_link_leads_to_a_passkey_and_that_signs_in(tmp_path: Path) -> None:

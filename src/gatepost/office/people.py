@@ -14,9 +14,9 @@ from pysqlite3 import dbapi2
 
 from gatepost.access import tokens
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role
-from gatepost.mail.address import parse_address, printable
+from gatepost.mail.address import normal_domain, parse_address, printable
 from gatepost.office.office import Impossible, Office
-from gatepost.office.sessions import fresh, own_or_others, record
+from gatepost.office.sessions import fresh, normal_login, own_or_others, record
 from gatepost.store import accounts, signins
 from gatepost.store.accounts import Account, Passkey
 from gatepost.store.database import Connection
@@ -179,8 +179,15 @@ async def rename(
 
 
 async def link(office: Office, actor: Actor, login: str, address: str, *, delegated: bool = False) -> None:
-    """Give an address to an account, as its own or (`delegated`) to write as. Raises NotAllowed, Impossible."""
-    key = address_of(address)
+    """Give an address to an account, as its own or (`delegated`) to write as; ``@domain`` only to write as.
+
+    Raises NotAllowed, Impossible.
+    """
+    key = sender_of(address)
+    if key.startswith("@"):
+        office.insist(actor, Right.ROLES)
+        if not delegated:
+            raise Impossible(f"Nobody owns all of {key}; an account can be let write as it (delegated).")
 
     def work(connection: Connection, account: Account) -> None:
         _link(connection, account.id, key, delegated=delegated)
@@ -199,7 +206,7 @@ async def link(office: Office, actor: Actor, login: str, address: str, *, delega
 
 async def unlink(office: Office, actor: Actor, login: str, address: str) -> None:
     """Take an address away, but the login. Raises NotAllowed, Impossible."""
-    key = address_of(address)
+    key = sender_of(address)
 
     def work(connection: Connection, account: Account) -> None:
         if key == account.login:
@@ -270,7 +277,7 @@ def show(office: Office, actor: Actor, login: str | None = None) -> Person:
             own_or_others(office, actor, None)
             account = accounts.find(connection, id=actor.account)
         else:
-            account = accounts.find(connection, login=_key(login))
+            account = accounts.find(connection, login=normal_login(login))
             own_or_others(office, actor, account.id if account else -1)
         if account is None:
             raise Impossible(nobody(connection, login or ""))
@@ -281,7 +288,7 @@ def show(office: Office, actor: Actor, login: str | None = None) -> Person:
 
 def there(connection: Connection, login: str) -> Account:
     """The account with this login. Raises Impossible with the nearest right name."""
-    account = accounts.find(connection, login=_key(login))
+    account = accounts.find(connection, login=normal_login(login))
     if account is None:
         raise Impossible(nobody(connection, login))
     return account
@@ -292,7 +299,7 @@ def nobody(connection: Connection, login: str) -> str:
     from difflib import get_close_matches
 
     known = [one.login for one in accounts.listed(connection, limit=5000)]
-    near = get_close_matches(_key(login), known, n=1)
+    near = get_close_matches(normal_login(login), known, n=1)
     meant = f" Did you mean {near[0]}?" if near else " What there is: gatepost user list"
     return f"There is no account {printable(login, 100)}.{meant}"
 
@@ -303,6 +310,16 @@ def address_of(text: str) -> str:
     if address is None or not address.domain or address.domain.startswith("["):
         raise Impossible(f"{printable(text, 100)} is no mail address such as ana@example.net.")
     return address.key
+
+
+def sender_of(text: str) -> str:
+    """An address, or ``@domain`` for every address of a domain. Raises Impossible."""
+    if text.strip().startswith("@"):
+        domain = normal_domain(text.strip()[1:])
+        if domain is None:
+            raise Impossible(f"{printable(text, 100)} is no domain such as @example.net.")
+        return f"@{domain}"
+    return address_of(text)
 
 
 def language_of(text: str) -> str:
@@ -318,7 +335,7 @@ async def _on(
     """Do something to one account, if the actor may; `own`: one may do it to one's own."""
 
     def guarded(connection: Connection) -> T:
-        account = accounts.find(connection, login=_key(login))
+        account = accounts.find(connection, login=normal_login(login))
         if own and account is not None and account.id == actor.account:
             office.insist(actor, Right.OWN)
         else:
@@ -347,13 +364,12 @@ def _link(connection: Connection, account: int, address: str, *, delegated: bool
 
 
 def _insist_on_owner(connection: Connection, before: Account, advice: str) -> None:
-    """After a change: if this was a usable owner, one must be left, and one with a passkey if it had one."""
+    """After a change: if this was a usable owner, one must be left."""
     if Role.OWNER not in before.roles or not before.usable:
         return
     left = accounts.owners(connection)
     if not left:
         raise Impossible(f"{before.login} is the last owner: {advice}.")
-    return
 
 
 def _end_sessions(connection: Connection, account: int) -> None:
@@ -376,8 +392,3 @@ def _person(connection: Connection, office: Office, account: Account) -> Person:
         last_sign_in=last[0].at if last else None,
         link_ends=accounts.link_ends(connection, account.id, now),
     )
-
-
-def _key(login: str) -> str:
-    address = parse_address(login.strip(), smtputf8=True)
-    return address.key if address is not None else login.strip().casefold()

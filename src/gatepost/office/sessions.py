@@ -12,13 +12,15 @@ from gatepost.access import networks, tokens
 from gatepost.access.networks import IpAddress
 from gatepost.access.rights import Actor, Right, rights_of
 from gatepost.access.standing import Admission, Strength, admission, is_over, life
-from gatepost.mail.address import printable
+from gatepost.mail.address import parse_address, printable
 from gatepost.office.office import NotAllowed, Office
 from gatepost.store import accounts, journal, signins
 from gatepost.store.accounts import Account
 from gatepost.store.database import Connection
 from gatepost.store.signins import Session, SignIn
 
+LOGIN_LONGEST = 320
+"""Characters."""
 SEEN_S = 60.0
 """That somebody is still there is written at most so often."""
 
@@ -314,6 +316,13 @@ def lasts(office: Office, account: Account, session: Session) -> bool:
     admitted = admission(session.strength, account.roles, has_passkey=False)
     limits = life(admitted, account.roles, office.access)
     return not is_over(limits, started_at=session.started_at, seen_at=session.seen_at, now=office.clock())
+
+
+def normal_login(login: str) -> str:
+    """A login as accounts are found by; what is no address stays as it is, bounded: nobody is called that."""
+    typed = login.strip()[:LOGIN_LONGEST]
+    address = parse_address(typed, smtputf8=True)
+    return address.key if address is not None else typed.casefold()
 
 
 def fresh(office: Office) -> str:

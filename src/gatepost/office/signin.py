@@ -11,7 +11,6 @@ from typing import Protocol
 
 from gatepost.access import codes, tokens
 from gatepost.access.standing import Admission, Strength
-from gatepost.mail.address import parse_address
 from gatepost.office import hashing, passkeys, throttle
 from gatepost.office.office import Office
 from gatepost.office.passkeys import Asked, RelyingParty
@@ -22,6 +21,7 @@ from gatepost.office.sessions import (
     Visitor,
     enter,
     fresh,
+    normal_login,
     origin,
     record,
     renew,
@@ -34,8 +34,6 @@ from gatepost.store.accounts import Account, Passkey
 from gatepost.store.database import Connection
 
 WRONG = "Login, password and code do not fit together."
-LONGEST = 320
-"""Characters of a login."""
 NO_SEED = bytes(codes.SEED_OCTETS)
 
 
@@ -202,13 +200,6 @@ async def prove_by_code(office: Office, token: str, code: str, *, visitor: Visit
         await _failed(office, account, charged, visitor, "wrong code")
         raise SignInRefused("This code is wrong or was used: wait for the next one.")
     return await renew(office, token)
-
-
-def normal_login(login: str) -> str:
-    """A login as accounts are found by; what is no address stays as it is, bounded: nobody is called that."""
-    typed = login.strip()[:LONGEST]
-    address = parse_address(typed, smtputf8=True)
-    return address.key if address is not None else typed.casefold()
 
 
 def _account(office: Office, login: str) -> Account | None:

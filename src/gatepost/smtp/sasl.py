@@ -1,4 +1,4 @@
-"""Server side of the SASL exchanges: PLAIN, LOGIN, SCRAM-SHA-256, OAUTHBEARER (RFC 4616, 5802, 7677, 7628).
+"""Server side of the SASL exchanges: PLAIN, LOGIN, SCRAM-SHA-256, OAUTHBEARER (RFC 4616, 5802, 7677, 7628), XOAUTH2.
 
 Each exchange turns lines into a `Credentials` value; whether it is good is decided elsewhere. Nothing here
 keeps or shows a secret: no repr has one. Leaves out channel binding (SCRAM-SHA-256-PLUS).
@@ -27,7 +27,7 @@ class Password:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """OAUTHBEARER: a bearer token (RFC 7628 §3.1)."""
+    """OAUTHBEARER or XOAUTH2: a bearer token (RFC 7628 §3.1)."""
 
     user: str
     """The gs2 authorization identity; may be empty, the token then says who it is."""
@@ -160,6 +160,18 @@ def _oauthbearer() -> _Exchange:
     return Token(_saslname(match[1] or ""), token)
 
 
+# "user=" user ^A "auth=Bearer " token ^A ^A: what was spoken before RFC 7628, and still is by most mail programs.
+_XOAUTH2 = re.compile(r"user=([^\x01]*)\x01auth=[Bb]earer ([A-Za-z0-9._~+/-]+=*)\x01\x01")
+
+
+def _xoauth2() -> _Exchange:
+    """Never standardised. A refusal goes as OAUTHBEARER's does, but the client's nod is an empty line."""
+    match = _XOAUTH2.fullmatch(_text((yield b"")))
+    if not match or "\0" in match[1]:
+        raise Malformed
+    return Token(match[1], match[2])
+
+
 # client-first-message = gs2-header "n=" saslname ",r=" c-nonce; no mandatory extensions   RFC 5802 §7
 _CLIENT_FIRST = re.compile(r"([ny],(?:a=([^,]*))?,)(n=([^,]+),r=([!-+\--~]+))(?:,[A-Za-z]=[^,]*)*")
 # client-final-message = "c=" base64 ",r=" nonce *("," ext) ",p=" base64
@@ -207,6 +219,7 @@ _EXCHANGES = {
     "LOGIN": _login,
     "SCRAM-SHA-256": _scram_sha_256,
     "OAUTHBEARER": _oauthbearer,
+    "XOAUTH2": _xoauth2,
 }
 MECHANISMS = tuple(_EXCHANGES)
 """What `dialect.Offers.auth` may name."""

@@ -1,0 +1,156 @@
+"""Who sends mail: AUTH on the submission listeners, by app password, token or client certificate (RFC 4954).
+
+Never by the account's password, which is not even looked at: whoever tries it hears what to do instead. A right app
+password always signs in; wrong ones are counted by the same lockout as in the console, and not looked at for a while.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Protocol
+
+from gatepost.access.networks import prefix
+from gatepost.mail.client import Client, SignedIn
+from gatepost.office import apppasswords, throttle
+from gatepost.office.apppasswords import Fault, Good, Scope
+from gatepost.office.office import Office
+from gatepost.office.sessions import SignInRefused, Visitor, normal_login, origin, record
+from gatepost.smtp.reply import Reply
+from gatepost.smtp.sasl import Credentials, Password, ScramKeys, Token
+from gatepost.store import accounts, signins
+from gatepost.store.accounts import Account
+from gatepost.store.database import Connection
+
+BY_PASSWORD = ("PLAIN", "LOGIN")
+BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
+
+REFUSALS = {
+    Fault.NONE: Reply(
+        535,
+        "5.7.8",
+        "The account's password is not taken here: make an app password in Gatepost under Security and use that",
+    ),
+    Fault.UNKNOWN: Reply(
+        535,
+        "5.7.8",
+        "This app password is not known or was revoked: make another one in Gatepost under Security",
+    ),
+    Fault.ENDED: Reply(
+        535, "5.7.8", "This app password has ended: make another one in Gatepost under Security"
+    ),
+    Fault.ELSEWHERE: Reply(535, "5.7.8", "This app password is not good from the network you are in"),
+    Fault.SCOPE: Reply(535, "5.7.8", "This app password is not for sending mail: make one that is"),
+    Fault.NOBODY: Reply(
+        535, "5.7.8", "This app password may not write as any address any more: make another one in Gatepost"
+    ),
+    Fault.DISABLED: Reply(535, "5.7.13", "This account is disabled: ask whoever looks after mail here"),
+}
+TOKEN_WRONG = Reply(535, "5.7.8", "This token is not good here: sign in anew in your mail program")
+NOT_SOMEBODY_ELSE = Reply(535, "5.7.8", "Signing in as one and acting as another is not offered here")
+
+
+class TokenVerifier(Protocol):
+    """Asks the identity provider about bearer tokens."""
+
+    async def verify(self, token: str) -> tuple[str, ...] | None:
+        """The addresses or logins the token proves, the account's first; None when it proves nothing.
+
+        Raises tools.Unavailable when the provider cannot be asked.
+        """
+        ...
+
+
+class MailSignIn:
+    """Implements `net.service.Authenticator`."""
+
+    def __init__(self, office: Office, *, verifier: TokenVerifier | None = None) -> None:
+        self.office = office
+        self.verifier = verifier
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """What is offered: tokens only where somebody can check them."""
+        return BY_PASSWORD + (BY_TOKEN if self.verifier is not None else ())
+
+    async def sign_in(self, client: Client, mechanism: str, credentials: Credentials) -> SignedIn | Reply:  # noqa: ARG002
+        """Who signed in, or why not, in words."""
+        if isinstance(credentials, Password):
+            return await self._by_password(client, credentials)
+        if isinstance(credentials, Token):
+            return await self._by_token(client, credentials)
+        return REFUSALS[Fault.UNKNOWN]
+
+    async def keys(self, client: Client, mechanism: str, user: str) -> ScramKeys:  # noqa: ARG002
+        """Never asked for, as SCRAM is not offered: keys of nobody."""
+        nobody = hashlib.sha256(user.encode("utf-8", "replace")).digest()
+        return ScramKeys(nobody[:16], 4096, nobody, nobody, nonce=self.office.random(18).hex())
+
+    async def _by_password(self, client: Client, given: Password) -> SignedIn | Reply:
+        if given.authorize_as not in ("", given.user):
+            return NOT_SOMEBODY_ELSE
+        found = await apppasswords.check(
+            self.office, given.user, given.password, scope=Scope.SMTP, ip=client.ip
+        )
+        if isinstance(found, Good):
+            return SignedIn(user=found.account.login, sends_as=found.sends_as, device=found.device)
+        return await self._wrong(client, given.user, REFUSALS[found], f"app password {found.value}")
+
+    async def _by_token(self, client: Client, given: Token) -> SignedIn | Reply:
+        if self.verifier is None:
+            return TOKEN_WRONG
+        names = await self.verifier.verify(given.token)
+        account = self._named(names or ())
+        if account is None or not account.usable:
+            refusal = TOKEN_WRONG if account is None else REFUSALS[Fault.DISABLED]
+            return await self._wrong(client, given.user, refusal, "token")
+
+        def work(connection: Connection) -> tuple[str, ...] | None:
+            if given.user and not apppasswords.is_user(connection, account, given.user):
+                return None
+            return apppasswords.senders(connection, account, ())
+
+        sends_as = self.office.store.database.read(work)
+        if sends_as is None:
+            return await self._wrong(client, given.user, TOKEN_WRONG, "somebody else's token")
+        return SignedIn(user=account.login, sends_as=sends_as, device="token")
+
+    def _named(self, names: tuple[str, ...]) -> Account | None:
+        """The account that the first name known here belongs to."""
+
+        def work(connection: Connection) -> Account | None:
+            for name in names:
+                key = normal_login(name)
+                account = accounts.find(connection, login=key) or accounts.owner_of(connection, key)
+                if account is not None:
+                    return account
+            return None
+
+        return self.office.store.database.read(work)
+
+    async def _wrong(self, client: Client, user: str, refusal: Reply, why: str) -> Reply:
+        """Count a failure and note it; too many from there are told to wait, and leave nothing behind."""
+        office, visitor = self.office, Visitor(client.ip, "")
+        name = normal_login(user)
+        account = self._named((name,))
+        try:
+            charged = await throttle.charge(office, name, account, visitor)
+        except SignInRefused as wait:
+            minutes = max(1, math.ceil(wait.wait_s / 60))
+            return Reply(
+                454, "4.7.0", f"Too many attempts failed from your network, try again in {minutes} min"
+            )
+
+        def work(connection: Connection) -> None:
+            if account is not None:
+                signins.note(
+                    connection, account.id, at=office.clock(), how=f"mail: {why}", succeeded=False,
+                    network=prefix(client.ip), agent="",
+                )  # fmt: skip
+            more = (
+                f"{why}; {charged.turned_away} more were turned away before" if charged.turned_away else why
+            )
+            record(connection, office, account or 0, what="sign-in failed mail", why=origin(visitor, more))
+
+        await office.store.database.commit(work)
+        return refusal
