@@ -36,6 +36,7 @@ class Peer:
     connections: int = 0
     port: int = 0
     """Where to listen; 0 takes a free one."""
+    address: str = "127.0.0.1"
 
     @contextlib.asynccontextmanager
     async def serve(self, path: str | None = None) -> AsyncIterator[Peer]:
@@ -55,7 +56,7 @@ class Peer:
         if path:
             server = await asyncio.start_unix_server(meet, path, limit=1 << 22)
         else:
-            server = await asyncio.start_server(meet, "127.0.0.1", self.port, limit=1 << 22)
+            server = await asyncio.start_server(meet, self.address, self.port, limit=1 << 22)
             self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

@@ -291,7 +291,7 @@ def letter(account: str, reason: str, entry: HistoryEntry) -> str:
         f"Message:  {entry.ref}, to {len(entry.envelope.recipients)} recipients, subject: {entry.subject}\n\n"
         "Signing in still works. If it was not the owner, change the password and revoke the app passwords first.\n\n"
         f"gatepost explain {entry.ref}                  tells what was seen\n"
-        f"gatepost history --outgoing --sender {account}   what the account sent\n"
+        f"gatepost history --account {account}   what the account sent\n"
         f"gatepost queue release-account {account}     it was the owner: everything goes out\n"
         f"gatepost queue drop-account {account}        it was not: everything held is deleted\n"
     )

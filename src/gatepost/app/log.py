@@ -93,5 +93,7 @@ def log_entry(entry: HistoryEntry) -> None:
         "reply": entry.reply,
         "ms": entry.milliseconds.get("total"),
     }
+    if client.account:
+        fields |= {"way": "out", "account": client.account, "device": client.device}
     with contextlib.suppress(OSError, ValueError):  # nobody reads it any more: no reason to lose mail
         (_out or sys.stderr).write(_line_of(fields) + "\n")

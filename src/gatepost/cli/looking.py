@@ -79,6 +79,8 @@ def explain(ref: str, config: str | None, as_json: bool) -> None:
     type=click.Choice([one.value for one in Action]),
     help="What enforcing would have done, where the gate only observes.",
 )
+@click.option("--outgoing", is_flag=True, help="Only what our own people and machines sent.")
+@click.option("--account", help="Only what this account sent: its login, or the address of a machine.")
 @click.option("--since", help='A date ("2026-11-24", "2026-11-24 07:00") or how long ago ("3d", "12h").')
 @click.option("--until", help="The same.")
 @click.option(
@@ -93,6 +95,7 @@ def explain(ref: str, config: str | None, as_json: bool) -> None:
 def history(
     *, config: str | None, sender: str | None, recipient: str | None, client_ip: str | None,
     message_id: str | None, action: str | None, would: str | None, since: str | None, until: str | None, limit: int, as_json: bool,
+    outgoing: bool, account: str | None,
 ) -> None:  # fmt: skip
     """Find messages by any of sender, recipient, client, Message-ID, time and action; the newest first.
 
@@ -108,6 +111,7 @@ def history(
     search = Search(
         sender=sender, recipient=recipient, client_ip=client_ip, message_id=message_id,
         action=Action(action) if action else None, since=read_time(since, "--since"), until=read_time(until, "--until"),
+        outgoing=outgoing, account=account,
     )  # fmt: skip
     with opened(find_config(config)) as installation:
         store = installation.store
@@ -139,7 +143,8 @@ def one_line(entry: HistoryEntry) -> str:
         action += f" (would {verdict.would_action.value})"
     to = ", ".join(str(one.address) for one in entry.envelope.recipients) or "-"
     sender = str(entry.envelope.sender) if entry.envelope.sender else "<>"
-    return f"{entry.ref}  {moment(entry.at)[:19]}  {action:<10} {verdict.rule:<22} {sender} -> {to}  {entry.subject[:50]}".rstrip()
+    way = "out " if entry.client.account else ""
+    return f"{entry.ref}  {moment(entry.at)[:19]}  {action:<10} {verdict.rule:<22} {way}{sender} -> {to}  {entry.subject[:50]}".rstrip()
 
 
 def read_time(text: str | None, option: str) -> float | None:

@@ -36,7 +36,7 @@ def plan(file: str, config: str | None, since: str, as_json: bool) -> None:
     from gatepost.plan.compare import compare
     from gatepost.store import history
 
-    candidate = load(Path(file)).policies
+    loaded = load(Path(file))
     start = read_time(since, "--since") or 0.0
     with opened(find_config(config)) as installation:
         loud = sys.stderr.isatty() and not as_json
@@ -54,8 +54,9 @@ def plan(file: str, config: str | None, since: str, as_json: bool) -> None:
             lambda connection: compare(
                 counted(history.since(connection, start)),
                 installation.loaded.policies,
-                candidate,
+                loaded.policies,
                 told_by_people(connection),
+                outgoing=(installation.loaded.outgoing, loaded.outgoing),
             )
         )
     if as_json:

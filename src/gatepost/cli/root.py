@@ -16,7 +16,10 @@ COMMANDS = {
     "explain": ("gatepost.cli.looking:explain", "The whole story of one message in words."),
     "history": ("gatepost.cli.looking:history", "Find messages."),
     "plan": ("gatepost.cli.planning:plan", "Recorded mail re-decided under another configuration."),
-    "queue": ("gatepost.cli.acting:queue", "What waits for delivery: list, show, retry, hold, drop."),
+    "queue": (
+        "gatepost.cli.accounts_held:queue",
+        "What waits for delivery: list, show, retry, hold, drop; and accounts whose mail is held.",
+    ),
     "quarantine": (
         "gatepost.cli.quarantine:quarantine",
         "What is held: list, show, release, delete, deny, rekey.",

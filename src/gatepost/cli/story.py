@@ -24,6 +24,8 @@ WORDS = {
 }
 ON_THE_WAY = {Action.DELIVER: "Accepted for delivery", Action.JUNK: "Accepted for delivery to Junk"}
 """For mail that has not arrived yet."""
+GOING_OUT = {Action.QUARANTINE: "Held for approval"}
+"""For mail of our own people."""
 WOULD = {
     Action.DELIVER: ("be delivered", "been delivered"),
     Action.JUNK: ("go to Junk", "gone to Junk"),
@@ -46,11 +48,12 @@ def tell(
     `only_looked_at`: the message was judged from a file, so that nothing followed.
     """
     groups = alike(entry.judged)
+    out = bool(entry.client.account)
     arrived = any(one.status == "delivered" for one in attempts)
     for verdict, people in groups:
         whom = people if len(groups) > 1 else ()
         observing = entry.mode == "observe"
-        words = summary(verdict, whom, observing=observing, arrived=arrived, only_looked_at=only_looked_at)
+        words = summary(verdict, whom, observing=observing, arrived=arrived, only_looked_at=only_looked_at, out=out)
         yield "", words
     if not groups:
         yield "", f"Turned away, because {inner(entry.findings[0].text if entry.findings else entry.reply)}."
@@ -62,7 +65,7 @@ def tell(
     yield "", ""
     yield "", "Who connected"
     yield "  ", connected(entry.client)
-    if entry.kind == "message":
+    if entry.kind == "message" and not out:
         yield "", ""
         yield "", "What was proved"
         yield from proved(entry.auth)
@@ -86,14 +89,15 @@ def alike(judged: Iterable[Judged]) -> list[tuple[Verdict, list[str]]]:
 
 
 def summary(
-    verdict: Verdict, people: Sequence[str], *, observing: bool, arrived: bool, only_looked_at: bool
+    verdict: Verdict, people: Sequence[str], *, observing: bool, arrived: bool, only_looked_at: bool, out: bool = False
 ) -> str:
     """What was done and why, in one sentence; `people` where others of the same message fared differently."""
     action = verdict.action
     if only_looked_at:
         done = f"Would {WOULD[verdict.would_action][0]}"
     else:
-        done = WORDS[action] if arrived else ON_THE_WAY.get(action, WORDS[action])
+        words = WORDS | GOING_OUT if out else WORDS
+        done = words[action] if arrived else ON_THE_WAY.get(action, words[action])
     whom = f" for {some(people)}" if people else ""
     if verdict.would_action is action or only_looked_at:
         return f"{done}{whom}, because {because(verdict)}."
@@ -126,7 +130,8 @@ def some(people: Sequence[str]) -> str:
 def envelope(entry: HistoryEntry, *, only_looked_at: bool) -> Iterator[Part]:
     """What the message says of itself."""
     if not only_looked_at:
-        yield "  Message  ", f"{entry.ref} of {moment(entry.at)}"
+        way = ", outgoing" if entry.client.account else ""
+        yield "  Message  ", f"{entry.ref} of {moment(entry.at)}{way}"
     if entry.author:
         yield "  From     ", entry.author
     sender = entry.envelope.sender
@@ -174,6 +179,8 @@ def connected(client: Client) -> str:
         return "No client address is known."
     tls = f"{client.tls.version} with {client.tls.cipher}" if client.tls else "without TLS"
     user = f", signed in as {client.user}" if client.user else ""
+    user += f" with {client.device}" if client.user and client.device else ""
+    user += ", a machine of our own network that need not sign in" if client.excused and not client.user else ""
     return f"{client.ip}, which called itself {client.hello or '(nothing yet)'}, {tls}{user}."
 
 
@@ -286,6 +293,9 @@ def followed(entry: HistoryEntry, attempts: Sequence[DeliveryAttempt]) -> Iterat
             yield "  ", "It waits in the queue for its first delivery."
     if Action.QUARANTINE in actions and not attempts:
         yield "  ", f"It is held. To let it go: gatepost quarantine release {entry.ref}"
+    for one in entry.findings:
+        if one.name in ("account.held", "account.is_held") and not attempts:
+            yield "  ", f"{inner(one.text)}. To let it all go: gatepost queue release-account {entry.client.account}"
     for attempt in attempts:
         where = (
             f" at {attempt.host}" + (f" [{attempt.address}]" if attempt.address else "")

@@ -77,19 +77,27 @@ def compare(
     current: PolicyBook,
     candidate: PolicyBook,
     told: Told = lambda _: frozenset(),
+    *,
+    outgoing: tuple[PolicyBook, PolicyBook] | None = None,
 ) -> Plan:
-    """Re-decide every recorded verdict under both books. One pass; memory does not grow with the history."""
+    """Re-decide every recorded verdict under both books. One pass; memory does not grow with the history.
+
+    Mail of our own people is decided by `outgoing`, the current and the candidate's book for it; without, it is left out.
+    """
     looked_at = same = 0
     unknown: Counter[str] = Counter()
     tables: dict[tuple[str, Action, Action], _Tally] = {}
     for entry in entries:
         if entry.kind == "session":
             continue
+        books = outgoing if entry.client.account else (current, candidate)
+        if books is None:
+            continue
         for judged in entry.judged:
             looked_at += 1
             address = judged.recipient.address
             before, after, why_unknown = _both(
-                entry.kind, judged, current.for_recipient(address), candidate.for_recipient(address)
+                entry.kind, judged, books[0].for_recipient(address), books[1].for_recipient(address)
             )
             if why_unknown:
                 unknown[why_unknown] += 1

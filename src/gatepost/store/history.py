@@ -38,6 +38,10 @@ class Search:
     action: Action | None = None
     """The strictest action over the recipients."""
     kind: str | None = None
+    outgoing: bool = False
+    """Only what our own people and machines handed in."""
+    account: str | None = None
+    """Of these only one's: a login, or a machine's address."""
     since: float | None = None
     until: float | None = None
     """Unix seconds; `since` is included, `until` is not."""
@@ -64,8 +68,8 @@ def insert(connection: Connection, entry: HistoryEntry) -> None:
     recipients = {address_key(recipient.address) for recipient in entry.envelope.recipients}
     action = action_of(entry)
     cursor = connection.execute(
-        "INSERT INTO history (ref, at, kind, action, sender, client, message_id, recipient_domains, facts)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO history (ref, at, kind, action, sender, client, message_id, recipient_domains, facts, account)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             entry.ref,
             entry.at,
@@ -76,6 +80,7 @@ def insert(connection: Connection, entry: HistoryEntry) -> None:
             bare_id(entry.message_id),
             f" {' '.join({key.partition(' ')[0] for key in recipients})} ",
             encode(entry),
+            entry.client.account.lower()[:LONGEST_KEY],
         ),
     )
     number = cursor.lastrowid
@@ -142,6 +147,10 @@ def conditions(connection: Connection, search: Search) -> Iterator[tuple[Any, ..
         yield "h.action = ?", search.action.value
     if search.kind is not None:
         yield "h.kind = ?", search.kind
+    if search.account is not None:
+        yield "h.account = ? AND h.account <> ''", search.account.lower()[:LONGEST_KEY]
+    elif search.outgoing:
+        yield ("h.account <> ''",)
 
 
 def domain_condition(

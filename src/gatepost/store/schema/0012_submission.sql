@@ -9,3 +9,7 @@ CREATE TABLE held_accounts (
     reason TEXT NOT NULL,
     ref TEXT NOT NULL -- the message at which it showed
 ) STRICT, WITHOUT ROWID;
+
+-- Whose outgoing mail an entry of history is about; empty for what came in.
+ALTER TABLE history ADD COLUMN account TEXT NOT NULL DEFAULT '';
+CREATE INDEX history_account ON history (account, at) WHERE account <> '';
