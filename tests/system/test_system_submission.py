@@ -1,0 +1,240 @@
+"""The way out of a whole gate: real programs send over TLS, and what leaves is looked at where it arrives."""
+
+from __future__ import annotations
+
+import email
+import re
+import smtplib
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from test_system_next_hops import scripted
+from whole import Gate, running, tls_for, until
+
+from conftest import real_program
+from scripted_peer import Peer
+
+MX = "127.77.0.25"
+"""Where the mail host of the world outside listens, on its right port."""
+ZONE = f"""
+elsewhere.example.        MX  10 mx.elsewhere.example.
+mx.elsewhere.example.     A   {MX}
+"""
+LISTENERS = """
+[[listeners]]
+address = "127.0.0.1:0"
+role = "submission"
+relay_for = ["127.0.0.1"]
+
+[[listeners]]
+address = "127.0.0.1:0"
+role = "submissions"
+relay_for = ["127.0.0.1"]
+
+[[listeners]]
+address = "127.0.0.1:0"
+role = "mx"
+relay_for = ["127.0.0.1"]
+"""
+SOON = """
+[outbound]
+retry_first = "200ms"
+[delivery]
+poll = "100ms"
+postmaster = "ben@example.net"
+"""
+
+
+@dataclass
+class Outside:
+    """A gate that sends, and the mail host of the others."""
+
+    gate: Gate
+    peer: Peer
+
+    def arrived(self, word: bytes) -> bytes:
+        """The message with that word in it, once it is there."""
+        until(lambda: any(word in one for one in self.peer.messages), self.gate.log)
+        return next(one for one in self.peer.messages if word in one)
+
+    @property
+    def trusting(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.gate.folder / "ca.pem"))
+
+    def session(self) -> smtplib.SMTP:
+        """On the submission listener, under TLS."""
+        session = smtplib.SMTP("127.0.0.1", self.gate.ports["submission"], "laptop.lan", timeout=20)
+        session.starttls(context=self.trusting)
+        session.ehlo()
+        return session
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    try:
+        socket.create_server((MX, 25)).close()
+    except OSError:
+        pytest.skip(f"may not listen on {MX}:25")
+    folder = tmp_path_factory.mktemp("gate")
+    peer = Peer(address=MX, port=25)
+    with ExitStack() as stack:
+        stack.enter_context(scripted(peer))
+        gate = stack.enter_context(
+            running(folder, zone=ZONE, listeners=LISTENERS, more=tls_for(folder) + SOON, workers="0")
+        )
+        yield Outside(gate, peer)
+
+
+def letter(word: str, *more: str, author: str = "ana@example.net") -> bytes:
+    lines = [
+        f"From: Ana <{author}>",
+        "To: bo@elsewhere.example",
+        f"Subject: {word}",
+        *more,
+        "",
+        "naïve text",
+        "",
+    ]
+    return "\r\n".join(lines).encode()
+
+
+def test_a_machine_sends_over_tls_and_it_arrives_with_what_was_missing(outside: Outside) -> None:
+    with outside.session() as session:
+        session.sendmail(
+            "ana@example.net",
+            ["bo@elsewhere.example"],
+            letter("first", "Bcc: eve@example.org"),
+            ["BODY=8BITMIME"],
+        )
+    octets = outside.arrived(b"Subject: first")
+    message = email.message_from_bytes(octets)
+    assert message["date"]
+    assert re.fullmatch(r"<[0-9a-z]+@example\.net>", message["message-id"])
+    (trace,) = message.get_all("received")
+    assert trace.startswith("by mx.example.net with ESMTPS id ")
+    for word in (b"eve@", b"127.0.0.1", b"laptop", b"X-Gatepost", b"Authentication-Results"):
+        assert word not in octets
+    assert octets.endswith("\r\n\r\nnaïve text\r\n".encode())
+
+
+@pytest.mark.parametrize("listener", ["submission", "submissions"])
+def test_swaks(outside: Outside, listener: str) -> None:
+    port = next(port for name, port in outside.gate.ports.items() if name.rstrip("0123456789") == listener)
+    tls = ["--tls"] if listener == "submission" else ["--tlsc"]
+    done = subprocess.run(
+        [real_program("swaks"), "--server", "127.0.0.1", "--port", str(port), *tls, "--from", "ana@example.net",
+         "--to", "bo@elsewhere.example", "--header", f"Subject: swaks {listener}", "--header", "From: ana@example.net"],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    outside.arrived(f"Subject: swaks {listener}".encode())
+
+
+def test_curl_and_msmtp(outside: Outside, tmp_path: Path) -> None:
+    gate = outside.gate
+    (tmp_path / "mail").write_bytes(letter("by curl"))
+    done = subprocess.run(
+        [real_program("curl"), "-sS", "--ssl-reqd", "--cacert", str(gate.folder / "ca.pem"),
+         f"smtp://127.0.0.1:{gate.ports['submission']}/laptop.lan", "--mail-from", "ana@example.net",
+         "--mail-rcpt", "bo@elsewhere.example", "-T", str(tmp_path / "mail")],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    outside.arrived(b"Subject: by curl")
+    done = subprocess.run(
+        [real_program("msmtp"), "--host=127.0.0.1", f"--port={gate.ports['submission']}", "--tls=on",
+         f"--tls-trust-file={gate.folder}/ca.pem", "--from=ana@example.net", "bo@elsewhere.example"],
+        input=letter("by msmtp").replace(b"\r\n", b"\n"), capture_output=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    outside.arrived(b"Subject: by msmtp")
+
+
+def test_between_our_own_it_stays_inside(outside: Outside) -> None:
+    with outside.session() as session:
+        session.sendmail("ana@example.net", ["ben@example.net", "bo@elsewhere.example"], letter("both"))
+    outside.arrived(b"Subject: both")
+    (inside,) = [one for one in outside.gate.wait_for("ben@example.net") if b"Subject: both" in one]
+    assert b"elsewhere" not in inside.replace(b"To: bo@elsewhere.example", b"")
+
+
+def test_a_stranger_relays_nowhere(outside: Outside) -> None:
+    for name, port in outside.gate.ports.items():
+        role = name.rstrip("0123456789")
+        source = ("127.0.0.7", 0)
+        make = smtplib.SMTP if role != "submissions" else smtplib.SMTP_SSL
+        more = {"context": outside.trusting} if role == "submissions" else {}
+        with make("127.0.0.1", port, "x.example", timeout=20, source_address=source, **more) as session:
+            session.ehlo()
+            code, text = session.docmd("MAIL FROM:<ana@example.net>")
+            if code == 250:
+                code, text = session.docmd("RCPT TO:<bo@elsewhere.example>")
+            assert code in (530, 550), (role, text)
+
+
+def test_a_machine_named_for_the_mx_relays_nothing_there(outside: Outside) -> None:
+    port = next(port for name, port in outside.gate.ports.items() if name.startswith("mx"))
+    with smtplib.SMTP("127.0.0.1", port, "x.example", timeout=20) as session:
+        session.ehlo()
+        assert session.docmd("MAIL FROM:<ana@example.net>")[0] == 250
+        assert session.docmd("RCPT TO:<bo@elsewhere.example>")[0] == 550
+
+
+def test_the_refusal_says_what_is_allowed_and_explain_tells_it(outside: Outside) -> None:
+    with outside.session() as session:
+        session.docmd("MAIL FROM:<boss@elsewhere.example>")
+        code, text = session.docmd("RCPT TO:<bo@elsewhere.example>")
+    assert code == 553
+    assert b"any address at example.net" in text
+    story = outside.gate.story(text.decode())
+    assert story["rule"] == "account.sender"
+
+
+def test_history_shows_what_went_out(outside: Outside) -> None:
+    with outside.session() as session:
+        session.sendmail("ana@example.net", ["bo@elsewhere.example"], letter("on record"))
+    outside.arrived(b"on record")
+    told = outside.gate.run("history", "--outgoing")
+    assert "out ana@example.net -> bo@elsewhere.example" in told
+    assert outside.gate.run("history", "--account", "127.0.0.1") == told
+    ref = told.split()[0]
+    assert "outgoing" in outside.gate.run("explain", ref)
+
+
+def test_what_cannot_be_delivered_comes_back(outside: Outside) -> None:
+    outside.peer.answer = lambda verb, line: (
+        "550 5.1.1 nobody" if verb == "RCPT" and "gone@" in line else None
+    )
+    with outside.session() as session:
+        session.sendmail("ana@example.net", ["gone@elsewhere.example"], letter("to nobody"))
+    until(
+        lambda: any(b"gone@elsewhere" in one for one in outside.gate.boxes("ana@example.net")),
+        outside.gate.log,
+    )
+
+
+def test_a_held_account_sends_nothing_until_it_is_released(outside: Outside) -> None:
+    gate = outside.gate
+    gate.run("queue", "hold-account", "127.0.0.1", "--why", "stolen")
+    with outside.session() as session:
+        session.sendmail("ana@example.net", ["bo@elsewhere.example"], letter("waits"))
+    (row,) = [one for one in gate.rows("queue", "list") if one["held_because"]]
+    assert row["held_because"] == "The account is held: stolen"
+    assert "release-account 127.0.0.1" in gate.run("explain", row["ref"])
+    assert "127.0.0.1" in gate.run("queue", "accounts")
+    assert not any(b"Subject: waits" in one for one in outside.peer.messages)
+    gate.run("queue", "release-account", "127.0.0.1")
+    outside.arrived(b"Subject: waits")
+    gate.run("queue", "hold-account", "127.0.0.1")
+    with outside.session() as session:
+        session.sendmail("ana@example.net", ["bo@elsewhere.example"], letter("dropped"))
+    assert "copies deleted: 1" in gate.run("queue", "drop-account", "127.0.0.1")
+    gate.run("queue", "release-account", "127.0.0.1")
+    gate.run("queue", "release-account", "127.0.0.1", status=1)
+    assert gate.run("queue", "accounts", "--json") == ""
