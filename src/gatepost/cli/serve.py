@@ -40,11 +40,14 @@ def check_config(file: str, explain: bool, as_json: bool) -> None:
     """
     from gatepost.app.checkup import examine
     from gatepost.config.explain import describe
+    from gatepost.config.overlay import NAME as OVERLAY
     from gatepost.config.schema import load
 
     loaded = load(Path(file))
     problems = examine(loaded)
-    settings = list(describe(type(loaded.config), instance=loaded.config, given=loaded.table))
+    settings = list(
+        describe(type(loaded.config), instance=loaded.config, given=loaded.table, overlay=loaded.overlay)
+    )
     if as_json:
         rows = [
             {
@@ -52,6 +55,7 @@ def check_config(file: str, explain: bool, as_json: bool) -> None:
                 "value": one.value,
                 "default": one.default,
                 "given": one.given,
+                "source": "console" if one.console else "file" if one.given else "default",
                 "about": one.about,
             }
             for one in settings
@@ -61,7 +65,7 @@ def check_config(file: str, explain: bool, as_json: bool) -> None:
         )
     elif explain:
         for one in settings:
-            origin = "from the file" if one.given else "default"
+            origin = f"from {OVERLAY}" if one.console else "from the file" if one.given else "default"
             click.echo(f"{one.key} = {one.value}   # {origin}. {one.about}")
     for problem in problems:
         click.echo(f"{file}: {problem}", err=True)

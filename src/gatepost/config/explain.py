@@ -37,7 +37,9 @@ class Setting:
     value: str = ""
     """The effective value, when explained for a file."""
     given: bool = False
-    """It stands in the file."""
+    """It stands in the file, or in the overlay."""
+    console: bool = False
+    """It was saved from the console."""
 
 
 def field_docs(kind: type[Any]) -> dict[str, str]:
@@ -64,11 +66,17 @@ def field_docs(kind: type[Any]) -> dict[str, str]:
 
 
 def describe(
-    kind: type[Any], *, at: str = "", instance: object | None = None, given: Mapping[str, Any] | None = None
+    kind: type[Any],
+    *,
+    at: str = "",
+    instance: object | None = None,
+    given: Mapping[str, Any] | None = None,
+    overlay: Mapping[str, Any] | None = None,
 ) -> Iterator[Setting]:
     """Every setting below the dataclass `kind`, depth first, in the order of the code.
 
-    With an `instance` the effective values are told; `given` is the table of the file, to say what came from it.
+    With an `instance` the effective values are told; `given` is the table of the file and `overlay` that of the console,
+    to say what came from them.
     """
     docs = field_docs(kind)
     hints = type_hints(kind)
@@ -79,12 +87,13 @@ def describe(
         inner = dataclass_in(hint)
         value = getattr(instance, field.name) if instance is not None else None
         written = given.get(name) if isinstance(given, Mapping) else None
+        over = overlay.get(name) if isinstance(overlay, Mapping) else None
         if inner is not None and inner is hint:
-            yield from describe(inner, at=key, instance=value, given=written)
+            yield from describe(inner, at=key, instance=value, given=written, overlay=over)
             continue
         yield Setting(
             key, words_for(hint, field.name), default_of(field), docs.get(field.name, ""),
-            toml_text(value, field.name) if instance is not None else "", written is not None,
+            toml_text(value, field.name) if instance is not None else "", written is not None, over is not None,
         )  # fmt: skip
         if inner is not None and instance is None:
             yield from describe(inner, at=f"{key}[]")

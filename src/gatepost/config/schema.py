@@ -10,15 +10,19 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gatepost.access.settings import AccessSettings
 from gatepost.checks.connection.hello import HelloSettings
 from gatepost.checks.registry import ALL_CHECKS, configure
 from gatepost.checks.run import Configured
 from gatepost.checks.sender.people import PeopleSettings, Staff
 from gatepost.config.load import ConfigError, parse_toml, read_table
+from gatepost.config.overlay import NAME as OVERLAY
+from gatepost.config.overlay import merged, read_overlay
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.routes import MaildirAt, Routes
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
 from gatepost.delivery.signing import SigningSettings, signing_problems
+from gatepost.jobs.ownpolicy import MtaStsSettings, policy_problems
 from gatepost.jobs.settings import (
     REPORTS,
     AlertSettings,
@@ -30,12 +34,14 @@ from gatepost.mail.address import Address, normal_domain, parse_address
 from gatepost.mail.finding import Mode
 from gatepost.mail.trace import Networks
 from gatepost.mailauth.authenticate import AuthSettings
+from gatepost.net.authority import CertificateSettings, certificate_problems
 from gatepost.net.callout import CalloutSettings
 from gatepost.net.limits import ConnectionLimits, Listener, SessionLimits
 from gatepost.net.outbound import OutboundSettings
 from gatepost.net.resolver import DnsSettings, servers_of
 from gatepost.net.sandbox import SandboxSettings
-from gatepost.net.tls import TlsSettings, TlsUnusable, expand
+from gatepost.net.tls import NamedCertificate, TlsSettings, TlsUnusable, expand
+from gatepost.office.settings import DigestSettings
 from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
 from gatepost.policy.outgoing import assemble_outgoing
 from gatepost.policy.settings import MarkingSettings, PolicyOverride, PolicySettings
@@ -46,6 +52,8 @@ from gatepost.store.store import StoreSettings
 from gatepost.submitting.settings import SubmissionSettings
 
 JUNK_HEADER = re.compile(r"X-[A-Za-z0-9-]{1,60}: [ -~]{1,200}")
+
+STATE = "var"
 
 
 class LogFormat(StrEnum):
@@ -102,7 +110,7 @@ class Config:
     """Our name in greetings, trace fields and Authentication-Results: the name of the MX."""
     mode: Mode = Mode.ENFORCE
     """enforce, or observe: deliver what protocol, relay and recipient rules let in, and record what would have happened."""
-    state: str = "var"
+    state: str = STATE
     """Folder of everything Gatepost keeps; relative paths start at this file's folder."""
     workers: int = 2
     """Processes that receive mail; 0 does everything in one process."""
@@ -118,6 +126,7 @@ class Config:
     """The domains we take mail for."""
     people: PeopleSettings = field(default_factory=PeopleSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
     submission: SubmissionSettings = field(default_factory=SubmissionSettings)
     marking: MarkingSettings = field(default_factory=MarkingSettings)
     arc: ArcSettings = field(default_factory=ArcSettings)
@@ -128,6 +137,8 @@ class Config:
     callout: CalloutSettings = field(default_factory=CalloutSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)
     signing: SigningSettings = field(default_factory=SigningSettings)
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
+    mta_sts: MtaStsSettings = field(default_factory=MtaStsSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
@@ -135,6 +146,7 @@ class Config:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
+    digests: DigestSettings = field(default_factory=DigestSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
@@ -149,7 +161,7 @@ class Loaded:
     """Where relative paths start."""
     config: Config
     table: dict[str, Any]
-    """As written, to say what came from the file."""
+    """As written, to say what came from the file; with the overlay over it."""
     checks: tuple[Configured, ...]
     policies: PolicyBook
     outgoing: PolicyBook
@@ -157,6 +169,8 @@ class Loaded:
     routes: Routes
     trusted_relays: Networks
     people: Staff
+    overlay: dict[str, Any] = field(default_factory=dict)
+    """What the console laid over it."""
 
     @property
     def state(self) -> Path:
@@ -174,9 +188,23 @@ class Loaded:
             return Path(named)
 
 
-def load(path: Path) -> Loaded:
-    """Read and prove a configuration; ConfigError says what, where and what to do."""
-    return settle(parse_toml(path), file=str(path), path=path, folder=path.absolute().parent)
+def load(path: Path, *, over: dict[str, Any] | None = None) -> Loaded:
+    """Read and prove a configuration with what the console laid over it; ConfigError says what, where and what to do.
+
+    `over` is tried in place of the console's.
+    """
+    table, folder = parse_toml(path), path.absolute().parent
+    file = str(path)
+    if over is None:
+        state = table.get("state", STATE)
+        over, overlay_file = read_overlay(folder / state) if isinstance(state, str) else ({}, "")
+    else:
+        overlay_file = OVERLAY
+    if not over:
+        return settle(table, file=file, path=path, folder=folder)
+    settle(table, file=file, path=path, folder=folder)  # what is wrong in the file alone is told of the file
+    loaded = settle(merged(table, over), file=f"{file} with {overlay_file}", path=path, folder=folder)
+    return dataclasses.replace(loaded, overlay=over)
 
 
 def defaults(hostname: str = "localhost") -> Loaded:
@@ -186,7 +214,7 @@ def defaults(hostname: str = "localhost") -> Loaded:
 
 def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path) -> Loaded:
     """Read the table, and work out everything that can be wrong with it."""
-    config = read_table(table, Config, file=file)
+    config = with_own_certificates(read_table(table, Config, file=file))
     if normal_domain(config.hostname) is None:
         raise ConfigError(file, "hostname", f'is "{config.hostname}", which is no host name.')
     if config.workers < 0:
@@ -238,8 +266,14 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     for text in config.alerts.to:
         if parse_address(text, smtputf8=True) is None:
             raise ConfigError(file, "alerts.to", f'"{text}" is no mail address.')
+    if not 0 <= config.digests.hour < 24:
+        raise ConfigError(file, "digests.hour", f"is {config.digests.hour}, but 0 to 23 is wanted.")
     for problem in signing_problems(config.signing):
         raise ConfigError(file, "signing", problem)
+    for key, problem in certificate_problems(config.certificates, config.mta_sts.address):
+        raise ConfigError(file, f"certificates.{key}", problem)
+    for key, problem in policy_problems(config.mta_sts):
+        raise ConfigError(file, f"mta_sts.{key}", problem)
     port = config.metrics.address.rpartition(":")[2]
     if config.metrics.address and not (
         port.isdecimal() and ":" in config.metrics.address and int(port) < 65536
@@ -261,6 +295,38 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         path=path, folder=folder, config=config, table=table, checks=checks, policies=policies, outgoing=outgoing,
         routes=routes, trusted_relays=tuple(networks), people=people,
     )  # fmt: skip
+
+
+def with_own_certificates(config: Config) -> Config:
+    """Where Gatepost gets the certificates itself, those are the ones in use."""
+    if not config.certificates.acme or config.tls.certificate:
+        return config
+    main, *more = (
+        Path(config.state) / "certificates" / names[0] / "current" for names in certificate_names_of(config)
+    )
+    return dataclasses.replace(
+        config,
+        tls=dataclasses.replace(
+            config.tls,
+            certificate=str(main / "fullchain.pem"),
+            key=str(main / "key.pem"),
+            more=(
+                *config.tls.more,
+                *(
+                    NamedCertificate(certificate=str(one / "fullchain.pem"), key=str(one / "key.pem"))
+                    for one in more
+                ),
+            ),
+        ),
+    )
+
+
+def certificate_names_of(config: Config) -> list[tuple[str, ...]]:
+    """The names of each certificate that is got: the host name's first, then one for each domain's policy host."""
+    hosts = [(config.hostname, *config.certificates.names)]
+    if config.mta_sts.address:
+        hosts += [(f"mta-sts.{one.name}",) for one in config.domains if not one.name.startswith(".")]
+    return [tuple(normal_domain(name) or name for name in names) for names in hosts]
 
 
 def lists_called_alike(settings: dict[str, Any]) -> list[str]:
