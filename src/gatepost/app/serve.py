@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gatepost.app.log import log_entry, start_log
+from gatepost.app.office import office_of
 from gatepost.app.parts import Parts
 from gatepost.app.warmup import warm_up
 from gatepost.config.load import ConfigError
@@ -32,6 +33,7 @@ from gatepost.net.reception import Reception
 from gatepost.net.service import Service
 from gatepost.net.tls import ServerTls, TlsSettings, TlsUnusable
 from gatepost.net.worker import Plan, Program, run
+from gatepost.office.mailsignin import MailSignIn
 from gatepost.store.records import HistoryEntry
 
 log = logging.getLogger("gatepost")
@@ -130,6 +132,7 @@ class Gate:
                 smtp_limits=config.limits.smtp,
                 limits=config.limits.sessions,
                 tls=self.tls,
+                authenticator=MailSignIn(office_of(self.loaded, parts.store)),
             )
 
             def reload() -> None:
@@ -139,6 +142,7 @@ class Gate:
                     service.smtp_limits = self.loaded.config.limits.smtp
                     service.limits = self.loaded.config.limits.sessions
                     service.tls = self.tls
+                    service.authenticator = MailSignIn(office_of(self.loaded, parts.store))
                     log.info("configuration and certificates were read again, and hold from now on")
 
             life.on_reload(reload)

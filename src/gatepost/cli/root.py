@@ -24,6 +24,7 @@ COMMANDS = {
         "gatepost.cli.quarantine:quarantine",
         "What is held: list, show, release, delete, deny, rekey.",
     ),
+    "user": ("gatepost.cli.user:user", "People and devices: accounts, roles, app passwords, enrolment links."),
     "key": ("gatepost.cli.key:key", "DKIM keys: list, create, check, records, rotate, retire, remove."),
     "lists": ("gatepost.cli.lists:lists", "Block lists: figures, health, mode; senders allowed and blocked."),
     "learn": ("gatepost.cli.learning:learn", "Teach the classifier: ham, spam, forget."),

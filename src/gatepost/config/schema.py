@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatepost.access.settings import AccessSettings
+from gatepost.access.settings import AccessSettings
 from gatepost.checks.connection.hello import HelloSettings
 from gatepost.checks.registry import ALL_CHECKS, configure
 from gatepost.checks.run import Configured
@@ -126,6 +127,7 @@ class Config:
     """The domains we take mail for."""
     people: PeopleSettings = field(default_factory=PeopleSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
     access: AccessSettings = field(default_factory=AccessSettings)
     submission: SubmissionSettings = field(default_factory=SubmissionSettings)
     marking: MarkingSettings = field(default_factory=MarkingSettings)

@@ -30,6 +30,7 @@ from gatepost.store.database import Connection
 from gatepost.store.sealing import Seal
 
 MOST_PASSKEYS = 20
+LINK_PATH = "/enrol"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class Finished:
     admitted: Admitted
     recovery_codes: tuple[str, ...] = field(repr=False)
     """To be shown now and never again; none when the account still has some."""
+
+
+def link_at(console: str, token: str) -> str:
+    """Where a link leads: the console's address, this path, and the token behind ``#``, which no server logs."""
+    return f"{console.rstrip('/')}{LINK_PATH}#{token}"
 
 
 async def passkey_options(office: Office, party: RelyingParty, visit: Visit) -> Asked:

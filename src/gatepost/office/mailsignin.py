@@ -67,11 +67,8 @@ class MailSignIn:
     def __init__(self, office: Office, *, verifier: TokenVerifier | None = None) -> None:
         self.office = office
         self.verifier = verifier
-
-    @property
-    def mechanisms(self) -> tuple[str, ...]:
+        self.mechanisms: tuple[str, ...] = BY_PASSWORD + (BY_TOKEN if verifier is not None else ())
         """What is offered: tokens only where somebody can check them."""
-        return BY_PASSWORD + (BY_TOKEN if self.verifier is not None else ())
 
     async def sign_in(self, client: Client, mechanism: str, credentials: Credentials) -> SignedIn | Reply:  # noqa: ARG002
         """Who signed in, or why not, in words."""

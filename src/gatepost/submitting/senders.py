@@ -19,13 +19,13 @@ NAMED = 5
 def allowed(client: Client) -> tuple[str, ...]:
     """The addresses (``ana@example.net``) and domains (``@example.net``) that `client` may write as, lower case.
 
-    An account's own login is among them where it is an address. Nothing for strangers.
+    Where none are named, the account's login, if it is an address. Nothing for strangers.
     """
     if not client.account:
         return ()
     login = parse_address(client.user, smtputf8=True) if client.user is not None else None
     own = (login.key,) if login is not None else ()
-    return tuple(dict.fromkeys((*own, *(one.lower() for one in client.sends_as))))
+    return tuple(dict.fromkeys(one.lower() for one in client.sends_as)) or own
 
 
 def as_machine(client: Client, own_domains: Sequence[str], named: Sequence[str]) -> Client:
