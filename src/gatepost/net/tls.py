@@ -6,17 +6,25 @@ the moment; a reload that fails changes nothing and says why. Outbound contexts 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import datetime
+import logging
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from gatepost.mail.client import TlsFacts
+from gatepost.net.certfiles import tlsa_of
+
+log = logging.getLogger("gatepost.certificates")
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!PSK"
 
@@ -58,7 +66,10 @@ class ServerTls:
         self._settings = settings
         self._folder = folder
         self._asked_names: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
+        self._stamp = self._state_of_files()
         self._context = self._build()
+        self.key_in_use = key_of(self.certificate_files()[0])
+        """Which key the main certificate has."""
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -67,11 +78,34 @@ class ServerTls:
 
     def reload(self) -> str | None:
         """Read the files again; None when new handshakes get them, else why the old ones stay in use."""
+        self._stamp = self._state_of_files()
         try:
-            self._context = self._build()
+            context = self._build()
+            self.key_in_use = key_of(self.certificate_files()[0])
         except TlsUnusable as failure:
             return f"the certificate in use stays as it is: {failure}"
+        self._context = context
         return None
+
+    def changed(self) -> bool:
+        """Are the files others than those that were read last?"""
+        return self._state_of_files() != self._stamp
+
+    def key_waiting(self) -> str:
+        """Which key the main certificate on the disk has. Raises TlsUnusable."""
+        return key_of(self.certificate_files()[0])
+
+    def _state_of_files(self) -> tuple[tuple[int, int], ...]:
+        pairs = [(self._settings.certificate or "", self._settings.key or "")]
+        pairs += [(more.certificate, more.key) for more in self._settings.more]
+        found = []
+        for name in (name for pair in pairs for name in pair):
+            try:
+                status = expand(name, self._folder).stat()
+                found.append((status.st_ino, status.st_mtime_ns))
+            except (OSError, TlsUnusable):
+                found.append((0, 0))
+        return tuple(found)
 
     def facts(self, tls: ssl.SSLObject) -> TlsFacts:
         """What this finished handshake agreed on."""
@@ -124,6 +158,32 @@ class ServerTls:
         return context
 
 
+async def watch(
+    tls: Callable[[], ServerTls | None], may_change: Callable[[str], Awaitable[str]], every_s: float
+) -> None:
+    """Take changed files up while connections go on, until cancelled.
+
+    `may_change` is asked when the main certificate has another key than before; it says why not, or nothing.
+    """
+    told = ""
+    while True:
+        await asyncio.sleep(every_s)
+        now = tls()
+        if now is None or not now.changed():
+            continue
+        try:
+            key = now.key_waiting()
+        except TlsUnusable:  # in the middle of being written
+            continue
+        why = await may_change(key) if key != now.key_in_use else ""
+        problem = f"the certificate in use stays as it is: {why}" if why else now.reload()
+        if problem and problem != told:
+            log.warning("%s", problem)
+        elif not problem:
+            log.info("changed certificate files are in use from now on")
+        told = problem or ""
+
+
 def server_context() -> ssl.SSLContext:
     """A server context without a certificate: TLS 1.2+, forward secrecy, no compression, no renegotiation."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -148,6 +208,35 @@ def expand(path: str, folder: Path = Path()) -> Path:
 def certificate_expires_at(path: Path) -> float:
     """Unix time at which the first certificate in this PEM file ends; raises TlsUnusable."""
     return _first_certificate(path).not_valid_after_utc.timestamp()
+
+
+def key_of(path: Path) -> str:
+    """The TLSA record that fits the first certificate's key (DANE-EE, SPKI, SHA-256); raises TlsUnusable."""
+    return tlsa_of(_first_certificate(path).public_key())
+
+
+def certificate_fault(path: Path, name: str, *, trust_anchors: str = "", now: float) -> str:
+    """What a careful client finds wrong with this file's chain for `name`, one clause; empty when nothing is."""
+    try:
+        chain = x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as failure:
+        return f"it cannot be read: {_why(failure)}"
+    context = ssl.create_default_context(cafile=trust_anchors or None)
+    if trust_anchors:
+        context.load_default_certs()
+    roots = []
+    for der in context.get_ca_certs(binary_form=True):
+        with contextlib.suppress(ValueError):  # an authority that our library finds ill-formed
+            roots.append(x509.load_der_x509_certificate(der))
+    if not roots:
+        return "no authority is trusted on this machine"
+    moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    verifier = PolicyBuilder().store(Store(roots)).time(moment).build_server_verifier(x509.DNSName(name))
+    try:
+        verifier.verify(chain[0], chain[1:])
+    except VerificationError as failure:
+        return f"it would not be trusted: {failure}"
+    return ""
 
 
 def certificate_names(path: Path) -> Sequence[str]:

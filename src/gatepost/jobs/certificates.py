@@ -1,0 +1,273 @@
+"""Certificates and the clock: get them, renew them in time, and change a key only when DANE allows it.
+
+A certificate is renewed when its authority says so (RFC 9773), else a month before its end. The next one has a key of
+its own, made ahead. While TLSA records are published for our host, a certificate that fits none of them would make every
+DANE sender stop (RFC 7672 §3.1.3, RFC 7671 §8.1): so a new key waits until a record that fits has been seen for twice its
+TTL. When that takes too long, the present key gets a new certificate, which fits as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from gatepost.dns.answer import Resolver, Status
+from gatepost.jobs.letter import Letters
+from gatepost.jobs.rounds import Round
+from gatepost.mailauth.keyrecord import zone_line
+from gatepost.net.authority import AcmeFailed, CertificateSettings, Prover, Renewal
+from gatepost.net.certfiles import CertificateFolder, tlsa_of
+from gatepost.store import ownpolicies
+from gatepost.store.database import Database
+from gatepost.store.ownpolicies import KeyChange
+from gatepost.tlspolicy.dane import in_use, judge, read_tlsa
+
+if TYPE_CHECKING:
+    from gatepost.net.acme import Acme
+
+log = logging.getLogger("gatepost.certificates")
+
+DAY_S = 86_400.0
+TTL_LEAST_S = 300
+FAILED_AGAIN_S = (3600.0, 6 * 3600.0, 24 * 3600.0)
+"""After so many failures in a row the authority is asked again that much later: it counts failures too."""
+LIFE_SHARE = 3
+"""The last third of a certificate's life is for renewing it, whatever `renew_before_s` says."""
+URGENT_SHARE = 4
+"""When a quarter of that time is left, a key that waits for TLSA waits no longer: the present key gets a new certificate."""
+
+
+@dataclass(slots=True, kw_only=True)
+class TlsaGuard:
+    """May a host present this certificate now, as far as the DNS goes?"""
+
+    database: Database
+    resolver: Resolver
+    clock: Callable[[], float]
+
+    async def problem(self, host: str, chain: Sequence[bytes], tlsa: str) -> str:
+        """Why not yet, one sentence; empty when it may. `chain`: DER, its own first; `tlsa`: the record for its key."""
+        now = self.clock()
+        known = self.database.read(lambda connection: ownpolicies.key_change(connection, host))
+        if known is not None and known.next_spki != tlsa:
+            known = None
+        answer = await self.resolver.lookup(tlsa_name(host), "TLSA")
+        seen_since = known.seen_since if known else None
+        ttl_s = max(answer.ttl_s, known.ttl_s if known else 0, TTL_LEAST_S)
+        if answer.status is Status.FAILED:
+            problem = f"{tlsa_name(host)} could not be looked up, and TLSA records may be there"
+        elif answer.status is not Status.FOUND:
+            problem, seen_since, ttl_s = "", None, 0
+        elif judge(chain, in_use(read_tlsa(answer.records)), names=(host,), now=now) is not None:
+            problem, seen_since = (
+                f"no TLSA record at {tlsa_name(host)} fits the next key; publish {tlsa}",
+                None,
+            )
+        else:
+            seen_since = now if seen_since is None else seen_since
+            left = seen_since + 2 * ttl_s - now
+            problem = ""
+            if left > 0:
+                problem = f"the TLSA record for the next key has not been published for long enough; {left:.0f} s are left"
+        change = KeyChange(
+            name=host, next_spki=tlsa, seen_since=seen_since, ttl_s=ttl_s, checked_at=now, problem=problem
+        )
+        await self.database.commit(lambda connection: ownpolicies.put_key_change(connection, change))
+        return problem
+
+
+@dataclass(slots=True)
+class Standing:
+    """How it is with one name's certificate, kept in memory."""
+
+    renewal: Renewal | None = None
+    failures: int = 0
+    not_before: float = 0.0
+    problem: str = ""
+    told: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class CertificateKeeping:
+    """Gets and renews the certificates of our names."""
+
+    folder: Path
+    """``certificates`` in the state folder."""
+    base: Path
+    """Where relative paths in the settings start."""
+    settings: Callable[[], CertificateSettings]
+    wanted: Callable[[], Sequence[tuple[str, ...]]]
+    """The names of each certificate; the first of all is the host name's, which DANE is about."""
+    guard: TlsaGuard
+    prover: Prover
+    clock: Callable[[], float]
+    letters: Letters | None = None
+    standing: dict[str, Standing] = field(default_factory=dict)
+    _acme: Acme | None = None
+    _for: CertificateSettings | None = None
+
+    def rounds(self) -> Sequence[Round]:
+        """For the clock."""
+        settings = self.settings()
+        return [Round("certificates", min(settings.check_s, 300.0), self.work)] if settings.acme else []
+
+    async def work(self, *, now_due: bool = False) -> None:
+        """Look after every certificate; `now_due` renews them whether it is time or not."""
+        for number, names in enumerate(self.wanted()):
+            await self.attend(names, dane=number == 0, now_due=now_due)
+
+    async def attend(self, names: tuple[str, ...], *, dane: bool, now_due: bool = False) -> Standing:
+        """One certificate: what is due, is done. What goes wrong is said in its standing and told once."""
+        state = self.standing.setdefault(names[0], Standing())
+        folder = CertificateFolder(self.folder / names[0])
+        now = self.clock()
+        try:
+            if folder.current() is None:
+                folder.make_stopgap(names)
+            key = folder.next_key()
+            if folder.waiting() is None and (now_due or await self._is_due(folder, names, state)):
+                if now < state.not_before and not now_due:
+                    return state
+                current = None if folder.is_stopgap() else folder.current()
+                chain = await asyncio.to_thread(self._server().obtain, names, key, replaces=current)
+                folder.put_by(chain)
+                state.failures, state.problem, state.renewal = 0, "", None
+                log.info("the next certificate of %s is here", names[0])
+            await self._switch(folder, names, state, dane=dane)
+        except (AcmeFailed, OSError, ValueError) as failure:
+            wait_s = FAILED_AGAIN_S[min(state.failures, len(FAILED_AGAIN_S) - 1)]
+            state.failures += 1
+            state.not_before = now + wait_s
+            state.problem = f"There is no new certificate for {names[0]}: {failure}"
+            log.error("%s", state.problem)
+        await self._tell(names[0], state)
+        return state
+
+    async def _is_due(self, folder: CertificateFolder, names: Sequence[str], state: Standing) -> bool:
+        current = folder.current()
+        if current is None or folder.is_stopgap() or not set(names) <= set(names_of(current)):
+            return True
+        now = self.clock()
+        if state.renewal is None or now >= state.renewal.ask_again_at:
+            try:
+                found = await asyncio.to_thread(self._server().renewal, current)
+            except AcmeFailed as failure:  # no word from it: the usual time holds
+                log.info("no renewal information: %s", failure)
+                found = None
+            state.renewal = found or Renewal(float("inf"), now + 6 * 3600)
+        return now >= min(state.renewal.at, renew_at(current, self.settings()))
+
+    async def _switch(
+        self, folder: CertificateFolder, names: tuple[str, ...], state: Standing, *, dane: bool
+    ) -> None:
+        """Use the next certificate, if there is one and it may be used."""
+        waiting = folder.waiting()
+        if waiting is None:
+            return
+        tlsa = tlsa_of(waiting.public_key())
+        problem = ""
+        if dane:
+            chain = [one.public_bytes(Encoding.DER) for one in chain_of(folder.path)]
+            problem = await self.guard.problem(names[0], chain, tlsa)
+        if not problem:
+            folder.switch()
+            folder.next_key()
+            state.problem = ""
+            log.info(
+                "%s has a new certificate, until %s", names[0], f"{waiting.not_valid_after_utc:%Y-%m-%d}"
+            )
+            return
+        state.problem = f"The next certificate of {names[0]} waits: {problem}"
+        current = folder.current()
+        if (
+            current is not None
+            and not folder.is_stopgap()
+            and self.clock() >= urgent_at(current, self.settings())
+        ):
+            key = load_pem_private_key(folder.current_key_pem(), None)
+            assert isinstance(key, ec.EllipticCurvePrivateKey)
+            chain_pem = await asyncio.to_thread(self._server().obtain, names, key, replaces=current)
+            folder.install(chain_pem, folder.current_key_pem())
+            log.warning("%s; its present key got a new certificate meanwhile", state.problem)
+
+    async def _tell(self, name: str, state: Standing) -> None:
+        """To the postmaster, once for each problem."""
+        about = state.problem.partition(";")[0]
+        if about and about != state.told and self.letters is not None:
+            records = "\n".join(zone_line(*one) for one in self.tlsa_records())
+            more = (
+                f"\n\nThe records for the current and the next key:\n\n{records}" if "TLSA" in about else ""
+            )
+            await self.letters.send(f"Certificate of {name}", state.problem + "." + more)
+        state.told = about
+
+    def tlsa_records(self) -> list[tuple[str, str, str]]:
+        """The TLSA records of the host name, for the current and the next key."""
+        host = self.wanted()[0][0]
+        folder = CertificateFolder(self.folder / host)
+        current = folder.current()
+        found = [] if current is None else [tlsa_of(current.public_key())]
+        found.append(tlsa_of(folder.next_key().public_key()))
+        return [(tlsa_name(host), "TLSA", one) for one in dict.fromkeys(found)]
+
+    def _server(self) -> Acme:
+        from gatepost.net.acme import Acme  # heavy, and many a gate never needs it
+
+        settings = self.settings()
+        if self._acme is None or self._for != settings:
+            self._for = settings
+            self._acme = Acme(
+                settings.acme, self.folder, prover=self.prover, contact=settings.contact, way=settings.challenge,
+                hook=settings.dns_hook,
+                trust_anchors=str(self.base / settings.trust_anchors) if settings.trust_anchors else None,
+            )  # fmt: skip
+        return self._acme
+
+
+def tlsa_name(host: str) -> str:
+    """Where the records for our MX stand (RFC 7672 §2.2.3)."""
+    return f"_25._tcp.{host}"
+
+
+def names_of(certificate: x509.Certificate) -> list[str]:
+    """What it is for."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [name.lower() for name in found.get_values_for_type(x509.DNSName)]
+
+
+def chain_of(folder: Path) -> list[x509.Certificate]:
+    """The next certificate and those above it."""
+    return x509.load_pem_x509_certificates((folder / "next.pem").read_bytes())
+
+
+def renew_at(certificate: x509.Certificate, settings: CertificateSettings) -> float:
+    """When it is time, if the authority does not say."""
+    return ends_at(certificate) - spare_s(certificate, settings)
+
+
+def urgent_at(certificate: x509.Certificate, settings: CertificateSettings) -> float:
+    """When there is no time left to wait."""
+    return ends_at(certificate) - spare_s(certificate, settings) / URGENT_SHARE
+
+
+def spare_s(certificate: x509.Certificate, settings: CertificateSettings) -> float:
+    """How long before its end it is renewed."""
+    life: datetime.timedelta = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    return min(settings.renew_before_s, life.total_seconds() / LIFE_SHARE)
+
+
+def ends_at(certificate: x509.Certificate) -> float:
+    """Unix seconds."""
+    return certificate.not_valid_after_utc.timestamp()
