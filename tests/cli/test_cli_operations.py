@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,28 @@ def test_what_a_person_did_is_in_the_journal(gate: Gate) -> None:
     sound = json.loads(told(gate, "journal", "verify", "--json"))
     assert sound["sound"] is True
     assert rows(gate, "journal", "list", "--about", row["ref"]) == []
+
+
+def test_a_head_kept_elsewhere_tells_that_the_journal_was_cut(tmp_path: Path) -> None:
+    heads = tmp_path / "heads"
+    more = f'[journal]\nsend_head_to = ["{heads}"]\nhead_every = "60s"\n'
+    with running(tmp_path, zone=ZONE, more=more) as gate:
+        told(gate, "lists", "block", "add", "mallory@example.org", "--reason", "mallory@example.org sells pills")
+        heads.write_text("some text\n" + told(gate, "journal", "head"))
+        assert "1 heads from elsewhere are all in it" in told(gate, "journal", "verify", "--head", str(heads))
+        assert "2 fields were erased" in told(gate, "journal", "erase", "mallory@example.org", "--reason", "case 4")
+        assert "names the person" in refused(gate, "journal", "erase", "x@example.org", "--reason", "X@example.org asked")
+        sound = json.loads(told(gate, "journal", "verify", "--head", str(heads), "--json"))
+        assert (sound["sound"], sound["erased_fields"], sound["heads"]) == (True, 2, 1)
+        exported = [json.loads(line) for line in told(gate, "journal", "export").splitlines()]
+        assert exported[-1]["number"] == exported[-2]["number"] == 2
+        (tmp_path / "none").write_text("nothing here")
+        assert "no head of a journal" in refused(gate, "journal", "verify", "--head", str(tmp_path / "none"))
+        gate.stop()
+        with closing(sqlite3.connect(tmp_path / "var" / "gatepost.db", isolation_level=None)) as database:
+            database.execute("DELETE FROM journal")
+            database.execute("DELETE FROM journal_fields")
+        assert "known from earlier and is missing" in refused(gate, "journal", "verify", "--head", str(heads))
 
 
 def test_an_alarm_comes_by_mail_and_a_stopped_gate_is_critical(tmp_path: Path) -> None:

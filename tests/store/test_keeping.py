@@ -29,7 +29,13 @@ NOW = 1_750_000_000.0
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("UPDATE journal SET why = 'other' WHERE number = 2", "entry 2 was changed"),
+        ("UPDATE journal_fields SET value = 'other' WHERE number = 2 AND name = 'why'", "entry 2 was changed"),
+        ("UPDATE journal_fields SET salt = x'00' WHERE number = 2 AND name = 'why'", "entry 2 was changed"),
+        ("INSERT INTO journal_fields VALUES (2, 'subject', 'R', x'00')", "entry 2 was changed"),
+        ("UPDATE journal SET kind = 'rule remove' WHERE number = 2", "entry 2 was changed"),
+        ("UPDATE journal SET at = at + 1 WHERE number = 2", "entry 2 was changed"),
+        ("UPDATE journal SET digests = 'none' WHERE number = 2", "entry 2 was changed"),
+        ("DELETE FROM journal_fields WHERE number = 2", None),
         ("DELETE FROM journal WHERE number = 2", "entry 2 is missing"),
         ("DELETE FROM journal WHERE number = 3", "entry 3 is known from earlier"),
         ("DELETE FROM journal WHERE number = 1", "entry 1 is missing"),

@@ -30,6 +30,7 @@ from gatepost.delivery.runner import DeliveryRunner, junk_mark
 from gatepost.delivery.signing import Signer
 from gatepost.intake import Intake
 from gatepost.jobs.learning import Learning
+from gatepost.jobs.heads import HeadSending
 from gatepost.jobs.letter import Letters
 from gatepost.jobs.look import DROPPED_KEPT_S, DROPPED_KEY
 from gatepost.jobs.rounds import Round
@@ -284,7 +285,17 @@ class Parts:
             started_at=time.time(),
         )
         keys = keeping_of(lambda: self.loaded, self.store, self.resolver, self.letters())
-        return [*jobs.rounds(), *learning.rounds(), *keys.rounds()]
+        heads = HeadSending(
+            store=self.store,
+            memory=self.memory,
+            settings=lambda: self.loaded.config.journal,
+            hostname=self.loaded.config.hostname,
+            folder=self.loaded.folder,
+            expand=self.final_addresses,
+            new_ref=fresh_ref,
+            clock=time.time,
+        )
+        return [*jobs.rounds(), *learning.rounds(), *keys.rounds(), *heads.rounds()]
 
     async def came_back(self, item: QueueItem) -> None:
         """What somebody of ours sent could not be delivered for good."""

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from gatepost.checks.sender.identity import SHARED_DOMAINS
 from gatepost.plan.compare import Told
-from gatepost.store import history
+from gatepost.store import history, journal
 from gatepost.store.database import Connection
 from gatepost.store.records import HistoryEntry
 
 
 def told_by_people(connection: Connection) -> Told:
     """Ask by reference. What was released is in the journal; who was answered, in the memory of correspondents."""
-    released = {
-        subject
-        for (subject,) in connection.execute(
-            "SELECT DISTINCT subject FROM journal WHERE what >= 'quarantine release' AND what < 'quarantine releasf'"
-        )
-    }
+    released = journal.subjects(connection, "quarantine release")
     replied = {
         (identity, domain)
         for identity, domain in connection.execute(

@@ -1,4 +1,4 @@
-"""`gatepost backup` and `gatepost journal`: keeping everything, and knowing who did what."""
+"""`gatepost backup`: keeping everything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say
+from gatepost.cli.terminal import config_option, failing_clearly, find_config
 
 RESTORED = "It was queued when the backup of {} was made, and may have been delivered since."
 
@@ -118,72 +118,3 @@ def restore(source: Path, config: str | None, deliver: bool, as_json: bool) -> N
     queued = manifest.counts.get("queue", 0)
     held = "" if deliver or not queued else f"; {queued:,} queued copies are held until gatepost queue retry"
     click.echo(f"{loaded.state} is as it was on {moment(manifest.made_at)}{held}.")
-
-
-@click.group()
-def journal() -> None:
-    """Who did what, and why; is it unaltered?
-
-    Example: gatepost journal list --about 2N515RPF08P1Z
-    """
-
-
-@journal.command("list")
-@config_option
-@click.option("--about", help="Only what was done about the message with this reference.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object an entry.")
-@failing_clearly
-def journal_list(config: str | None, about: str | None, limit: int, as_json: bool) -> None:
-    """List what people did, the newest first.
-
-    Example: gatepost journal list --limit 20
-    """
-    from gatepost.app.installation import opened
-    from gatepost.store.ref import as_typed
-
-    with opened(find_config(config)) as installation:
-        entries = installation.store.journal(subject=as_typed(about) if about else None, limit=limit)
-    for entry in entries:
-        if as_json:
-            click.echo(json_line(asdict(entry)))
-        else:
-            why = f": {entry.why}" if entry.why else ""
-            subject = f" {entry.subject}" if entry.subject else ""
-            say(f"{entry.number:>6}  {moment(entry.at)}  {entry.who}  {entry.what}{subject}{why}")
-    if not entries and not as_json:
-        click.echo("Nothing is in the journal.", err=True)
-
-
-@journal.command("verify")
-@config_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@failing_clearly
-def journal_verify(config: str | None, as_json: bool) -> None:
-    """Is every entry as it was written, and none missing? Exit status 1 when not.
-
-    A cut of the newest entries only shows against an older head: gatepost backup verify compares with the one it kept.
-
-    Example: gatepost journal verify
-    """
-    from gatepost.app.installation import opened
-    from gatepost.store import journal as chain
-
-    with opened(find_config(config)) as installation:
-        problem, head = installation.store.database.read(
-            lambda connection: (chain.verify(connection), chain.head(connection))
-        )
-    if as_json:
-        told = {
-            "sound": problem is None,
-            "problem": problem,
-            "number": head.number,
-            "chain": head.chain.hex(),
-        }
-        click.echo(json.dumps(told))
-    elif problem is None:
-        click.echo(f"The journal is unaltered up to entry {head.number} ({head.chain.hex()[:16]}…).")
-    else:
-        click.echo(f"{problem}.", err=True)
-    if problem is not None:
-        sys.exit(1)

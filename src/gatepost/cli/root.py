@@ -31,7 +31,7 @@ COMMANDS = {
     "evaluate": ("gatepost.cli.evaluating:evaluate", "How good is the classifier, on mail you know?"),
     "rules": ("gatepost.cli.rules:rules", "Detection rules: list, show, test, new."),
     "backup": ("gatepost.cli.keeping:backup", "Back up, verify and restore everything kept."),
-    "journal": ("gatepost.cli.keeping:journal", "Who did what, and why; is it unaltered?"),
+    "journal": ("gatepost.cli.journal:journal", "Who did what, and why; is it unaltered?"),
     "scan": ("gatepost.cli.scan:scan", "Judge messages from files, without a server."),
     "demo": ("gatepost.cli.demo:demo", "The whole product on loopback, with mail to look at."),
     "send": ("gatepost.cli.demo:send", "Send one of the demo's messages."),

@@ -24,6 +24,7 @@ from gatepost.delivery.routes import MaildirAt, Routes
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
 from gatepost.delivery.signing import SigningSettings, signing_problems
 from gatepost.jobs.ownpolicy import MtaStsSettings, policy_problems
+from gatepost.jobs.heads import JournalSettings, journal_problems
 from gatepost.jobs.settings import (
     REPORTS,
     AlertSettings,
@@ -148,6 +149,7 @@ class Config:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
     digests: DigestSettings = field(default_factory=DigestSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -270,6 +272,8 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
             raise ConfigError(file, "alerts.to", f'"{text}" is no mail address.')
     if not 0 <= config.digests.hour < 24:
         raise ConfigError(file, "digests.hour", f"is {config.digests.hour}, but 0 to 23 is wanted.")
+    for problem in journal_problems(config.journal):
+        raise ConfigError(file, "journal", problem)
     for problem in signing_problems(config.signing):
         raise ConfigError(file, "signing", problem)
     for key, problem in certificate_problems(config.certificates, config.mta_sts.address):

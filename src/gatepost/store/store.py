@@ -249,10 +249,22 @@ class Store:
         )
 
     def journal(
-        self, *, subject: str | None = None, before: int | None = None, limit: int = 100
+        self,
+        *,
+        subject: str | None = None,
+        who: str | None = None,
+        kind: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        before: int | None = None,
+        limit: int = 100,
     ) -> list[JournalEntry]:
-        """What was done, newest first; about one reference, or anything."""
-        return self.database.read(lambda c: journal.read(c, subject=subject, before=before, limit=limit))
+        """What was done, newest first; about one reference, or anything. See `journal.read`."""
+        return self.database.read(
+            lambda c: journal.read(
+                c, subject=subject, who=who, kind=kind, since=since, until=until, before=before, limit=limit
+            )
+        )
 
     def figures(self, now: float) -> Figures:
         """How much there is and how old it is."""
