@@ -29,9 +29,9 @@ from gatepost.mail.author import authors
 from gatepost.mail.content import Content
 from gatepost.mail.message import Message
 
-HEAD, TAIL = 16_000, 4_000
+HEAD, TAIL = 8_000, 2_000
 """Characters of the visible text that are read, from its beginning and from its end."""
-GRAMS = 6_000
+GRAMS = 4_000
 """Characters of it whose 4-grams are taken."""
 FOOTER = 1_500
 """Characters at the end in which a footer may begin."""
@@ -62,6 +62,9 @@ class Place(IntEnum):
     """Facts of structure."""
 
 
+PREFIXES = {int(one): "" if one is Place.BODY else f"{one.name.lower()}: " for one in Place}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
     """Distinct tokens of one message, sorted. Small enough to keep (`to_bytes`), and without names once kept."""
@@ -74,18 +77,18 @@ class Features:
     tokens: Tokens | None = None
     exact: tuple[Named, ...] = ()
 
-    def name(self, word: int) -> str:
-        """The token as a person reads it, printable; empty when it is not known any more."""
-        for value, place, name in self.exact:
-            if value == word:
-                return _shown(place, name)
-        if self.tokens is not None:
-            same = self.tokens.words == np.uint32(word)
-            at = int(same.argmax()) if len(same) else 0
-            if len(same) and same[at]:
-                text = self.tokens.text[self.tokens.starts[at] : self.tokens.ends[at]]
-                return _shown(int(self.tokens.places[at]), text)
-        return ""
+    def names(self, words: Hashes) -> list[str]:
+        """Tokens as a person reads them, printable; empty for one that is not known any more."""
+        wanted = words.tolist()
+        names = dict.fromkeys(wanted, "")
+        names.update((value, _shown(place, name)) for value, place, name in self.exact if value in names)
+        cut = self.tokens
+        if cut is not None and len(cut.words):
+            first = (cut.words == words[:, None]).argmax(axis=1)
+            for word, at in zip(wanted, first.tolist(), strict=True):
+                if not names[word] and cut.words[at] == word:
+                    names[word] = _shown(int(cut.places[at]), cut.text[cut.starts[at] : cut.ends[at]])
+        return [names[word] for word in wanted]
 
     def to_bytes(self) -> bytes:
         """The hashes alone, four octets each, behind their counts."""
@@ -229,4 +232,4 @@ def _shown(place: int, name: str) -> str:
         place, name = place - SHOUTED, name.upper()
     if not (name.isascii() and name.isalnum()):
         name = printable(name, 60)
-    return name if place == Place.BODY else f"{Place(place).name.lower()}: {name}"
+    return PREFIXES[place] + name

@@ -197,9 +197,10 @@ def _deciding(features: Features, words: Hashes, odds: Odds) -> tuple[tuple[str,
     """The tokens with the strongest odds, by name; of a footer only those that speak against the message."""
     counting = odds.copy()
     counting[len(features.words) :] = np.maximum(counting[len(features.words) :], 0)
-    strongest = np.argsort(-np.abs(counting), kind="stable")[: SHOWN + 4].tolist()
-    named = ((features.name(int(words[at])), round(float(odds[at]), 2)) for at in strongest if counting[at])
-    return tuple(one for one in named if one[0])[:SHOWN]
+    strongest = np.argsort(-np.abs(counting), kind="stable")[: SHOWN + 4]
+    strongest = strongest[counting[strongest] != 0]
+    named = zip(features.names(words[strongest]), odds[strongest].tolist(), strict=True)
+    return tuple((name, round(weight, 2)) for name, weight in named if name)[:SHOWN]
 
 
 def train(lessons: Sequence[Lesson]) -> SiteModel:

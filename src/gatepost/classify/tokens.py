@@ -89,16 +89,14 @@ def cut(sections: Sequence[Section]) -> Tokens:
         )
     )
     words = _hash(_running_sum(codes), starts, stops, places)
-    grams, grams_apart, apart = [], 0, LONGEST + 1
-    for one, length, end in zip(sections, lengths, ends.tolist(), strict=True):
-        begin = end - length
-        if one.apart:
-            apart = min(apart, begin)
-        if one.read and length > 2:
-            grams.append(_grams(codes, kinds, one.place, begin, end - 1))
-            grams_apart += len(grams[-1]) if one.apart else 0
-    every = np.concatenate(grams) if grams else _NOTHING.grams
-    return Tokens(written.text, words, starts, stops, places, every, apart, grams_apart)
+    placed = [
+        (one, end - length, end) for one, length, end in zip(sections, lengths, ends.tolist(), strict=True)
+    ]
+    apart = min((begin for one, begin, _ in placed if one.apart), default=LONGEST + 1)
+    spans = [(one, begin, end) for one, begin, end in placed if one.read and end - begin > 2]
+    grams = _grams(codes, kinds, spans)
+    grams_apart = sum(end - begin - 2 for one, begin, end in spans if one.apart)
+    return Tokens(written.text, words, starts, stops, places, grams, apart, grams_apart)
 
 
 def hash_name(place: int, name: str) -> int:
@@ -201,8 +199,9 @@ def _section_of(ends: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[n
     """In which section each start lies; quicker than a search for each, because they are in order but for pairs of ideographs."""
     if len(starts) > 1 and not bool((starts[1:] >= starts[:-1]).all()):
         return np.searchsorted(ends, starts, "right")
-    firsts = np.searchsorted(starts, ends, "left")
-    return np.repeat(np.arange(len(ends)), np.diff(firsts, prepend=0))
+    counts = np.searchsorted(starts, ends, "left")
+    counts[1:] -= counts[:-1].copy()
+    return np.repeat(np.arange(len(ends)), counts)
 
 
 # Blocks beyond Latin-1 that hold no letters, and those whose words stand without blanks between them.
@@ -307,10 +306,10 @@ def _loud(
     found = found[shouted[ends[found] - 1]]
     if not len(found):
         return found
-    total = np.zeros(len(shouted) + 1, np.int32)
-    np.cumsum(shouted, out=total[1:])
+    total = np.zeros(len(shouted) + 1, np.uint8)  # modulo 256: no word is as long
+    np.cumsum(shouted, dtype=np.uint8, out=total[1:])
     start, end = starts[found], ends[found]
-    every: NDArray[np.int64] = found[total[end] - total[start] == end - start]
+    every: NDArray[np.int64] = found[total[end] - total[start] == (end - start).astype(np.uint8)]
     return every
 
 
@@ -324,26 +323,39 @@ def _chunks(codes: _Codes, kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64],
     starts, ends = edges[0::2], edges[1::2]
     ends = ends - _STOPS[np.minimum(codes[ends - 1], 127)]
     length = ends - starts
-    signs = np.zeros(len(kinds) + 1, np.int32)
-    np.cumsum(kinds == _BLANK, out=signs[1:])
-    kept = (length > 1) & (length <= LONGEST_CHUNK) & (signs[ends] > signs[starts])
+    # Counted modulo 256: no chunk that is kept is as long.
+    signs = np.zeros(len(kinds) + 1, np.uint8)
+    np.cumsum(kinds == _BLANK, dtype=np.uint8, out=signs[1:])
+    kept = (length > 1) & (length <= LONGEST_CHUNK) & (signs[ends] != signs[starts])
     return starts[kept], ends[kept]
 
 
-def _grams(codes: _Codes, kinds: NDArray[np.uint8], place: int, start: int, end: int) -> Hashes:
-    """Hashes of all 4-grams of one section, digits as one."""
-    # The section is enclosed in blanks, so that a word's beginning and end show in its grams.
-    part = np.full(end - start + 2, 32, np.uint32)
-    part[1:-1] = codes[start:end]
-    part[1:-1][kinds[start:end] == _DIGIT] = 48
+def _grams(codes: _Codes, kinds: NDArray[np.uint8], spans: Sequence[tuple[Section, int, int]]) -> Hashes:
+    """Hashes of all 4-grams of some sections, digits as one; `end` of a span is behind the line end that follows it."""
+    if not spans:
+        return _NOTHING.grams
+    # Each is enclosed in blanks, so that a word's beginning and end show in its grams. One pass for all, as a pass costs
+    # more than a short section; grams that reach from one section into the next are cut out at the end.
+    size = sum(end - begin + 1 for _, begin, end in spans)
+    part, mixed_place, kept = np.full(size, 32, np.uint32), np.empty(size - 3, np.uint32), []
+    at = 0
+    for one, begin, end in spans:
+        length = end - 1 - begin
+        inside = part[at + 1 : at + 1 + length]
+        inside[:] = codes[begin : end - 1]
+        inside[kinds[begin : end - 1] == _DIGIT] = 48
+        mixed_place[at : at + length + 2] = one.place * 0x9E3779B1 & _ALL
+        kept.append(slice(at, at + length - 1))
+        at += length + 2
     mixed = part[:-3] * _GRAM_MIX[0]
     mixed ^= part[1:-2] * _GRAM_MIX[1]
     mixed += part[2:-1] * _GRAM_MIX[2]
-    mixed ^= part[3:] * _GRAM_MIX[3] + np.uint32(place * 0x9E3779B1 & 0xFFFFFFFF)
+    mixed_place += part[3:] * _GRAM_MIX[3]
+    mixed ^= mixed_place
     mixed ^= mixed >> np.uint32(15)
     mixed *= _GRAM_MIX[0]
     mixed ^= mixed >> np.uint32(16)
-    return np.asarray(mixed, np.uint32)
+    return mixed if len(kept) == 1 else np.concatenate([mixed[one] for one in kept])
 
 
 _GRAM_MIX = np.array((0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F, 0x165667B1), np.uint32)

@@ -116,7 +116,7 @@ def _phrase_finder(lists: Mapping[tuple[Phrase, ...], int]) -> Find:
     for phrases, number in lists.items():
         for one in phrases:
             owners.setdefault(one.words, []).append((number, one.whole_before, one.whole_after))
-    automaton = AhoCorasick(list(owners), implementation=Implementation.ContiguousNFA)
+    automaton = AhoCorasick(list(owners), implementation=Implementation.DFA)
     by_place = tuple(tuple(one) for one in owners.values())
     search = automaton.find_matches_as_indexes
 

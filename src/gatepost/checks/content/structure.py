@@ -6,7 +6,6 @@ Honest programs err as well, so most facts weigh little; what cannot be inspecte
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -105,7 +104,7 @@ AS_EVASION = frozenset({
 UNREMARKABLE = frozenset({
     "uuencode", "yenc", "missing-close", "undeclared-multipart", "around-parts", "message-partial", "external-body",
 })  # fmt: skip
-OVERRIDES = re.compile("[\u202d\u202e]")
+OVERRIDES = "\u202d\u202e"
 # Honest newsletters hide a line of preview, and pad it.
 HONEST_HIDDEN = 1500
 
@@ -159,7 +158,7 @@ def _of_texts(content: Content) -> list[Finding]:
             found.append((MUCH_HIDDEN if much else HIDDEN).found(text, evidence))
     if "zero-width" in how:
         found.append(SPLIT_WORDS.found("words are cut by characters that nobody sees"))
-    if not content.text.isascii() and OVERRIDES.search(content.text):
+    if any(one in content.text for one in OVERRIDES):
         found.append(BIDI.found("text is made to be seen in another order than it is written in"))
     for one in content.texts:
         if one.charset_lie == "utf-7":
