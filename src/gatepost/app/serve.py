@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from gatepost.app.certificates import OwnSide, OwnSockets, known_to_change, prepare
 from gatepost.app.log import log_entry, start_log
 from gatepost.app.office import office_of
 from gatepost.app.parts import Parts
@@ -31,7 +32,7 @@ from gatepost.net.handover import Desk
 from gatepost.net.life import Life
 from gatepost.net.reception import Reception
 from gatepost.net.service import Service
-from gatepost.net.tls import ServerTls, TlsSettings, TlsUnusable
+from gatepost.net.tls import ServerTls, TlsSettings, TlsUnusable, watch
 from gatepost.net.worker import Plan, Program, run
 from gatepost.office.mailsignin import MailSignIn
 from gatepost.store.records import HistoryEntry
@@ -39,7 +40,7 @@ from gatepost.store.records import HistoryEntry
 log = logging.getLogger("gatepost")
 
 FIXED = (
-    "hostname", "state", "workers", "user", "listeners", "dns", "outbound", "callout", "delivery", "store", "quarantine",
+    "hostname", "state", "workers", "user", "listeners", "certificates", "mta_sts", "dns", "outbound", "callout", "delivery", "store", "quarantine",
     "log",
 )  # fmt: skip
 """What a reload cannot change: it takes a restart."""
@@ -80,10 +81,13 @@ class Gate:
             raise ConfigError(file, "domains", "names no domain to take mail for.")
         if is_running(loaded.state):
             raise ConfigError(file, "state", f"another gate is at work on {loaded.state}: stop it first.")
+        prepare(loaded)
         try:
             self.tls = ServerTls(config.tls, folder=loaded.folder) if config.tls.certificate else None
         except TlsUnusable as fault:
             raise ConfigError(file, "tls", str(fault)) from None
+        self.sockets = OwnSockets.bound(loaded)
+        self.may_change: Callable[[str], str] = lambda _: "DANE is asked first"
         try:
             self.listening = bind(config.listeners, backlog=config.limits.connections.backlog)
         except CannotListen as fault:
@@ -148,10 +152,18 @@ class Gate:
             life.on_reload(reload)
             reception = Reception(service, config.listeners, desk)
             parts.connections = lambda: reception.arrived
+            self.may_change = known_to_change(parts.store, config.hostname)
+
+            async def may_change(key: str) -> str:
+                return self.may_change(key)
+
+            look_s = config.certificates.look_s
+            watching = asyncio.create_task(watch(lambda: self.tls, may_change, look_s), name="certificates")
             reception.open()
             spare_the_collector()
             life.ready()
             await life.stopping.wait()
+            watching.cancel()
             await reception.stop()
 
     def announce(self, entry: HistoryEntry) -> None:
@@ -178,9 +190,19 @@ class Gate:
                     runner.junk_headers = junk_mark(self.loaded.config.marking.junk_headers)
 
             life.on_reload(reload)
+            own = OwnSide(
+                loaded=lambda: self.loaded,
+                store=parts.store,
+                resolver=parts.resolver,
+                tls=lambda: self.tls,
+                letters=parts.letters(),
+            )
+            self.may_change = known_to_change(parts.store, self.loaded.config.hostname)
+            look_s = self.loaded.config.certificates.look_s
             life.ready()
-            async with asyncio.TaskGroup() as group:
-                rounds = group.create_task(run_rounds(parts.jobs()))
+            async with own.serving(self.sockets), asyncio.TaskGroup() as group:
+                rounds = group.create_task(run_rounds([*parts.jobs(), *own.rounds()]))
+                watching = group.create_task(watch(lambda: self.tls, own.may_change, look_s))
                 delivering = group.create_task(runner.run())
                 await life.stopping.wait()
                 runner.stop()
@@ -188,6 +210,7 @@ class Gate:
                 await asyncio.wait({delivering}, timeout=self.loaded.config.limits.sessions.stop_grace_s)
                 delivering.cancel()
                 rounds.cancel()
+                watching.cancel()
 
     def reread_for_later(self) -> None:
         """In the supervisor: processes started from now on have what those running have."""
@@ -211,11 +234,20 @@ class Gate:
         self.loaded = replace(fresh, config=replace(new, tls=self.reread_certificates(fresh), **kept))
         return True
 
+    def reload_certificates(self, tls: ServerTls) -> str | None:
+        """Read the files again, unless DANE forbids their key for now; then `watch` takes them up when it may be."""
+        try:
+            key = tls.key_waiting()
+        except TlsUnusable as fault:
+            return f"the certificate in use stays as it is: {fault}"
+        why = self.may_change(key) if key != tls.key_in_use else ""
+        return f"the certificate in use stays as it is for now: {why}" if why else tls.reload()
+
     def reread_certificates(self, fresh: Loaded) -> TlsSettings:
         """Take the certificates that the configuration names now, unless they cannot be used; the settings in use."""
         in_use, settings = self.loaded.config.tls, fresh.config.tls
         if self.tls is not None and settings == in_use:
-            problem = self.tls.reload()
+            problem = self.reload_certificates(self.tls)
             if problem:
                 log.error("%s", problem)
             return in_use
