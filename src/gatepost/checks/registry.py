@@ -21,6 +21,7 @@ from gatepost.checks.content.spam import SPAM
 from gatepost.checks.content.structure import STRUCTURE
 from gatepost.checks.outgoing.account import ACCOUNT, AUTHOR
 from gatepost.checks.outgoing.bounces import BOUNCES
+from gatepost.checks.outgoing.dataloss import DATALOSS
 from gatepost.checks.outgoing.fanout import FANOUT
 from gatepost.checks.outgoing.habits import HABITS
 from gatepost.checks.outgoing.quota import QUOTA
@@ -67,6 +68,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     HABITS,
     FANOUT,
     BOUNCES,
+    DATALOSS,
 )
 
 

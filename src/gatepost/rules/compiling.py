@@ -38,6 +38,7 @@ COSTS = {
     "hidden": 6,
     "reply_to": 12,
     "author": 2,
+    "data": 200,
 }
 """Facts that are dear to work out, by name or by what stands before the dot."""
 A_LIST = 30

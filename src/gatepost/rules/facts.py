@@ -20,6 +20,7 @@ from gatepost.mail.client import Client, Envelope
 from gatepost.mail.content import Content, content_of
 from gatepost.mail.filereport import FileReport
 from gatepost.mail.message import Message
+from gatepost.rules import numbers
 from gatepost.rules.brands import Brands
 from gatepost.rules.items import Attachment, File, Item, LinkSeen, organisation_of
 from gatepost.rules.patterns import Patterns
@@ -33,6 +34,10 @@ MOST_STEPS = 20_000
 """Items looked at for one message, all rules together; an ordinary one takes a few hundred."""
 
 
+DATA_TEXT = 400_000
+"""Characters that are searched for data that must not leave."""
+DATA_PART = 256 * 1024
+"""Octets of an attachment up to which it is searched as it is, besides what the child reports of it."""
 OPENING = 300
 """Characters of the text in which a reader is greeted."""
 SHORTEST_LOCAL = 5
@@ -240,6 +245,25 @@ def _files(facts: Facts) -> tuple[Item, ...]:
     return _items(facts, [File(one) for one in facts.told.files[:MOST_ITEMS]])
 
 
+def _data(facts: Facts) -> str:
+    """Everything a reader could take out of the message: subject, text seen and unseen, and what files hold; as written."""
+    key = "data as written"
+    if key not in facts.values:
+        content = facts.content
+        pieces = [content.subject, content.text, content.hidden_text]
+        if content.attachments:
+            if facts.told.files is None:
+                raise Unknown("files")
+            pieces += [one.text for one in facts.told.files[:MOST_ITEMS]]
+            pieces += [one.octets[:DATA_PART].decode("latin-1") for one in content.attachments if one.size <= DATA_PART]
+        facts.values[key] = "\n\n".join(pieces)[:DATA_TEXT]
+    return cast("str", facts.values[key])
+
+
+def _many(find: Callable[[str], Sequence[str] | frozenset[str]]) -> Callable[[Facts], object]:
+    return lambda facts: len(find(_data(facts)))
+
+
 def _first_author(facts: Facts, which: str) -> str:
     found = facts.authors
     if which == "name":
@@ -353,6 +377,13 @@ FACTS: Mapping[str, Fact] = {
         TEXTS, lambda f: tuple(one.name for one in f.content.tree.ambiguities), "Where two readers could disagree."
     ),
     "disguised_words": Fact(NUMBER, _disguised, "Words with look-alike or mathematical letters in name, subject and text."),
+    "data.cards": Fact(NUMBER, _many(numbers.cards), "Payment card numbers in subject, text and files, by range and check digit; each once."),
+    "data.my_numbers": Fact(
+        NUMBER, _many(numbers.my_numbers), "Japanese individual numbers (My Number), by check digit; each once."
+    ),
+    "data.ibans": Fact(NUMBER, _many(numbers.ibans), "International bank account numbers, by length and mod 97; each once."),
+    "data.private_keys": Fact(NUMBER, lambda f: numbers.private_keys(_data(f)), "Private keys."),
+    "data.text": Fact(TEXT, lambda f: folded(_data(f)), "Subject, text and what is in files, as one text."),
     "size": Fact(NUMBER, lambda f: len(f.whole.octets), "Octets of the whole message."),
     "author.name": Fact(TEXT, lambda f: _first_author(f, "name"), "The display name in From."),
     "author.names_other": Fact(

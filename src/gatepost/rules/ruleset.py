@@ -23,6 +23,8 @@ from gatepost.rules.rulefile import Rule, lists_of, read_rule, read_toml
 SHARED = "shared.toml"
 BRANDS = "brands.toml"
 MOST_RULES = 2_000
+DATA_LOSS = "data-loss"
+"""The folder of rules that look at mail on its way out, and at no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,13 @@ def shipped_folder() -> Path:
     return Path(str(files("gatepost.rules"))) / "shipped"
 
 
-def load_rules(folders: Sequence[Path] = (), *, shipped: bool = True) -> RuleSet:
-    """Read and compile everything; never raises: what cannot be used is among `problems`, and the rest works."""
+def load_rules(
+    folders: Sequence[Path] = (), *, shipped: bool = True, data_loss: bool | None = None
+) -> RuleSet:
+    """Read and compile everything; never raises: what cannot be used is among `problems`, and the rest works.
+
+    `data_loss`: only rules that look at what goes out, or with False only the others; None: all of them.
+    """
     places = ([shipped_folder()] if shipped else []) + list(folders)
     problems: list[Problem] = []
     found: dict[str, Rule] = {}
@@ -132,7 +139,8 @@ def load_rules(folders: Sequence[Path] = (), *, shipped: bool = True) -> RuleSet
         here: dict[str, Rule] = {}
         add = partial(_add, here)
         for path in _rule_files(folder, problems):
-            _trying(path, add, problems)
+            if data_loss is None or data_loss is (path.parent.name == DATA_LOSS):
+                _trying(path, add, problems)
         found |= here
     rules = tuple(sorted(found.values(), key=lambda one: (one.attack, one.name)))
     return _compiled(rules, Scope(Patterns(), lists, conditions), brands_of(brands), problems)
@@ -140,8 +148,8 @@ def load_rules(folders: Sequence[Path] = (), *, shipped: bool = True) -> RuleSet
 
 @cache
 def shipped_rules() -> RuleSet:
-    """The shipped set alone, compiled once in a process."""
-    return load_rules()
+    """The shipped set alone, without the rules on data loss; compiled once in a process."""
+    return load_rules(data_loss=False)
 
 
 @cache
@@ -149,7 +157,8 @@ def shipped_listing() -> tuple[Rule, ...]:
     """The shipped rules as written, not compiled: for commands that judge nothing."""
     found: dict[str, Rule] = {}
     for path in _rule_files(shipped_folder(), []):
-        _add(found, path)
+        if path.parent.name != DATA_LOSS:
+            _add(found, path)
     return tuple(sorted(found.values(), key=lambda one: (one.attack, one.name)))
 
 

@@ -69,7 +69,7 @@ def rules_of(settings: RulesSettings) -> RuleSet:
     key = (settings.rules_folder, settings.shipped)
     if key not in _LOADED:
         folders = [Path(settings.rules_folder)] if settings.rules_folder else []
-        _LOADED[key] = load_rules(folders, shipped=settings.shipped)
+        _LOADED[key] = load_rules(folders, shipped=settings.shipped, data_loss=False)
     return _LOADED[key]
 
 
