@@ -14,6 +14,7 @@ import trustme
 import uvloop
 
 from gatepost.dns.zone import Zone
+from gatepost.net.mailhosts import Found
 from gatepost.net.outbound import Outbound, OutboundSettings, Sent
 from gatepost.smtp.client import Patience
 from gatepost.smtp.sending import Hop, Outgoing, OutgoingRecipient, Protocol, Result, TlsUse
@@ -283,8 +284,8 @@ def test_a_broken_handshake_falls_back_to_plain_text_only_when_opportunistic() -
 
 def mx(zone: str, **options: Any) -> tuple[list[str], str]:
     """The hosts of example.org in order, and the words of a failure."""
-    found = asyncio.run(outbound(zone, **options)._mail_hosts("example.org"))
-    return (found, "") if isinstance(found, list) else ([], f"{found.status} {found.words}")
+    found = asyncio.run(outbound(zone, **options).hosts.find("example.org"))
+    return (list(found.hosts), "") if isinstance(found, Found) else ([], f"{found.status} {found.words}")
 
 
 def test_mail_hosts_come_by_preference_and_equals_in_chosen_order() -> None:

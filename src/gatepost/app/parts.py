@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from gatepost.app.lookers import Lookers
 from gatepost.app.opinions import LearntModel
 from gatepost.app.orders import orders
 from gatepost.app.signing import forwarding_of, keeping_of, keys_in_use, signer_of
+from gatepost.app.wire import Wire, wire_of
 from gatepost.app.wiring import build_intake, build_submission
 from gatepost.checks.dnslists.lists import forget_keys
 from gatepost.checks.outgoing.bounces import bounced
@@ -29,8 +29,8 @@ from gatepost.delivery.notices import Notices
 from gatepost.delivery.runner import DeliveryRunner, junk_mark
 from gatepost.delivery.signing import Signer
 from gatepost.intake import Intake
-from gatepost.jobs.learning import Learning
 from gatepost.jobs.heads import HeadSending
+from gatepost.jobs.learning import Learning
 from gatepost.jobs.letter import Letters
 from gatepost.jobs.look import DROPPED_KEPT_S, DROPPED_KEY
 from gatepost.jobs.rounds import Round
@@ -106,6 +106,7 @@ class Parts:
         self._users = 0
         self.store: Store
         self.resolver: CachingResolver
+        self.wire: Wire
         self.outbound: Outbound
         self.runner: DeliveryRunner | None = None
         """Where this process delivers."""
@@ -136,15 +137,8 @@ class Parts:
         self.store.front = self.keeper.signer.front
         self.forwarding = forwarding_of(lambda: self.loaded, self.store)
         self.resolver = CachingResolver(config.dns)
-        outbound = config.outbound
-        if outbound.trust_anchors:
-            outbound = replace(outbound, trust_anchors=str(self.loaded.folder / outbound.trust_anchors))
-        self.outbound = Outbound(
-            hello=config.hostname,
-            resolver=self.resolver,
-            settings=outbound,
-            shuffle=random.shuffle,
-        )
+        self.wire = wire_of(self.loaded, self.store, self.resolver)
+        self.outbound = self.wire.outbound
         self.memory = StoredMemory(self.store.database, time.time)
         self.correspondents = StoredCorrespondents(self.store.database, time.time)
         self.entries = StoredEntries(self.store.database, time.time)
@@ -160,7 +154,7 @@ class Parts:
     async def _close(self) -> None:
         self.counted.soon()
         await self.counted.finish()
-        await self.outbound.close()
+        await self.wire.close()
         await self.resolver.close()
         await self.memory.close()
         await self.correspondents.close()
@@ -295,7 +289,7 @@ class Parts:
             new_ref=fresh_ref,
             clock=time.time,
         )
-        return [*jobs.rounds(), *learning.rounds(), *keys.rounds(), *heads.rounds()]
+        return [*jobs.rounds(), *learning.rounds(), *keys.rounds(), *self._wire_rounds(), *heads.rounds()]
 
     async def came_back(self, item: QueueItem) -> None:
         """What somebody of ours sent could not be delivered for good."""
@@ -311,6 +305,11 @@ class Parts:
             expand=self.final_addresses,
             new_ref=fresh_ref,
             clock=time.time,
+        )
+
+    def _wire_rounds(self) -> Sequence[Round]:
+        return self.wire.rounds(
+            lambda: self.loaded, self.store, contact=self.postmaster, new_ref=fresh_ref
         )
 
     def final_addresses(self, address: Address) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatepost.access.settings import AccessSettings
-from gatepost.access.settings import AccessSettings
 from gatepost.checks.connection.hello import HelloSettings
 from gatepost.checks.registry import ALL_CHECKS, configure
 from gatepost.checks.run import Configured
@@ -23,8 +22,8 @@ from gatepost.delivery.directory import Directory
 from gatepost.delivery.routes import MaildirAt, Routes
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
 from gatepost.delivery.signing import SigningSettings, signing_problems
-from gatepost.jobs.ownpolicy import MtaStsSettings, policy_problems
 from gatepost.jobs.heads import JournalSettings, journal_problems
+from gatepost.jobs.ownpolicy import MtaStsSettings, policy_problems
 from gatepost.jobs.settings import (
     REPORTS,
     AlertSettings,
@@ -38,6 +37,7 @@ from gatepost.mail.trace import Networks
 from gatepost.mailauth.authenticate import AuthSettings
 from gatepost.net.authority import CertificateSettings, certificate_problems
 from gatepost.net.callout import CalloutSettings
+from gatepost.net.destinations import destination_problems
 from gatepost.net.limits import ConnectionLimits, Listener, SessionLimits
 from gatepost.net.outbound import OutboundSettings
 from gatepost.net.resolver import DnsSettings, servers_of
@@ -129,7 +129,6 @@ class Config:
     people: PeopleSettings = field(default_factory=PeopleSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     access: AccessSettings = field(default_factory=AccessSettings)
-    access: AccessSettings = field(default_factory=AccessSettings)
     submission: SubmissionSettings = field(default_factory=SubmissionSettings)
     marking: MarkingSettings = field(default_factory=MarkingSettings)
     arc: ArcSettings = field(default_factory=ArcSettings)
@@ -149,8 +148,8 @@ class Config:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
-    journal: JournalSettings = field(default_factory=JournalSettings)
     digests: DigestSettings = field(default_factory=DigestSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
@@ -270,10 +269,12 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     for text in config.alerts.to:
         if parse_address(text, smtputf8=True) is None:
             raise ConfigError(file, "alerts.to", f'"{text}" is no mail address.')
-    if not 0 <= config.digests.hour < 24:
-        raise ConfigError(file, "digests.hour", f"is {config.digests.hour}, but 0 to 23 is wanted.")
     for problem in journal_problems(config.journal):
         raise ConfigError(file, "journal", problem)
+    if not 0 <= config.digests.hour < 24:
+        raise ConfigError(file, "digests.hour", f"is {config.digests.hour}, but 0 to 23 is wanted.")
+    for problem in destination_problems(config.outbound):
+        raise ConfigError(file, "outbound", problem)
     for problem in signing_problems(config.signing):
         raise ConfigError(file, "signing", problem)
     for key, problem in certificate_problems(config.certificates, config.mta_sts.address):

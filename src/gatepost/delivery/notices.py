@@ -84,7 +84,7 @@ class Notices:
             remote_host=sent.host if sent and outcome.reply else "",
             orcpt=item.recipient.orcpt,
             envid=item.envelope.envid,
-            headers_only=item.envelope.ret == "HDRS",
+            headers_only=item.envelope.ret == "HDRS" or item.envelope.require_tls,  # RFC 8689 §4.2.1
             returned_octets=self.settings.returned_octets,
             retry_until=item.created_at + self.settings.schedule.give_up_s,
         )

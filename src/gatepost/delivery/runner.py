@@ -29,6 +29,7 @@ from gatepost.smtp.sending import Protocol as Speaks
 from gatepost.store.failures import StoreFailed
 from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Notice, QueueItem, RetryAt
 from gatepost.store.records import Outcome as Settled
+from gatepost.tlspolicy.requirement import waives_tls
 
 _LOG = logging.getLogger("gatepost.delivery")
 _JITTERS_KEPT = 1000
@@ -302,6 +303,8 @@ class DeliveryRunner:
             smtputf8=first.envelope.smtputf8,
             ret=first.envelope.ret,
             envid=first.envelope.envid,
+            require_tls=first.envelope.require_tls,
+            tls_waived=not first.envelope.require_tls and waives_tls(octets),
         )
         began = self.clock()
         try:
@@ -336,7 +339,7 @@ class DeliveryRunner:
             tls_version=sent.tls_version if sent else None,
             tls_policy=sent.tls_policy if sent else "none",
             tls_verified=sent.tls_verified if sent else False,
-            reason="" if outcome.reply else outcome.words,
+            reason=reason_of(outcome, sent),
         )
         relayed = sent is not None and not lmtp
         passed_on = sent is not None and sent.dsn_offered
@@ -376,6 +379,13 @@ async def _nothing() -> None:
 def junk_mark(headers: Sequence[str]) -> bytes:
     """The header fields in front of junk mail, from `[marking] junk_headers`."""
     return "".join(f"{one}\r\n" for one in headers).encode("ascii")
+
+
+def reason_of(outcome: Outcome, sent: Sent | None) -> str:
+    """One sentence: why it did not go out when that is ours to say, else what was required of the wire and came of it."""
+    if outcome.reply is None and outcome.result is not Result.DELIVERED:
+        return outcome.words
+    return (sent.reason if sent else "") or ("" if outcome.reply else outcome.words)
 
 
 def address_of(text: str) -> Address:

@@ -99,6 +99,8 @@ class Envelope:
     """FULL or HDRS (RFC 3461 §4.3)."""
     envid: str | None = None
     """RFC 3461 §4.4, xtext decoded."""
+    require_tls: bool = False
+    """REQUIRETLS (RFC 8689): only over TLS to hosts that prove who they are, all the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

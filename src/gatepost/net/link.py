@@ -6,20 +6,37 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from gatepost.smtp.client import NEED_REPLY, ClientEvent, Finished, SmtpClient, TlsWanted
 from gatepost.smtp.sending import Fault, Hop, Outgoing
+from gatepost.tlspolicy.tlsrpt import Failure, Trouble
 
 
 class Broken(Exception):
     """The session ended before a message could be sent on it."""
 
-    def __init__(self, fault: Fault, *, in_handshake: bool = False) -> None:
+    def __init__(self, fault: Fault, *, in_handshake: bool = False, failure: Failure | None = None) -> None:
         super().__init__(fault.words)
         self.fault = fault
         self.in_handshake = in_handshake
-        """The TLS handshake itself failed."""
+        """The TLS handshake itself failed, or what the server showed in it did not do."""
+        self.failure = failure
+        """What a TLS report says of it; None when TLS was not the trouble."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """How TLS is begun."""
+
+    context: ssl.SSLContext
+    server_name: str
+    verified: bool
+    """A server whose certificate does not do is not talked to."""
+    judge: Callable[[Sequence[bytes]], Failure | None] | None = None
+    """Looks at the chain the server sent (DER, its own first), besides what the context checks."""
 
 
 class Link(asyncio.Protocol):
@@ -30,6 +47,8 @@ class Link(asyncio.Protocol):
         self.address = address
         self.tls_version: str | None = None
         self.tls_verified = False
+        self.unverified: Failure | None = None
+        """Why the certificate does not verify, where that is known and need not keep mail back."""
         self._transport: asyncio.Transport | None = None
         self._woken: asyncio.Future[None] | None = None
         self._paused = False
@@ -54,15 +73,16 @@ class Link(asyncio.Protocol):
             raise Broken(Fault(words=words, stage="connect")) from None
         return link
 
-    async def until_ready(self, context: ssl.SSLContext | None, name: str, *, verify: bool) -> None:
+    async def until_ready(self, handshake: Handshake | None = None) -> None:
         """Greeting, EHLO, STARTTLS, or what the last message left to be answered; raises Broken."""
         while not self.machine.idle:
             event = await self._next_event()
-            if isinstance(event, TlsWanted) and context is not None:
-                await self._start_tls(context, name, verify=verify)
+            if isinstance(event, TlsWanted) and handshake is not None:
+                await self._start_tls(handshake)
             elif isinstance(event, Fault):
                 self.abort()
-                raise Broken(event)
+                failure = Failure(Trouble.NO_STARTTLS, event.words) if event.stage == "tls" else None
+                raise Broken(event, failure=failure)
 
     async def transact(self, message: Outgoing) -> Finished:
         """Send one message after `until_ready`; always returns, whatever happens to the connection."""
@@ -168,29 +188,66 @@ class Link(asyncio.Protocol):
             wrote = True
         return wrote
 
-    async def _start_tls(self, context: ssl.SSLContext, name: str, *, verify: bool) -> None:
+    async def _start_tls(self, how: Handshake) -> None:
         assert self._transport is not None
         loop = asyncio.get_running_loop()
-        patience = self.machine.patience_s or 60.0
+        patience, name = self.machine.patience_s or 60.0, how.server_name
         try:
             transport = await loop.start_tls(
-                self._transport, self, context, server_hostname=name, ssl_handshake_timeout=patience
+                self._transport, self, how.context, server_hostname=name, ssl_handshake_timeout=patience
             )
         except (OSError, ssl.SSLError, ValueError) as error:
             self.abort()
-            reason = (
-                getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error) or "closed"
-            )
-            fault = Fault(words=f"the TLS handshake with {name} failed: {reason}", stage="tls")
-            raise Broken(fault, in_handshake=True) from None
+            failure = failure_of(error)
+            fault = Fault(words=f"the TLS handshake with {name} failed: {failure.words}", stage="tls")
+            raise Broken(fault, in_handshake=True, failure=failure) from None
         if transport is None:
+            words = "the connection ended in the TLS handshake"
             raise Broken(
-                Fault(words="the connection ended in the TLS handshake", stage="tls"), in_handshake=True
+                Fault(words=words, stage="tls"), in_handshake=True, failure=Failure(Trouble.FAILED, words)
             )
         self._transport = transport
-        self.tls_version = transport.get_extra_info("ssl_object").version()
-        self.tls_verified = verify
-        self.machine.tls_started(verified=verify)
+        tls = transport.get_extra_info("ssl_object")
+        found = how.judge(chain_of(tls)) if how.judge else None
+        if found is not None:
+            self.abort()
+            words = f"the certificate of {name} does not do: {found.words}"
+            raise Broken(Fault(words=words, stage="tls"), in_handshake=True, failure=found)
+        self.tls_version = tls.version()
+        self.tls_verified = how.verified
+        self.machine.tls_started(verified=how.verified)
+
+
+def chain_of(tls: ssl.SSLObject | ssl.SSLSocket) -> list[bytes]:
+    """The certificates the server sent, DER, its own first, whether they verify or not."""
+    ask = getattr(tls, "get_unverified_chain", None)
+    if ask is not None:  # Python 3.13
+        return list(ask() or ())
+    inner = getattr(tls, "_sslobj")  # noqa: B009  # 3.11 and 3.12 have it one floor below
+    return [one.public_bytes(_DER) for one in inner.get_unverified_chain() or ()]
+
+
+_DER = 2
+"""What `_ssl` calls ENCODING_DER."""
+
+
+def failure_of(error: Exception) -> Failure:
+    """A handshake's error in the words of a TLS report, by OpenSSL's numbers (x509_vfy.h)."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Failure(
+            _TROUBLES.get(error.verify_code, Trouble.FAILED),
+            error.verify_message or "certificate verify failed",
+        )
+    reason = getattr(error, "reason", "") or str(error) or "closed"
+    return Failure(Trouble.FAILED, reason)
+
+
+_TROUBLES = {
+    10: Trouble.EXPIRED,
+    62: Trouble.WRONG_HOST,
+    64: Trouble.WRONG_HOST,
+    **dict.fromkeys((2, 18, 19, 20, 21, 24, 27), Trouble.NOT_TRUSTED),
+}
 
 
 _WAITING = {
@@ -199,6 +256,7 @@ _WAITING = {
     "helo": "the answer to HELO",
     "starttls": "the answer to STARTTLS",
     "handshake": "the TLS handshake",
+    "auth": "the answer to AUTH",
     "mail": "the answer to MAIL FROM",
     "rcpt": "the answer to RCPT TO",
     "data": "the answer to DATA",

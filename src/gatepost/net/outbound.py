@@ -1,45 +1,54 @@
-"""Hand mail to other servers: drive `SmtpClient` over real connections, use them again, find hosts by MX.
+"""Hand mail to other servers: drive `SmtpClient` over real connections, use them again, hold to what the wire must be.
 
-RFC 5321 §5 (which host), RFC 7505 (null MX), RFC 3207 (STARTTLS), RFC 2033 (LMTP over TCP or a Unix socket).
-Opportunistic TLS tries to verify once and then remembers for an hour that a host cannot, so that what is
-recorded about the certificate is true without a second connection each time.
+RFC 5321 §5, RFC 3207 (STARTTLS), RFC 2033 (LMTP over TCP or a Unix socket). Which hosts is `net.mailhosts`, what must hold
+of TLS is `tlspolicy.requirement`. Opportunistic TLS tries to verify once and then remembers for an hour that a host cannot,
+so that what is recorded about the certificate is true without a second connection each time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from ipaddress import ip_address
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
-from gatepost.dns.answer import Resolver, Status
-from gatepost.net.link import Broken, Link
+from gatepost.dns.answer import Resolver, Security
+from gatepost.net.destinations import Destinations, OutboundSettings
+from gatepost.net.link import Broken, Handshake, Link
+from gatepost.net.mailhosts import Found, MailHosts, Place
+from gatepost.net.stspolicies import StsPolicies
 from gatepost.smtp.client import Finished, Patience, SmtpClient
-from gatepost.smtp.sending import Fault, Hop, Outcome, Outgoing, Result, TlsUse, deferred, failed, outcome_of
+from gatepost.smtp.sending import (
+    Fault,
+    Hop,
+    Outcome,
+    Outgoing,
+    Protocol,
+    Result,
+    TlsUse,
+    deferred,
+    failed,
+    outcome_of,
+)
+from gatepost.tlspolicy import dane
+from gatepost.tlspolicy.mta_sts import StsKnown
+from gatepost.tlspolicy.requirement import Proof, Requirement, Situation, Wish, requirement
+from gatepost.tlspolicy.tlsrpt import Failure, PolicyKind, Session, Trouble
 
+__all__ = ["Outbound", "OutboundSettings", "Sent"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboundSettings:
-    """How mail goes out."""
-
-    connect_timeout_s: float = 30.0
-    """Opening a connection to one address."""
-    idle_s: float = 20.0
-    """How long a connection is kept for the next message."""
-    messages_per_connection: int = 100
-    """After so many a fresh connection is made."""
-    addresses_per_message: int = 6
-    """How many addresses of a destination are tried before the message waits."""
-    trust_anchors: str = ""
-    """A PEM file of certificates trusted besides the system's."""
-    retry_first_s: float = 60.0
-    """From the first failed try of a message to the second; each later wait is twice as long."""
-    eight_bit_anyway: bool = False
-    """Send 8-bit content even to hosts that do not offer 8BITMIME."""
+REMEMBERED_S = 3600.0
+"""That a host's certificate does not verify, or that its TLS does not work."""
+PLANNED_S = 15.0
+"""How long the hosts of a domain are used without asking the resolver anew."""
+DEAD_S = 60.0
+"""An address that could not be connected to is tried after the others for so long."""
+REMEMBERED = 10_000
+NO_REQUIRETLS = "5.7.30"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,20 +62,13 @@ class Sent:
     dsn_offered: bool = False
     tls_version: str | None = None
     tls_policy: str = "none"
-    """required, opportunistic or none."""
+    """dane, mta-sts, required, opportunistic or none."""
     tls_verified: bool = False
+    reason: str = ""
+    """What was required of TLS and why, and what came of it, in one sentence."""
     unreachable: bool = False
     """No session came about: the destination, not the message, is the trouble."""
     committed: bool = False
-
-
-TlsPolicy = Callable[[str, str], Awaitable[TlsUse]]
-"""How much TLS the host (second) must give for mail to a domain (first)."""
-
-
-async def opportunistic(_domain: str, _host: str) -> TlsUse:
-    """The policy of the public network."""
-    return TlsUse.OPPORTUNISTIC
 
 
 @dataclass(slots=True)
@@ -74,6 +76,15 @@ class _Idle:
     link: Link
     used: int = 0
     timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A domain's mail hosts and where they are, for as long as DNS lets them be remembered."""
+
+    found: Found
+    places: dict[str, Place]
+    until: float
 
 
 @dataclass(slots=True)
@@ -84,38 +95,74 @@ class Outbound:
     resolver: Resolver
     settings: OutboundSettings = field(default_factory=OutboundSettings)
     patience: Patience = field(default_factory=Patience)
-    tls_policy: TlsPolicy = opportunistic
     own_names: frozenset[str] = frozenset()
     """Our host names besides `hello`, lower case: an MX that names one is ourselves."""
     own_addresses: frozenset[str] = frozenset()
     shuffle: Callable[[list[str]], None] = random.shuffle
     """Random order among equal preferences (RFC 5321 §5.1), unless a test chooses."""
     smtp_port: int = 25
-    _idle: dict[Hop, list[_Idle]] = field(default_factory=dict)
-    _unverifiable: dict[tuple[str, int], float] = field(default_factory=dict)
-    _no_tls: dict[tuple[str, int], float] = field(default_factory=dict)
-    _contexts: dict[bool, ssl.SSLContext] = field(default_factory=dict)
+    sts: StsPolicies | None = None
+    """None: no MTA-STS."""
+    tally: Callable[[Session], None] = lambda _: None
+    """Told of every session with a domain's own mail hosts."""
+    clock: Callable[[], float] = time.time
+    """Unix seconds, for certificates."""
+    hosts: MailHosts = field(init=False)
+    destinations: Destinations = field(init=False)
+    _idle: dict[object, list[_Idle]] = field(default_factory=dict)
+    _unverifiable: dict[tuple[object, ...], tuple[float, Failure]] = field(default_factory=dict)
+    _no_tls: dict[tuple[object, ...], tuple[float, Failure]] = field(default_factory=dict)
+    _dead: dict[tuple[str, int], float] = field(default_factory=dict)
+    _plans: dict[str, _Plan] = field(default_factory=dict)
+    _contexts: dict[tuple[bool, bool], ssl.SSLContext] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ours = self.own_names | {self.hello.lower()}
+        self.hosts = MailHosts(resolver=self.resolver, ours=ours, shuffle=self.shuffle)
+        self.destinations = Destinations.of(self.settings)
 
     async def send(self, hop: Hop, message: Outgoing) -> Sent:
         """Hand `message` to one configured host."""
-        kept = self._take_idle(hop)
-        if kept:
-            sent = await self._on_link(kept, hop, message)
-            if sent is not None:
-                return sent
-        return await self._fresh(hop, message)
+        final = (
+            hop.protocol is Protocol.LMTP
+        )  # RFC 8689 is about relaying; a mailbox's own server is asked nothing
+        need = requirement(
+            Situation(
+                domain=hop.host or "this machine", host=hop.host or "localhost", wish=Wish(hop.tls.value),
+                require_tls=message.require_tls and not final,
+            )
+        )  # fmt: skip
+        if final:
+            message = replace(message, require_tls=False) if message.require_tls else message
+        return await self._to_host(hop, None, need, message)
 
     async def send_to_domain(self, domain: str, message: Outgoing) -> Sent:
-        """Hand `message` to the mail hosts of `domain` (RFC 5321 §5.1)."""
-        hosts = await self._mail_hosts(domain)
-        if isinstance(hosts, Outcome):
-            return _nowhere(domain, message, hosts)
+        """Hand `message` to the mail hosts of `domain` (RFC 5321 §5.1), or to what is configured in their place."""
+        special = self.destinations.find(domain)
+        if special.via is not None:
+            return await self._by_way_of(special.via, special.wish, special.names, message)
+        plan = await self._plan(domain)
+        if isinstance(plan, Outcome):
+            return _nowhere(domain, message, plan)
+        asks = self.sts is not None and self.settings.mta_sts and special.wish in (Wish.AUTO, Wish.REQUIRED)
+        sts = await self.sts.of(domain) if self.sts and asks and not domain.startswith("[") else StsKnown()
         tried: list[Sent] = []
-        for host in hosts[: self.settings.addresses_per_message]:
-            use = await self.tls_policy(domain, host)
-            sent = await self.send(Hop(host=host, port=self.smtp_port, tls=use), message)
-            if not sent.unreachable:
+        for host in plan.found.hosts[: self.settings.addresses_per_message]:
+            place = plan.places.get(host)
+            if place is None:
+                port = self.smtp_port if self._wants_tlsa(plan.found.security, special.wish) else 0
+                place = plan.places[host] = await self.hosts.place(host, tlsa_port=port)
+            need = requirement(
+                Situation(
+                    domain=domain, host=host, mx=plan.found.security, address=place.security, tlsa=place.tlsa,
+                    tlsa_base=place.tlsa_base, sts=sts, wish=special.wish, names=special.names,
+                    require_tls=message.require_tls, waived=message.tls_waived,
+                )
+            )  # fmt: skip
+            sent = await self._to_host(Hop(host=host, port=self.smtp_port), place, need, message)
+            if not sent.unreachable and not _without_requiretls(sent):
                 return sent
+            self._forget(domain, host, place)
             tried.append(sent)
         # Nobody was there. As long as one of them may come back, the message waits.
         return next((one for one in tried if one.outcomes[0].result is Result.DEFERRED), tried[-1])
@@ -127,70 +174,72 @@ class Outbound:
                 kept.timer.cancel()
             kept.link.leave()
         self._idle.clear()
+        if self.sts is not None:
+            await self.sts.close()
         await asyncio.sleep(0)
 
     # Which hosts.
 
-    async def _mail_hosts(self, domain: str) -> list[str] | Outcome:
-        if domain.startswith("["):
-            text = domain.strip("[]").removeprefix("IPv6:").removeprefix("ipv6:")
-            with contextlib.suppress(ValueError):
-                return [str(ip_address(text))]
-            return failed("5.1.2", f"{domain} is not an address that mail can go to.")
-        answer = await self.resolver.lookup(domain, "MX")
-        if answer.status is Status.FAILED:
-            return deferred("4.4.3", f"The mail hosts of {domain} could not be looked up ({answer.problem}).")
-        if answer.status is Status.NXDOMAIN:
-            return failed("5.1.2", f"The domain {domain} does not exist.")
-        if not answer.records:
-            return [domain]  # RFC 5321 §5.1: the implicit MX
-        pairs: list[tuple[int, str]] = []
-        for record in answer.records:
-            preference, _, host = record.partition(" ")
-            if preference.isdecimal():
-                pairs.append((int(preference), host.strip().rstrip(".").lower()))
-        if pairs and all(not host for _, host in pairs):  # RFC 7505 §3
-            return failed("5.1.10", f"The domain {domain} says that it takes no mail (null MX).")
-        ours = self.own_names | {self.hello.lower()}
-        cut = min((preference for preference, host in pairs if host in ours), default=None)
-        ordered = self._in_order(pair for pair in pairs if pair[1] and (cut is None or pair[0] < cut))
-        if not ordered:
-            return failed(
-                "5.4.6", f"Mail for {domain} would come back to this host: its best MX is ourselves."
-            )
-        return ordered
-
-    def _in_order(self, pairs: Iterable[tuple[int, str]]) -> list[str]:
-        by_preference: dict[int, list[str]] = {}
-        for preference, host in pairs:
-            by_preference.setdefault(preference, []).append(host)
-        ordered: list[str] = []
-        for preference in sorted(by_preference):
-            self.shuffle(by_preference[preference])
-            ordered += by_preference[preference]
-        return list(dict.fromkeys(ordered))
-
-    async def _addresses(self, host: str) -> Sequence[str] | Outcome:
-        with contextlib.suppress(ValueError):
-            return [str(ip_address(host))]
-        if host == "localhost":  # RFC 6761 §6.3: never asked of a server
-            return ["127.0.0.1", "::1"]
-        v6, v4 = await asyncio.gather(self.resolver.lookup(host, "AAAA"), self.resolver.lookup(host, "A"))
-        found = [*v6.records, *v4.records] if v6.status is Status.FOUND else list(v4.records)
-        if found:
+    async def _plan(self, domain: str) -> _Plan | Outcome:
+        now = time.monotonic()
+        plan = self._plans.get(domain)
+        if plan is not None and plan.until > now:
+            return plan
+        found = await self.hosts.find(domain)
+        if isinstance(found, Outcome):
             return found
-        if Status.FAILED in (v4.status, v6.status):
-            return deferred("4.4.3", f"The address of {host} could not be looked up.")
-        return failed("5.4.4", f"The host {host} has no address.")
+        if len(self._plans) >= REMEMBERED:
+            self._plans.clear()
+        plan = self._plans[domain] = _Plan(found, {}, now + min(PLANNED_S, found.ttl_s))
+        return plan
 
-    # One session.
+    def _forget(self, domain: str, host: str, place: Place) -> None:
+        """What led nowhere is looked up anew next time."""
+        plan = self._plans.get(domain)
+        if plan is not None and plan.places.get(host) is place:
+            del self._plans[domain]
 
-    async def _fresh(self, hop: Hop, message: Outgoing) -> Sent:
+    def _wants_tlsa(self, mx: Security, wish: Wish) -> bool:
+        return self.settings.dane and mx is Security.SECURE and wish not in (Wish.NONE, Wish.OPPORTUNISTIC)
+
+    async def _by_way_of(self, hop: Hop, wish: Wish, names: tuple[str, ...], message: Outgoing) -> Sent:
+        """To a host that the operator named: its name needs no proof, its certificate does when we sign in."""
+        if hop.login is not None and wish not in (Wish.REQUIRED, Wish.DANE):
+            wish = Wish.REQUIRED
+        place = await self.hosts.place(
+            hop.host, tlsa_port=hop.port if self._wants_tlsa(Security.SECURE, wish) else 0
+        )
+        need = requirement(
+            Situation(
+                domain=hop.host, host=hop.host, mx=Security.SECURE, address=place.security, tlsa=place.tlsa,
+                tlsa_base=place.tlsa_base, wish=wish, names=names, require_tls=message.require_tls,
+                waived=message.tls_waived,
+            )
+        )  # fmt: skip
+        return await self._to_host(hop, place, replace(need, reported=(), amiss=()), message)
+
+    # One host.
+
+    async def _to_host(self, hop: Hop, place: Place | None, need: Requirement, message: Outgoing) -> Sent:
+        """Hand over to one host, on a connection that is there or a fresh one."""
+        if need.obstacle is not None:
+            for policy in need.reported:
+                self.tally(Session(policy=policy, host=hop.host, failure=need.obstacle))
+            return _kept_back(hop, need, message)
+        kept = self._take_idle((hop, need.session))
+        if kept:
+            sent = await self._on_link(kept, hop, need, message)
+            if sent is not None:
+                return sent
         if hop.path:
-            return await self._session(hop, hop.path, message)
-        addresses = await self._addresses(hop.host)
-        if isinstance(addresses, Outcome):
-            return _nowhere(hop.host, message, addresses)
+            return await self._session(hop, hop.path, need, message)
+        return await self._fresh(hop, place or await self.hosts.place(hop.host), need, message)
+
+    async def _fresh(self, hop: Hop, place: Place, need: Requirement, message: Outgoing) -> Sent:
+        if place.trouble is not None:
+            return _nowhere(hop.host, message, place.trouble)
+        now = time.monotonic()
+        addresses = sorted(place.addresses, key=lambda one: self._dead.get((one, hop.port), 0.0) > now)
         sent: Sent | None = None
         for address in addresses[: self.settings.addresses_per_message]:
             if address in self.own_addresses and hop.port == self.smtp_port:
@@ -198,96 +247,144 @@ class Outbound:
                     "5.4.6", f"{hop.host} is {address}, which is this host: the mail would come back."
                 )
                 return _nowhere(hop.host, message, outcome)
-            sent = await self._session(hop, address, message)
+            sent = await self._session(hop, address, need, message)
             if not sent.unreachable:
                 return sent
         assert sent is not None
         return sent
 
-    async def _session(self, hop: Hop, address: str, message: Outgoing) -> Sent:
+    async def _session(self, hop: Hop, address: str, need: Requirement, message: Outgoing) -> Sent:
         """Connect, greet, send. A TLS handshake that fails is made good by a second, lesser session if that is allowed."""
+        broken = Broken(Fault(words="no TLS session came about", stage="tls"))
         for _ in range(3):
-            use, verify = self._tls_now(hop)
+            proof, tried = self._tls_now(hop, need)
             try:
-                link = await self._open(hop, address, use=use, verify=verify)
-            except Broken as broken:
-                if not self._may_lessen(hop, broken, verify=verify):
-                    return _unreached(hop, address, message, broken)
-                continue
-            sent = await self._on_link(_Idle(link), hop, message)
+                link = await self._open(hop, address, need, proof=proof, tried=tried)
+            except Broken as failure:
+                broken = failure
+                if self._may_lessen(hop, need, broken, proof=proof):
+                    continue
+                break
+            self._count_session(hop, link, need)
+            sent = await self._on_link(_Idle(link), hop, need, message)
             if sent is not None:
                 return sent
-        return _unreached(
-            hop, address, message, Broken(Fault(words="no TLS session came about", stage="tls"))
-        )
+        if broken.fault.stage == "connect":
+            self._remember(self._dead, (address, hop.port), time.monotonic() + DEAD_S)
+        if broken.failure is not None:
+            for policy in need.reported:
+                self.tally(Session(policy=policy, host=hop.host, address=address, failure=broken.failure))
+        return _unreached(hop, address, need, message, broken)
 
-    def _tls_now(self, hop: Hop) -> tuple[TlsUse, bool]:
+    def _tls_now(self, hop: Hop, need: Requirement) -> tuple[Proof, bool]:
+        """What proof to ask for, and whether to begin TLS at all."""
         key, now = (hop.host or hop.path, hop.port), time.monotonic()
-        if hop.tls is not TlsUse.OPPORTUNISTIC:
-            return hop.tls, True
-        if self._no_tls.get(key, 0.0) > now:
-            return TlsUse.NONE, False
-        return hop.tls, self._unverifiable.get(key, 0.0) <= now
+        if need.encrypted or not need.tried:
+            return need.proof, need.tried
+        if self._no_tls.get(key, _LONG_AGO)[0] > now:
+            return Proof.NONE, False
+        known = self._unverifiable.get(key, _LONG_AGO)[0] > now
+        return (Proof.NONE if known else Proof.PKIX), True
 
-    def _may_lessen(self, hop: Hop, broken: Broken, *, verify: bool) -> bool:
-        if hop.tls is not TlsUse.OPPORTUNISTIC or not broken.in_handshake:
+    def _may_lessen(self, hop: Hop, need: Requirement, broken: Broken, *, proof: Proof) -> bool:
+        if need.encrypted or not need.tried or not broken.in_handshake or broken.failure is None:
             return False
-        key = (hop.host or hop.path, hop.port)
-        known = self._unverifiable if verify else self._no_tls
-        if len(known) > 10_000:
-            known.clear()
-        known[key] = time.monotonic() + 3600.0
+        known = self._unverifiable if proof is Proof.PKIX else self._no_tls
+        until = time.monotonic() + REMEMBERED_S
+        self._remember(known, (hop.host or hop.path, hop.port), (until, broken.failure))
         return True
 
-    async def _open(self, hop: Hop, address: str, *, use: TlsUse, verify: bool) -> Link:
+    def _remember(self, where: dict[Any, Any], key: object, value: object) -> None:
+        if len(where) >= REMEMBERED:
+            where.clear()
+        where[key] = value
+
+    async def _open(self, hop: Hop, address: str, need: Requirement, *, proof: Proof, tried: bool) -> Link:
+        use = TlsUse.REQUIRED if need.encrypted else TlsUse.OPPORTUNISTIC if tried else TlsUse.NONE
         machine = SmtpClient(
             hello=self.hello,
             protocol=hop.protocol,
             tls=use,
             patience=self.patience,
             eight_bit_anyway=self.settings.eight_bit_anyway,
+            login=hop.login,
         )
         link = await Link.connect(machine, hop, address, timeout_s=self.settings.connect_timeout_s)
         try:
-            await link.until_ready(self._context(verify=verify), hop.host or "localhost", verify=verify)
+            await link.until_ready(self._handshake(need, proof))
         except BaseException:
             link.abort()
             raise
+        if not link.tls_verified:
+            known = self._unverifiable if link.tls_version else self._no_tls
+            link.unverified = known.get((hop.host or hop.path, hop.port), (0.0, None))[1]
         return link
 
-    def _context(self, *, verify: bool) -> ssl.SSLContext:
-        context = self._contexts.get(verify)
+    def _handshake(self, need: Requirement, proof: Proof) -> Handshake:
+        name = need.server_name or "localhost"
+        judge = None
+        if proof is Proof.DANE:
+            judge = partial(self._fits_tlsa, need)
+        elif proof is Proof.PKIX and need.names not in ((), (name,)):
+            judge = partial(_fits_names, need.names)
+        context = self._context(proof, by_name=judge is None)
+        return Handshake(context=context, server_name=name, verified=proof is not Proof.NONE, judge=judge)
+
+    def _fits_tlsa(self, need: Requirement, chain: Sequence[bytes]) -> Failure | None:
+        return dane.judge(chain, need.tlsa, names=need.names, now=self.clock())
+
+    def _context(self, proof: Proof, *, by_name: bool) -> ssl.SSLContext:
+        key = (proof is Proof.PKIX, by_name)
+        context = self._contexts.get(key)
         if context is None:
             context = ssl.create_default_context()
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if not verify:
-                context.check_hostname = False
+            context.check_hostname = by_name and proof is Proof.PKIX
+            if proof is not Proof.PKIX:
                 context.verify_mode = ssl.CERT_NONE
             elif self.settings.trust_anchors:
                 context.load_verify_locations(self.settings.trust_anchors)
-            self._contexts[verify] = context
+            self._contexts[key] = context
         return context
 
-    async def _on_link(self, kept: _Idle, hop: Hop, message: Outgoing) -> Sent | None:
+    async def _on_link(self, kept: _Idle, hop: Hop, need: Requirement, message: Outgoing) -> Sent | None:
         """Send on a session; None when a kept connection turned out to be dead before anything was said."""
         link = kept.link
         try:
-            await link.until_ready(None, "", verify=False)
+            await link.until_ready()
             done = await link.transact(message)
         except Broken as broken:
-            return None if kept.used else _unreached(hop, link.address, message, broken)
+            return None if kept.used else _unreached(hop, link.address, need, message, broken)
         except asyncio.CancelledError:
             link.abort()
             raise
         if kept.used and link.died_unheard:
             return None
-        self._keep(kept, hop)
-        return _sent(hop, link, done)
+        self._keep(kept, (hop, need.session))
+        return _sent(hop, link, need, done)
+
+    # What is counted for reports.
+
+    def _count_session(self, hop: Hop, link: Link, need: Requirement) -> None:
+        hello = link.machine.peer_name
+        for policy, failure in need.amiss:
+            session = Session(
+                policy=policy, host=hop.host, address=link.address, hello=hello, failure=failure
+            )
+            self.tally(session)
+        for policy in need.reported:
+            amiss = None
+            if link.tls_version is None:
+                amiss = link.unverified or Failure(Trouble.NO_STARTTLS, "STARTTLS is not offered")
+            elif policy.kind is PolicyKind.STS and not link.tls_verified:
+                amiss = link.unverified or Failure(Trouble.FAILED, "the certificate does not verify")
+            session = Session(policy=policy, host=hop.host, address=link.address, hello=hello, failure=amiss)
+            self.tally(session)
 
     # Connections kept.
 
-    def _take_idle(self, hop: Hop) -> _Idle | None:
-        links = self._idle.get(hop)
+    def _take_idle(self, key: object) -> _Idle | None:
+        links = self._idle.get(key)
         while links:
             kept = links.pop()
             if kept.timer:
@@ -296,51 +393,105 @@ class Outbound:
                 return kept
         return None
 
-    def _keep(self, kept: _Idle, hop: Hop) -> None:
+    def _keep(self, kept: _Idle, key: object) -> None:
         kept.used += 1
         if not kept.link.alive or kept.used >= self.settings.messages_per_connection:
             kept.link.leave()
             return
-        self._idle.setdefault(hop, []).append(kept)
-        kept.timer = asyncio.get_running_loop().call_later(self.settings.idle_s, self._drop, kept, hop)
+        self._idle.setdefault(key, []).append(kept)
+        kept.timer = asyncio.get_running_loop().call_later(self.settings.idle_s, self._drop, kept, key)
 
-    def _drop(self, kept: _Idle, hop: Hop) -> None:
-        links = self._idle.get(hop, [])
+    def _drop(self, kept: _Idle, key: object) -> None:
+        links = self._idle.get(key, [])
         if kept in links:
             links.remove(kept)
         if not links:
-            self._idle.pop(hop, None)
+            self._idle.pop(key, None)
         kept.link.leave()
 
 
-def _sent(hop: Hop, link: Link, done: Finished) -> Sent:
+_LONG_AGO = (0.0, Failure(Trouble.FAILED, ""))
+
+
+def _fits_names(names: Sequence[str], chain: Sequence[bytes]) -> Failure | None:
+    """Is the certificate, whose chain was checked already, for one of these names?"""
+    known = dane.names_in(chain[0]) if chain else []
+    for name in names:
+        if any(one.endswith(name) if name.startswith(".") else dane.name_fits(one, name) for one in known):
+            return None
+    return Failure(Trouble.WRONG_HOST, f"the certificate is not for {' or '.join(names)}")
+
+
+def _without_requiretls(sent: Sent) -> bool:
+    """Nothing was said but that this host does not do REQUIRETLS: the next one may."""
+    return all(one.status == NO_REQUIRETLS and one.reply is None for one in sent.outcomes)
+
+
+def _sent(hop: Hop, link: Link, need: Requirement, done: Finished) -> Sent:
     return Sent(
         host=hop.host or hop.path,
         address=link.address,
         outcomes=done.outcomes,
         dsn_offered=done.dsn_offered,
         tls_version=link.tls_version,
-        tls_policy=hop.tls.value,
+        tls_policy=need.policy,
         tls_verified=link.tls_verified,
+        reason=_told(need, link),
         committed=done.committed,
     )
 
 
-def _unreached(hop: Hop, address: str, message: Outgoing, broken: Broken) -> Sent:
+def _told(need: Requirement, link: Link) -> str:
+    """What was required and what came of it."""
+    if link.tls_version is None:
+        came = "nothing was encrypted"
+        if need.tried:
+            came += f" ({link.unverified.words})" if link.unverified else ", because STARTTLS is not offered"
+    elif link.tls_verified:
+        came = f"{link.tls_version} with a certificate that "
+        came += "fits them" if need.proof is Proof.DANE else "verifies"
+    else:
+        came = f"{link.tls_version} with a certificate that "
+        came += "was not looked at" if need.encrypted else "does not verify"
+        came += f" ({link.unverified.words})" if link.unverified and not need.encrypted else ""
+    return f"{need.reason[:1].upper()}{need.reason[1:]}: {came}."
+
+
+def _kept_back(hop: Hop, need: Requirement, message: Outgoing) -> Sent:
+    """The policy forbids this host now."""
+    assert need.obstacle is not None
+    words = f"{need.obstacle.words[:1].upper()}{need.obstacle.words[1:]}."
+    status = "4.4.3" if need.obstacle.trouble is Trouble.DNSSEC_INVALID else "4.7.5"
+    outcome = failed("5.7.10", words) if need.permanent else deferred(status, words)
+    return Sent(
+        host=hop.host,
+        address="",
+        outcomes=(outcome,) * len(message.recipients),
+        tls_policy=need.policy,
+        reason=words,
+        unreachable=True,
+    )
+
+
+def _unreached(hop: Hop, address: str, need: Requirement, message: Outgoing, broken: Broken) -> Sent:
     fault = broken.fault
     if fault.permanent:
         outcome = failed("5.3.2", f"{hop.host} says that it takes no mail: {fault.words}")
+    elif fault.stage == "auth":
+        outcome = deferred("4.7.8", fault.words)
+    elif fault.stage == "tls":
+        words = f"{fault.words}; {need.reason}" if need.encrypted else fault.words
+        outcome = failed("5.7.10", words) if need.permanent else deferred("4.7.5", words)
     elif fault.reply is not None and fault.reply.code // 100 == 4:
         outcome = outcome_of(fault.reply)
-    elif fault.stage == "tls":
-        outcome = deferred("4.7.5", fault.words)
     else:
         outcome = deferred("4.4.1" if fault.stage == "connect" else "4.4.2", fault.words)
     return Sent(
         host=hop.host or hop.path,
         address=address,
         outcomes=(outcome,) * len(message.recipients),
-        tls_policy=hop.tls.value,
+        tls_policy=need.policy,
+        reason=f"{need.reason[:1].upper()}{need.reason[1:]}.",
         unreachable=True,
     )
 

@@ -5,11 +5,13 @@
 
 It pipelines where that is offered (RFC 2920), uses SIZE, 8BITMIME, SMTPUTF8, DSN and REQUIRETLS only as
 offered, and forgets everything learnt before TLS (RFC 3207 §4.2). The driver owns the socket and the alarm:
-it calls `fail` when the alarm rings or the connection ends. It leaves out AUTH, TURN and BDAT.
+it calls `fail` when the alarm rings or the connection ends. It signs in (AUTH PLAIN or LOGIN, RFC 4954) only under TLS that
+was verified. It leaves out TURN and BDAT.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -19,6 +21,7 @@ from gatepost.smtp.parameters import CONTROL, mail_parameters, rcpt_parameters
 from gatepost.smtp.reply import Malformed, Reply, ReplyParser
 from gatepost.smtp.sending import (
     Fault,
+    Login,
     Outcome,
     Outgoing,
     Protocol,
@@ -30,7 +33,7 @@ from gatepost.smtp.sending import (
 )
 
 _BLOCK_OCTETS = 65536
-_ALARM = {"starttls": "tls", "handshake": "tls", "helo": "hello"}
+_ALARM = {"starttls": "tls", "handshake": "tls", "helo": "hello", "auth": "hello"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +111,12 @@ class SmtpClient:
         tls: TlsUse = TlsUse.OPPORTUNISTIC,
         patience: Patience | None = None,
         eight_bit_anyway: bool = False,
+        login: Login | None = None,
     ) -> None:
         self.keywords: dict[str, str] = {}
         """What the other side offers now, upper case, with arguments."""
+        self.peer_name = ""
+        """What it called itself in its answer to EHLO."""
         self.in_tls = False
         self.tls_verified = False
         self.steps = 0
@@ -120,6 +126,9 @@ class SmtpClient:
         self._tls = tls
         self._patience = patience or Patience()
         self._eight_bit_anyway = eight_bit_anyway
+        self._login = login
+        self._secrets: deque[str] = deque()
+        """What the other side is going to ask for in AUTH, in its order."""
         self._replies = ReplyParser()
         self._awaited: deque[str] = deque(["greeting"])
         self._events: deque[ClientEvent] = deque()
@@ -274,7 +283,9 @@ class SmtpClient:
             self._awaited.appendleft("hello")
             self._break(Fault(words=one_line(reply), stage="hello", reply=reply))
             return
-        for line in reply.text.split("\n")[1:]:
+        self.peer_name, *offers = reply.text.split("\n")
+        self.peer_name = self.peer_name.strip().partition(" ")[0]
+        for line in offers:
             keyword, _, argument = line.strip().partition(" ")
             self.keywords[keyword.upper()] = argument
         self._after_hello()
@@ -288,7 +299,7 @@ class SmtpClient:
 
     def _after_hello(self) -> None:
         if self.in_tls or self._tls is TlsUse.NONE:
-            self._events.append(Ready())
+            self._sign_in()
         elif "STARTTLS" in self.keywords:
             self._say("STARTTLS", "starttls")
         elif self._tls is TlsUse.REQUIRED:
@@ -296,7 +307,7 @@ class SmtpClient:
                 Fault(words="TLS is required and the other side does not offer STARTTLS", stage="tls")
             )
         else:
-            self._events.append(Ready())
+            self._sign_in()
 
     def _on_starttls(self, reply: Reply) -> None:
         if reply.code == 220:
@@ -310,7 +321,33 @@ class SmtpClient:
                 Fault(words=f"TLS is required; to STARTTLS came {one_line(reply)}", stage="tls", reply=reply)
             )
         else:
+            self._sign_in()
+
+    def _sign_in(self) -> None:
+        """AUTH where we are to; a password is said to nobody whose certificate was not verified."""
+        if self._login is None:
             self._events.append(Ready())
+            return
+        offered = self.keywords.get("AUTH", "").upper().split()
+        user, password = self._login.user, self._login.password
+        if not (self.in_tls and self.tls_verified):
+            self._break(Fault(words="signing in needs TLS with a verified certificate", stage="auth"))
+        elif "PLAIN" in offered:
+            self._say(f"AUTH PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}", "auth")
+        elif "LOGIN" in offered:
+            self._secrets.extend((_base64(user), _base64(password)))
+            self._say("AUTH LOGIN", "auth")
+        else:
+            self._break(Fault(words="the other side offers neither AUTH PLAIN nor AUTH LOGIN", stage="auth"))
+
+    def _on_auth(self, reply: Reply) -> None:
+        if reply.code == 334 and self._secrets:
+            self._say(self._secrets.popleft(), "auth")
+        elif reply.code == 235:
+            self._events.append(Ready())
+        else:
+            words = f"signing in as {self._login.user if self._login else ''} was refused: {one_line(reply)}"
+            self._break(Fault(words=words, stage="auth", reply=reply))
 
     def _on_mail(self, reply: Reply) -> None:
         doing = self._transaction()
@@ -463,6 +500,10 @@ class SmtpClient:
     def _transaction(self) -> _Transaction:
         assert self._doing is not None
         return self._doing
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode("ascii")
 
 
 def _strange(reply: Reply, what: str) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gatepost.smtp.reply import Reply
@@ -25,6 +25,14 @@ class TlsUse(StrEnum):
     """Name and chain must verify, or nothing is sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How we sign in at a next hop; only under TLS."""
+
+    user: str
+    password: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """A server to hand mail to: host and port, or the path of a Unix socket."""
@@ -34,6 +42,7 @@ class Hop:
     port: int = 25
     path: str = ""
     tls: TlsUse = TlsUse.OPPORTUNISTIC
+    login: Login | None = None
 
     def __str__(self) -> str:
         return self.path or (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
@@ -67,6 +76,8 @@ class Outgoing:
     envid: str | None = None
     require_tls: bool = False
     """REQUIRETLS (RFC 8689)."""
+    tls_waived: bool = False
+    """Its header says ``TLS-Required: no`` (RFC 8689 §5), and it does not come with REQUIRETLS."""
 
 
 class Result(StrEnum):
@@ -99,7 +110,7 @@ class Fault:
     words: str
     """One sentence: what, and while waiting for what."""
     stage: str
-    """connect, greeting, hello, tls, mail, rcpt, data, body, final, reset, idle."""
+    """connect, greeting, hello, tls, auth, mail, rcpt, data, body, final, reset, idle."""
     reply: Reply | None = None
     permanent: bool = False
     """The host said that it will never take mail (RFC 7504)."""

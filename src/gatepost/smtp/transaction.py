@@ -58,6 +58,7 @@ class Transaction:
             size=mail.size,
             ret=mail.ret,
             envid=mail.envid,
+            require_tls=mail.require_tls,
         )
 
     @property

@@ -239,6 +239,15 @@ def certificate_names(certificate: x509.Certificate) -> list[str]:
     return [one.lower().rstrip(".") for one in found]
 
 
+def names_in(der: bytes) -> list[str]:
+    """The same of a certificate in DER; none when it cannot be read."""
+    certificate = _certificate(der)
+    try:
+        return certificate_names(certificate) if certificate is not None else []
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return []
+
+
 def name_fits(pattern: str, name: str) -> bool:
     """A certificate's name, which may begin with ``*.`` for one label (RFC 6125 §6.4.3)."""
     name = name.lower().rstrip(".")

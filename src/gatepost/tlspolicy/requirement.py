@@ -6,6 +6,7 @@ In order: what the operator demands of a destination, what the message demands (
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -164,7 +165,6 @@ def _dane(at: Situation) -> Requirement | None:
     """RFC 7672 §2.2; None when DANE does not apply to this host."""
     if at.mx is Security.SECURE and at.address is Security.BOGUS:
         return _blocked(
-            at,
             "dane",
             Trouble.DNSSEC_INVALID,
             f"the DNSSEC signatures for {at.host} are wrong",
@@ -245,7 +245,7 @@ def _opportunistic(at: Situation, reason: str) -> Requirement:
 def _pkix(at: Situation, policy: str, reason: str, reported: Sequence[Policy]) -> Requirement:
     names = at.names if policy == "required" and at.names else (at.host,)
     return Requirement(
-        policy=policy, encrypted=True, proof=Proof.PKIX, names=names, server_name=names[0], reason=reason,
+        policy=policy, encrypted=True, proof=Proof.PKIX, names=names, server_name=at.host, reason=reason,
         reported=tuple(reported),
     )  # fmt: skip
 
@@ -262,3 +262,13 @@ def _tlsa(at: Situation, records: Sequence[str]) -> Policy:
 
 def _no_policy(at: Situation) -> Policy:
     return Policy(kind=PolicyKind.NONE, domain=at.domain)
+
+
+_WAIVER = re.compile(rb"^tls-required[ \t]*:[ \t\r\n]*no[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+def waives_tls(octets: bytes) -> bool:
+    """Does the header of this message say ``TLS-Required: no`` (RFC 8689 §5)?"""
+    end = octets.find(b"\r\n\r\n")
+    header = octets[: end + 2] if end >= 0 else octets
+    return _WAIVER.search(header) is not None

@@ -1,0 +1,110 @@
+"""The wire to others, put together: connections out, the policies they are held to, and the reports about them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from gatepost.config.schema import Loaded
+from gatepost.jobs.rounds import Round
+from gatepost.jobs.tlsreports import TlsReports
+from gatepost.mail.address import Address
+from gatepost.net.outbound import Outbound, OutboundSettings
+from gatepost.net.resolver import CachingResolver
+from gatepost.net.stspolicies import StsPolicies
+from gatepost.store.store import Store
+from gatepost.store.wire import StoredPolicies, TlsTallies
+
+REFRESH_EVERY_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What one process sends with."""
+
+    outbound: Outbound
+    sts: StsPolicies
+    policies: StoredPolicies
+    tallies: TlsTallies
+
+    def rounds(
+        self, loaded: Callable[[], Loaded], store: Store, *, contact: Callable[[], Address],
+        new_ref: Callable[[float], str],
+    ) -> Sequence[Round]:  # fmt: skip
+        """For the clock of the process that delivers."""
+        config = loaded().config
+        reports = TlsReports(
+            store=store,
+            tallies=self.tallies,
+            resolver=self.outbound.resolver,
+            hostname=config.hostname,
+            organization=config.hostname,
+            contact=contact,
+            clock=time.time,
+            new_ref=new_ref,
+            enabled=lambda: loaded().config.outbound.tls_reports,
+            trust_anchors=self.outbound.settings.trust_anchors,
+        )
+        return [*reports.rounds(), Round("mta-sts", REFRESH_EVERY_S, self.sts.refresh)]
+
+    async def close(self) -> None:
+        """Connections first, then what they have to write."""
+        await self.outbound.close()
+        await self.tallies.close()
+        await self.policies.close()
+
+
+def wire_of(loaded: Loaded, store: Store, resolver: CachingResolver) -> Wire:
+    """The wire that `loaded` describes."""
+    config, settings = loaded.config, rooted(loaded)
+    policies = StoredPolicies(store.database, time.time)
+    tallies = TlsTallies(store.database, time.time)
+    sts = StsPolicies(resolver=resolver, clock=time.time, kept=policies, trust_anchors=settings.trust_anchors)
+    outbound = Outbound(
+        hello=config.hostname,
+        resolver=resolver,
+        settings=settings,
+        shuffle=random.shuffle,
+        own_addresses=own_addresses(loaded),
+        sts=sts,
+        tally=tallies.count,
+    )
+    return Wire(outbound, sts, policies, tallies)
+
+
+def rooted(loaded: Loaded) -> OutboundSettings:
+    """The settings with every file named from the configuration's folder."""
+    settings = loaded.config.outbound
+    if settings.trust_anchors:
+        settings = replace(settings, trust_anchors=str(loaded.folder / settings.trust_anchors))
+    if settings.smarthost_password_file and not settings.smarthost_password_file.startswith("%d/"):
+        settings = replace(
+            settings, smarthost_password_file=str(loaded.folder / settings.smarthost_password_file)
+        )
+    return replace(
+        settings,
+        destinations=tuple(
+            replace(one, password_file=str(loaded.folder / one.password_file))
+            if one.password_file and not one.password_file.startswith("%d/")
+            else one
+            for one in settings.destinations
+        ),
+    )
+
+
+def own_addresses(loaded: Loaded) -> frozenset[str]:
+    """Where we take mail ourselves on the port that others send to: mail for there would come back."""
+    found = set()
+    for one in loaded.config.listeners:
+        host, _, port = one.address.rpartition(":")
+        if one.role == "mx" and port == "25":
+            try:
+                address = ip_address(host.strip("[]"))
+            except ValueError:
+                continue
+            if not address.is_unspecified:
+                found.add(str(address))
+    return frozenset(found)
