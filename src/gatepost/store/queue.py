@@ -6,6 +6,8 @@ often and how many at once is `delivery`'s business.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,6 +21,10 @@ from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Outcome,
 
 ATTEMPT = msgspec.json.Decoder(DeliveryAttempt)
 CHANGES = msgspec.json.Decoder(tuple[Change, ...])
+SHOWN = (
+    "SELECT q.id, m.ref, m.envelope, q.to_address, m.size, q.junk, q.created_at, q.due_at, q.worker, q.attempts,"
+    " q.held_because FROM queue q JOIN messages m ON m.id = q.message"
+)
 
 
 def add(
@@ -146,13 +152,43 @@ def listed(
 ) -> list[Queued]:
     """What is queued, oldest first: of one message, for one address, or numbered above `after`."""
     rows = connection.execute(
-        "SELECT q.id, m.ref, m.envelope, q.to_address, m.size, q.junk, q.created_at, q.due_at, q.worker, q.attempts,"
-        " q.held_because FROM queue q JOIN messages m ON m.id = q.message"
-        " WHERE (?1 IS NULL OR m.ref = ?1) AND (?2 IS NULL OR lower(q.to_address) = lower(?2)) AND q.id > ?3"
+        f"{SHOWN} WHERE (?1 IS NULL OR m.ref = ?1) AND (?2 IS NULL OR lower(q.to_address) = lower(?2)) AND q.id > ?3"
         " ORDER BY q.id LIMIT ?4",
         (ref, to, after, limit),
     ).fetchall()
     return [queued_from(connection, row) for row in rows]
+
+
+def numbered(connection: Connection, numbers: Sequence[int]) -> list[Queued]:
+    """The copies with these numbers that are there, oldest first; at most some hundreds at once."""
+    marks = ", ".join("?" * len(numbers))
+    rows = connection.execute(f"{SHOWN} WHERE q.id IN ({marks}) ORDER BY q.id", tuple(numbers)).fetchall()
+    return [queued_from(connection, row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """All that waits for one domain."""
+
+    domain: str
+    copies: int
+    oldest: float
+    """Unix seconds."""
+    next_try: float | None
+    """None when all of them are stopped."""
+
+
+def by_domain(connection: Connection, *, limit: int = 20) -> list[Heading]:
+    """Where the most of it should go."""
+    rows = connection.execute(
+        "SELECT lower(substr(to_address, instr(to_address, '@') + 1)) AS domain, count(*) AS copies, min(created_at),"
+        " min(due_at) FILTER (WHERE held_because IS NULL) FROM queue GROUP BY domain ORDER BY copies DESC, domain LIMIT ?",
+        (limit,),
+    )
+    return [
+        Heading(domain=domain, copies=copies, oldest=oldest, next_try=next_try)
+        for domain, copies, oldest, next_try in rows
+    ]
 
 
 def queued_from(connection: Connection, row: Any) -> Queued:
