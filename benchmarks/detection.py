@@ -1,4 +1,4 @@
-"""How much spam is missed at what cost: Gatepost's classifier, and bogofilter beside it, on one split. Called by ./bench detection.
+"""How much spam is missed at what cost: Gatepost's classifier, with bogofilter and SpamAssassin beside it, on one split. Called by ./bench detection.
 
 Learnt from the oldest 60 % of each kind of the SpamAssassin corpus, judged on the newest 40 %. Every filter gets the
 same octets, learns the same messages and judges the same messages; differences come with a paired bootstrap.
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from detection_corpus import Sample, load, split
+from detection_peers import Bogofilter, SpamAssassin
 from numpy.typing import NDArray
 
 from gatepost.classify.calibration import JUNK_AT
@@ -61,50 +62,6 @@ class Ours:
         prior = np.log((model.learnt[1] + 1) / (model.learnt[0] + 1))
         self.probabilities = [float(1 / (1 + np.exp(-np.clip(one + prior, -30, 30)))) for one in odds]
         return np.array([calibration.evidence(one) for one in odds])
-
-
-class Bogofilter:
-    """Debian's, as it comes, in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.runs = folder, 0
-
-    def begin(self) -> Path:
-        """An empty word list."""
-        self.runs += 1
-        database = self.folder / f"words-{self.runs}"
-        database.mkdir()
-        return database
-
-    def __call__(self, taught: Sequence[Sample], judged: Sequence[Sample]) -> Scores:
-        database = self.begin()
-        self.learn(database, taught)
-        return self.judge(database, judged)
-
-    def learn(self, database: Path, taught: Sequence[Sample]) -> None:
-        """All of them."""
-        for flag, spam in (("-n", False), ("-s", True)):
-            paths = [self.file(one) for one in taught if one.spam == spam]
-            if paths:
-                subprocess.run(["bogofilter", "-d", database, flag, "-B", *paths], check=True)
-
-    def judge(self, database: Path, judged: Sequence[Sample]) -> Scores:
-        """Spamicity to 16 digits."""
-        said = subprocess.run(
-            ["bogofilter", "-d", database, "-TT", "-B", *(self.file(one) for one in judged)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        found = np.array([float(line.split()[-1]) for line in said.stdout.splitlines()])
-        if len(found) != len(judged):
-            sys.exit(f"bogofilter judged {len(found)} of {len(judged)} messages: {said.stderr[:300]}")
-        return found
-
-    def file(self, sample: Sample) -> str:
-        """With the line ends it expects."""
-        path = self.folder / sample.name.replace("/", "-")
-        if not path.exists():
-            path.write_bytes(sample.octets.replace(b"\r\n", b"\n"))
-        return str(path)
 
 
 def compared(title: str, filters: dict[str, Filter], taught: list[Sample], judged: list[Sample]) -> None:
@@ -310,7 +267,14 @@ def main() -> None:
         peer = Bogofilter(Path(folder)) if shutil.which("bogofilter") else None
         if peer is None:
             print("Not measured: bogofilter is not here (apt-get install bogofilter).")
-        filters: dict[str, Filter] = {"Gatepost": ours, **({"bogofilter": peer} if peer else {})}
+        other = SpamAssassin(Path(folder)) if SpamAssassin.is_here() else None
+        if other is None:
+            print("Not measured: SpamAssassin is not here (apt-get install spamassassin).")
+        filters: dict[str, Filter] = {
+            "Gatepost": ours,
+            **({"bogofilter": peer} if peer else {}),
+            **({"SpamAssassin": other} if other else {}),
+        }
         if "split" in wanted:
             compared("All kinds taught", filters, old, new)
             compared("Hard ham never taught", filters, no_hard, new)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatepost.classify.calibration import JUNK_AT, calibrated
-from gatepost.classify.evidence import FARTHEST, FindingEvidence
 from gatepost.classify.features import Features, features
 from gatepost.classify.model import Lesson, SiteModel, Unreadable, UserLayer, train
 from gatepost.mail.content import content_of
@@ -179,25 +176,6 @@ def test_one_ham_in_a_thousand_reaches_junk() -> None:
     ]
     lost = np.mean(np.array(evidence)[~spam[8000:]] >= JUNK_AT)
     assert 0.0001 <= lost <= 0.003
-
-
-def test_findings_are_worth_their_default_until_mail_says_otherwise() -> None:
-    evidence = FindingEvidence()
-    assert evidence.log_odds("link.odd", 2.0) == 2.0
-    for _ in range(300):
-        evidence.learn(["link.odd"], spam=False, text_log_odds=-1.0)
-    assert evidence.log_odds("link.odd", 2.0) < 0
-    assert evidence.log_odds("link.odd", 2.0) >= 2.0 - FARTHEST
-    assert evidence.log_odds("other", 1.0) == 1.0
-
-
-def test_a_finding_that_says_what_the_text_says_adds_nothing() -> None:
-    evidence = FindingEvidence(strength=1.0)
-    for text in (-4.0, -2.0, 0.0, 2.0, 4.0):
-        unwanted = 1 / (1 + math.exp(-text))
-        evidence.learn(["echo"], spam=True, text_log_odds=text, weight=1000 * unwanted)
-        evidence.learn(["echo"], spam=False, text_log_odds=text, weight=1000 * (1 - unwanted))
-    assert evidence.log_odds("echo", 3.0) == pytest.approx(0.0, abs=0.05)
 
 
 FOOTER = "_" * 40 + "\r\n" + " ".join(GOOD) + " http://list.example.net/info\r\n"
