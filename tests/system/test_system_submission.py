@@ -39,6 +39,14 @@ relay_for = ["127.0.0.1"]
 
 [[listeners]]
 address = "127.0.0.1:0"
+role = "submission"
+
+[[listeners]]
+address = "127.0.0.1:0"
+role = "submissions"
+
+[[listeners]]
+address = "127.0.0.1:0"
 role = "mx"
 relay_for = ["127.0.0.1"]
 """
@@ -66,6 +74,16 @@ class Outside:
     @property
     def trusting(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.gate.folder / "ca.pem"))
+
+    def signing_in(self, listener: str = "submission") -> int:
+        """The port of the listener that wants AUTH."""
+        return [port for name, port in self.gate.ports.items() if name.rstrip("0123456789") == listener][1]
+
+    def app_password(self, login: str = "ana@example.net", name: str = "laptop") -> str:
+        """Of an account that is made for it."""
+        if login not in self.gate.run("user", "list"):
+            self.gate.run("user", "add", login, "--no-link")
+        return str(self.gate.rows("user", "app-password", "add", login, "--name", name)[0]["password"])
 
     def session(self) -> smtplib.SMTP:
         """On the submission listener, under TLS."""
@@ -238,3 +256,66 @@ def test_a_held_account_sends_nothing_until_it_is_released(outside: Outside) -> 
     gate.run("queue", "release-account", "127.0.0.1")
     gate.run("queue", "release-account", "127.0.0.1", status=1)
     assert gate.run("queue", "accounts", "--json") == ""
+
+
+def test_who_signs_in_sends_in_their_own_name_with_every_client(outside: Outside, tmp_path: Path) -> None:
+    password, gate = outside.app_password(), outside.gate
+    with smtplib.SMTP("127.0.0.1", outside.signing_in(), "laptop.lan", timeout=20) as session:
+        session.ehlo()
+        assert "auth" not in session.esmtp_features, "not in the clear"
+        assert session.docmd("AUTH PLAIN AGEAYg==")[0] == 538
+        assert session.docmd("MAIL FROM:<ana@example.net>")[0] in (530, 538)
+        session.starttls(context=outside.trusting)
+        session.ehlo()
+        assert session.docmd("MAIL FROM:<ana@example.net>")[0] == 530
+        session.login("ana@example.net", password)
+        session.sendmail("ana@example.net", ["bo@elsewhere.example"], letter("signed in"))
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+            session.sendmail("ben@example.net", ["bo@elsewhere.example"], letter("not hers"))
+        (code, text) = refused.value.recipients["bo@elsewhere.example"]
+        assert (code, b"may send as ana@example.net" in text) == (553, True)
+        with pytest.raises(smtplib.SMTPDataError) as refusal:
+            session.sendmail(
+                "ana@example.net", ["bo@elsewhere.example"], letter("x", author="ben@example.net")
+            )
+        assert refusal.value.smtp_code == 550
+    octets = outside.arrived(b"Subject: signed in")
+    assert b"with ESMTPSA id" in octets
+    assert b"laptop" not in octets
+    (tmp_path / "mail").write_bytes(letter("curl signed in"))
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login ana@example.net password {password}\n")
+    runs = {
+        "curl": [
+            real_program("curl"), "-sS", "--cacert", f"{gate.folder}/ca.pem", "--netrc-file", f"{tmp_path}/netrc",
+            f"smtps://127.0.0.1:{outside.signing_in('submissions')}/x", "--mail-from", "ana@example.net",
+            "--mail-rcpt", "bo@elsewhere.example", "-T", f"{tmp_path}/mail",
+        ],
+        "swaks": [
+            real_program("swaks"), "--server", "127.0.0.1", "--port", str(outside.signing_in()), "--tls", "--auth", "LOGIN",
+            "--auth-user", "ana@example.net", "--auth-password", password, "--from", "ana@example.net",
+            "--to", "bo@elsewhere.example", "--header", "Subject: swaks signed in", "--header", "From: ana@example.net",
+        ],
+        "msmtp": [
+            real_program("msmtp"), "--host=127.0.0.1", f"--port={outside.signing_in()}", "--tls=on", "--auth=plain",
+            f"--tls-trust-file={gate.folder}/ca.pem", "--user=ana@example.net", f"--passwordeval=echo {password}",
+            "--from=ana@example.net", "bo@elsewhere.example",
+        ],
+    }  # fmt: skip
+    for name, command in runs.items():
+        done = subprocess.run(
+            command, input=letter(f"{name} signed in"), capture_output=True, check=False, timeout=30
+        )
+        assert done.returncode == 0, (name, done.stdout, done.stderr)
+        outside.arrived(f"Subject: {name} signed in".encode())
+    assert "ana@example.net" in gate.run("history", "--account", "ana@example.net")
+
+
+def test_a_wrong_password_sends_nothing(outside: Outside) -> None:
+    outside.app_password("ben@example.net", "phone")
+    with smtplib.SMTP("127.0.0.1", outside.signing_in(), "x.example", timeout=20) as session:
+        session.starttls(context=outside.trusting)
+        session.ehlo()
+        with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
+            session.login("ben@example.net", "wrong")
+        assert refused.value.smtp_code == 535
+        assert session.docmd("MAIL FROM:<ben@example.net>")[0] == 530
