@@ -12,6 +12,7 @@ import datetime
 import logging
 import os
 import ssl
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,7 +227,8 @@ def certificate_fault(path: Path, name: str, *, trust_anchors: str = "", now: fl
         context.load_default_certs()
     roots = []
     for der in context.get_ca_certs(binary_form=True):
-        with contextlib.suppress(ValueError):  # an authority that our library finds ill-formed
+        # An authority that our library finds odd, or ill-formed.
+        with warnings.catch_warnings(action="ignore"), contextlib.suppress(ValueError):
             roots.append(x509.load_der_x509_certificate(der))
     if not roots:
         return "no authority is trusted on this machine"
