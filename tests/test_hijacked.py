@@ -12,6 +12,7 @@ import pytest
 
 from gatepost.mail.address import Address
 from gatepost.mail.client import Mail
+from gatepost.scan.nothing import NOTHING
 from gatepost.store import heldaccounts
 from gatepost.store.journal import Why
 from gatepost.store.postmaster import Postmaster
@@ -35,8 +36,8 @@ class Model:
         return Opinion(probability=0.5, log_odds=self.log_odds, learnt=(5000, 5000), ready=True)
 
 
-def settled(model: Model, **tables: object) -> Desk:
-    gate = desk(model=model, **tables)
+def settled(model: Model, *, scanner: object = NOTHING, **tables: object) -> Desk:
+    gate = desk(model=model, scanner=scanner, **tables)
     for _ in range(12):
         gate.send()
         gate.world.now += DAY
@@ -226,3 +227,31 @@ def test_what_is_approved_of_a_held_account_waits_with_the_rest(tell: Callable[[
         assert copy.held_because == "The account is held: a flood"
 
     tell(story)
+
+
+def test_reports_to_the_gate_may_hold_anything_and_say_nothing_of_who_sends_them() -> None:
+    class Scanner:
+        async def scan(self, octets: bytes) -> str | None:
+            return "Eicar" if b"VIRUS" in octets else None
+
+    model = Model()
+    gate = settled(model, scanner=Scanner(), checks={"antivirus": {"clamd": "tcp:127.0.0.1:1"}},
+                   learning={"report_spam": "spam@example.net"})  # fmt: skip
+    model.log_odds = 6.0
+    assert gate.send(letter(body="VIRUS\r\n"), "spam@example.net", client=THIEF).code == 250
+    assert gate.store.holds == []
+    assert not gate.last.deliveries[0].held
+
+
+def test_malware_reported_and_sent_at_once_is_held_as_malware_for_the_others() -> None:
+    class Scanner:
+        async def scan(self, octets: bytes) -> str | None:
+            return "Eicar" if b"VIRUS" in octets else None
+
+    gate = desk(scanner=Scanner(), checks={"antivirus": {"clamd": "tcp:127.0.0.1:1"}},
+                learning={"report_spam": "spam@example.net"})  # fmt: skip
+    assert gate.send(letter(body="VIRUS\r\n"), "spam@example.net", "bo@example.org").code == 250
+    assert [(one.to, one.held, one.category) for one in gate.last.deliveries] == [
+        ("spam@example.net", False, ""),
+        ("bo@example.org", True, "malware"),
+    ]

@@ -15,7 +15,7 @@ from time import perf_counter
 from gatepost.accepting.copies import TURNED_DOWN, copies, refusal, strictest, together
 from gatepost.accepting.desk import MAX_RECEIVED, Contact, Desk
 from gatepost.checks.run import Configured, run
-from gatepost.checks.sender.identity import SHARED_DOMAINS, claimed_identity, correspondent
+from gatepost.checks.sender.identity import claimed_identity, correspondent
 from gatepost.mail.address import Address
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.authresults import AuthResults, DmarcResult, SpfResult
@@ -198,19 +198,12 @@ class Intake(Desk):
         return tuple(found)
 
     def _acquaint(self, entry: HistoryEntry, message: Message) -> None:
-        """Whoever was let into an inbox is a little less of a stranger next time, and whoever we write to is none.
+        """Whoever was let into an inbox is a little less of a stranger next time.
 
         Mail that only claims a known identity is counted too, so that a habit of being proved is seen to end.
         """
         mail = Mail(client=entry.client, envelope=entry.envelope, message=message, auth=entry.auth)
         delivered = [one.recipient.address for one in entry.judged if one.verdict.action is Action.DELIVER]
-        if entry.client.user is not None:
-            sender = entry.envelope.sender
-            if sender is not None:
-                for address in delivered:
-                    whom = address.key if address.domain in SHARED_DOMAINS else address.domain
-                    self.acquaint(Contact(whom, sender.domain, entry.at, ours=True))
-            return
         identity = correspondent(mail)
         claimed = identity or claimed_identity(mail)
         if claimed is not None:

@@ -30,11 +30,11 @@ from gatepost.checks.sender.identity import SHARED_DOMAINS
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.authresults import AuthResults, DmarcResult
 from gatepost.mail.client import Attempt, Client, Envelope, Mail
-from gatepost.mail.finding import Finding
+from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.message import Message
 from gatepost.mail.verdict import Action
 from gatepost.mailauth.header import foreign_fields
-from gatepost.policy import decide_at_door
+from gatepost.policy import category, decide_at_door
 from gatepost.policy.outgoing import APPROVAL, suspicion, told
 from gatepost.smtp.handler import Screened
 from gatepost.smtp.reply import Reply
@@ -170,7 +170,7 @@ class Submission(Desk):
                 added_header=prepared.added,
                 removed_fields=merged(prepared.removed, foreign_fields(mail.message, self.hostname)),
                 deliveries=tuple(
-                    copy for one in accepted for copy in copies(one, one.verdict.action, lambda _: APPROVAL)
+                    copy for one in accepted for copy in copies(one, one.verdict.action, self._held_as)
                 ),
                 may_bounce=entry.envelope.sender is not None,
                 account=entry.client.account,
@@ -193,6 +193,11 @@ class Submission(Desk):
         self.turned_down(replace(entry, reply=str(reply)))
         return [reply]
 
+    def _held_as(self, judged: Judged) -> str:
+        """For approval; malware, where it goes to the gate's own readers beside others, as what it is."""
+        found = category(judged.verdict, self.policies.default)
+        return found if found == "malware" else APPROVAL
+
     def _hold(self, entry: HistoryEntry) -> AccountHold | None:
         """The hold of the account, where what is seen of it reaches the line; nothing where the gate only observes."""
         line, policy, account = (
@@ -200,11 +205,16 @@ class Submission(Desk):
             self.policies.default,
             entry.client.account,
         )
-        if not line or not entry.judged or not account:
+        verdicts = [
+            one.verdict
+            for one in entry.judged
+            if self.policies.for_recipient(one.recipient.address).mode is Mode.ENFORCE
+        ]
+        if not line or not verdicts or not account:
             return None
-        verdict = max((one.verdict for one in entry.judged), key=lambda one: suspicion(one, policy))
+        verdict = max(verdicts, key=lambda one: suspicion(one, policy))
         found = suspicion(verdict, policy)
-        if found < line or policy.mode != "enforce":
+        if found < line:
             return None
         said = "; ".join(one.rstrip(".") for one in told(verdict, policy)[:SAID])
         reason = f"the account {account} may have been hijacked ({found:.1f} reaches {line:g}): {said}"

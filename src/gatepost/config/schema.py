@@ -243,7 +243,9 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     except PolicyProblem as fault:
         raise ConfigError(file, "policy", str(fault)) from None
     try:
-        outgoing = assemble_outgoing(config.submission.policy, checks, mode=config.mode)
+        outgoing = assemble_outgoing(
+            config.submission.policy, checks, mode=config.mode, reports=[str(one) for one in reports]
+        )
     except PolicyProblem as fault:
         raise ConfigError(file, "submission.policy", str(fault)) from None
     try:

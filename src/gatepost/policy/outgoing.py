@@ -6,7 +6,7 @@ whatever else is set, and while the gate observes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gatepost.mail.finding import Mode
@@ -14,7 +14,7 @@ from gatepost.mail.verdict import Action, Verdict
 from gatepost.policy.assemble import CheckDeclared, PolicyBook, assemble
 from gatepost.policy.judge import FactRule, Policy
 from gatepost.policy.marking import STRIP
-from gatepost.policy.settings import PolicySettings
+from gatepost.policy.settings import PolicyOverride, PolicySettings
 from gatepost.submitting.settings import OutgoingPolicySettings
 
 HIJACK = "hijack"
@@ -27,9 +27,17 @@ MALWARE_SAYS = 3.0
 
 
 def assemble_outgoing(
-    settings: OutgoingPolicySettings, declared: Iterable[CheckDeclared], *, mode: Mode = Mode.ENFORCE
+    settings: OutgoingPolicySettings,
+    declared: Iterable[CheckDeclared],
+    *,
+    mode: Mode = Mode.ENFORCE,
+    reports: Sequence[str] = (),
 ) -> PolicyBook:
-    """One policy for all that goes out. `mode` is the whole gate's. Raises PolicyProblem."""
+    """One policy for all that goes out; to `reports`, addresses that the gate reads itself, anything may be sent.
+
+    `mode` is the whole gate's. Raises PolicyProblem.
+    """
+    open_door = (PolicyOverride(recipients=tuple(reports), mode=Mode.OBSERVE),) if reports else ()
     book = assemble(
         PolicySettings(
             junk_at=settings.hold_at,
@@ -39,6 +47,7 @@ def assemble_outgoing(
             modes=settings.modes,
             actions=settings.actions,
             ceilings={HIJACK: 20.0},
+            overrides=open_door,
         ),
         declared,
         mode=settings.mode or mode,
