@@ -83,6 +83,8 @@ def test_retention_deletes_what_is_old_and_nothing_else(tmp_path: Path) -> None:
             "correspondents": 0,
             "lessons": 0,
             "views": 0,
+            "sign-ins": 0,
+            "app passwords": 0,
         }
         assert [store.entry(ref) is None for ref in ("OLD", "NEW", "HOLD31")] == [True, False, False]
         assert store.attempts_of("OLD") == []

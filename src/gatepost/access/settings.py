@@ -58,8 +58,8 @@ class AccessSettings:
     """How long a browser may take to answer."""
     app_password_s: float = 0.0
     """App passwords end after so long where nobody says otherwise; 0: they do not."""
-    sign_ins_s: float = 90 * DAY_S
-    """How long sign-ins are kept, and a network counts as known."""
+    known_s: float = 90 * DAY_S
+    """A network that somebody signed in from counts as known for so long."""
     help_desk_sees_subjects: bool = False
     """The help desk sees subjects and file names beside the metadata."""
     password_cost: PasswordCost = field(default_factory=PasswordCost)

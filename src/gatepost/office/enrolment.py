@@ -83,6 +83,7 @@ async def register_passkey(
         number = accounts.add_passkey(
             connection, visit.account.id, credential=made.credential, public_key=made.public_key,
             uses=made.uses, name=called, synced=made.synced, at=office.clock(),
+            session=visit.session.number,
         )  # fmt: skip
         record(connection, office, visit.account, what="enrol passkey", why=called)
         return number
@@ -136,7 +137,7 @@ async def confirm_codes(office: Office, visit: Visit, flow: str, code: str) -> N
     def work(connection: Connection) -> None:
         if kept:
             accounts.set_password(connection, account.id, kept)
-        accounts.set_seed(connection, account.id, octets, seal, at=office.clock(), step=step)
+        accounts.set_seed(connection, account.id, octets, seal, session=visit.session.number, step=step)
         record(connection, office, account, what="enrol password and codes" if kept else "enrol codes")
 
     await office.store.database.commit(work)
@@ -182,17 +183,16 @@ async def finish(office: Office, token: str, *, visitor: Visitor) -> Finished:
         visit = look(connection, office, token)
         if visit is None or visit.admission is not Admission.ENROL:
             raise SignInRefused("Your session is over: sign in again.")
-        since = visit.session.started_at
-        account = visit.account
+        account, here = visit.account, visit.session.number
         strength = (
             Strength.PASSKEY
-            if any(one.made_at >= since for one in accounts.passkeys(connection, account.id))
+            if any(one.made_in == here for one in accounts.passkeys(connection, account.id))
             else Strength.TWO_FACTORS
         )
         if strength is Strength.TWO_FACTORS:
             if account.roles & ADMINISTRATORS:
                 raise Impossible("Administrators sign in with a passkey: add one.")
-            if account.seed_at is None or account.seed_at < since:
+            if account.seed_in != here:
                 raise Impossible("Add a passkey, or a password with one-time codes.")
         signins.close_session(connection, tokens.digest(token))
         accounts.end_links(connection, account.id)

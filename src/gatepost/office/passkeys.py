@@ -110,7 +110,8 @@ async def ask_to_sign_in(
 def registered(party: RelyingParty, answer: str, challenge: bytes) -> Registered:
     """The passkey in a browser's answer. Raises Impossible with one sentence for whatever is wrong with it."""
     try:
-        read(answer)
+        if read(answer).framed:
+            raise ValueError("made in a frame")
         verified = webauthn.verify_registration_response(
             credential=answer,
             expected_challenge=challenge,
@@ -133,6 +134,8 @@ def registered(party: RelyingParty, answer: str, challenge: bytes) -> Registered
 def uses_after(party: RelyingParty, answer: str, challenge: bytes, passkey: Passkey) -> int:
     """The authenticator's count after this proof. Raises SignInRefused when it proves nothing."""
     try:
+        if read(answer).framed:
+            raise ValueError("made in a frame")
         verified = webauthn.verify_authentication_response(
             credential=answer,
             expected_challenge=challenge,
@@ -150,20 +153,27 @@ def uses_after(party: RelyingParty, answer: str, challenge: bytes, passkey: Pass
 NOT_PROVED = "This passkey does not sign in here. Try again, or use another one."
 
 
-def read(answer: str) -> tuple[bytes, bytes]:
-    """Credential id and user handle (empty: none) of an answer. Raises ValueError when it is none of ours.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an answer says of itself."""
 
-    An answer made inside another site's frame is refused, which the library leaves to us.
-    """
+    credential: bytes
+    handle: bytes
+    """The user handle; empty: none is given."""
+    framed: bool
+    """Made inside another site's frame: never taken, which the library leaves to us."""
+
+
+def read(answer: str) -> Answer:
+    """What an answer says of itself. Raises ValueError when it is none."""
     if len(answer) > ANSWER_LONGEST:
         raise ValueError("too long")
     try:
         told = json.loads(answer)
         response = told["response"]
         client = json.loads(_octets(response["clientDataJSON"]))
-        if client.get("crossOrigin") or "topOrigin" in client:
-            raise ValueError("made in a frame")
-        return _octets(told["rawId"]), _octets(response.get("userHandle") or "")
+        framed = bool(client.get("crossOrigin")) or "topOrigin" in client
+        return Answer(_octets(told["rawId"]), _octets(response.get("userHandle") or ""), framed)
     except (KeyError, TypeError, AttributeError, RecursionError) as fault:
         raise ValueError("not an answer") from fault
 

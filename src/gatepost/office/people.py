@@ -122,7 +122,7 @@ async def recover(office: Office, actor: Actor, login: str, *, reason: str = "")
         for one in accounts.passkeys(connection, account.id):
             accounts.remove_passkey(connection, account.id, one.id)
         accounts.set_password(connection, account.id, None)
-        accounts.set_seed(connection, account.id, None, None, at=None, step=0)
+        accounts.set_seed(connection, account.id, None, None, session=None, step=0)
         accounts.set_recovery(connection, account.id, ())
         _end_sessions(connection, account.id)
         accounts.add_link(

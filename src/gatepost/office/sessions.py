@@ -132,7 +132,7 @@ def enter(
         else ""
     )
     signed_in = refusal == ""
-    since = now - office.access.sign_ins_s
+    since = now - office.access.known_s
     known = signins.knows_network(connection, account.id, network, since=since)
     signins.note(
         connection, account.id, at=now, how=strength.value, succeeded=signed_in, network=network,
@@ -181,7 +181,7 @@ def look(connection: Connection, office: Office, token: str, *, via: str = "cons
     if session is None or account is None or not account.usable:
         return None
     # A session for enrolment stays one, though meanwhile there may be a passkey.
-    has_passkey = any(one.made_at < session.started_at for one in accounts.passkeys(connection, account.id))
+    has_passkey = any(one.made_in != session.number for one in accounts.passkeys(connection, account.id))
     admitted = admission(session.strength, account.roles, has_passkey=has_passkey)
     limits = life(admitted, account.roles, office.access)
     if admitted is Admission.REFUSE or is_over(
@@ -320,7 +320,7 @@ def lasts(office: Office, account: Account, session: Session) -> bool:
 
 def normal_login(login: str) -> str:
     """A login as accounts are found by; what is no address stays as it is, bounded: nobody is called that."""
-    typed = login.strip()[:LOGIN_LONGEST]
+    typed = login.encode("utf-8", "replace").decode().strip()[:LOGIN_LONGEST]
     address = parse_address(typed, smtputf8=True)
     return address.key if address is not None else typed.casefold()
 

@@ -239,12 +239,12 @@ async def _proved(
 ) -> tuple[Account, Passkey, int]:
     """Whose passkey an answer proves, and the authenticator's count. Raises SignInRefused."""
     try:
-        credential, handle = passkeys.read(answer)
+        told = passkeys.read(answer)
     except ValueError:
         raise SignInRefused(passkeys.NOT_PROVED) from None
 
     def work(connection: Connection) -> tuple[Account, Passkey] | None:
-        passkey = accounts.passkey(connection, credential)
+        passkey = accounts.passkey(connection, told.credential)
         account = accounts.find(connection, id=passkey.account) if passkey else None
         return (account, passkey) if account is not None and passkey is not None else None
 
@@ -253,7 +253,7 @@ async def _proved(
         raise SignInRefused(passkeys.NOT_PROVED)
     account, passkey = found
     try:
-        if handle and handle != account.handle:
+        if told.handle and told.handle != account.handle:
             raise SignInRefused(passkeys.NOT_PROVED)
         return account, passkey, passkeys.uses_after(party, answer, challenge, passkey)
     except SignInRefused:

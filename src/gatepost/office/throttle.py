@@ -66,7 +66,7 @@ def refund(connection: Connection, charged: Charged) -> None:
 
 def as_try(connection: Connection, office: Office, login: str, number: int, visitor: Visitor) -> Try:
     """What is known of where a try comes from; the same is asked about accounts that are not there."""
-    network, since = visitor.network, office.clock() - office.access.sign_ins_s
+    network, since = visitor.network, office.clock() - office.access.known_s
     device = tokens.digest(visitor.device)
     known_network = signins.knows_network(connection, number, network, since=since)
     known_device = signins.knows_device(connection, number, device)

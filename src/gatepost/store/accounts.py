@@ -14,7 +14,7 @@ from gatepost.store.sealing import Seal
 
 _COLUMNS = (
     "id, login, name, language, roles, handle, source, source_key, created_at, disabled_at, disabled_because,"
-    " password, seed, seed_key_id, seed_wrapped_key, seed_at, seed_step"
+    " password, seed, seed_key_id, seed_wrapped_key, seed_in, seed_step"
 )
 
 
@@ -42,8 +42,8 @@ class Account:
     seed: bytes | None = field(default=None, repr=False)
     """Of one-time codes, sealed; None: there are none."""
     seal: Seal | None = None
-    seed_at: float | None = None
-    """When it was proved."""
+    seed_in: int | None = None
+    """The session in which it was proved."""
     seed_step: int = 0
 
     @property
@@ -70,6 +70,8 @@ class Passkey:
     synced: bool
     """It lives on several devices of the person."""
     made_at: float
+    made_in: int
+    """The session in which it was registered."""
     used_at: float | None
 
 
@@ -163,15 +165,15 @@ def set_seed(
     seed: bytes | None,
     seal: Seal | None,
     *,
-    at: float | None,
+    session: int | None,
     step: int,
 ) -> None:
-    """The sealed seed of one-time codes, when it was proved and the step of the code that did."""
+    """The sealed seed of one-time codes, the session in which it was proved, and the step of the code that did."""
     key_id, wrapped = (seal.key_id, seal.wrapped_key) if seal else (None, None)
     connection.execute(
-        "UPDATE accounts SET seed = ?, seed_key_id = ?, seed_wrapped_key = ?, seed_at = ?, seed_step = ?"
+        "UPDATE accounts SET seed = ?, seed_key_id = ?, seed_wrapped_key = ?, seed_in = ?, seed_step = ?"
         " WHERE id = ?",
-        (seed, key_id, wrapped, at, step, account),
+        (seed, key_id, wrapped, session, step, account),
     )
 
 
@@ -239,7 +241,7 @@ def unlink(connection: Connection, account: int, address: str) -> bool:
 
 # Passkeys
 
-_PASSKEY = "id, account, credential, public_key, uses, name, synced, made_at, used_at"
+_PASSKEY = "id, account, credential, public_key, uses, name, synced, made_at, made_in, used_at"
 
 
 def passkeys(connection: Connection, account: int) -> list[Passkey]:
@@ -270,13 +272,14 @@ def add_passkey(
     name: str,
     synced: bool,
     at: float,
+    session: int,
 ) -> int:
     """Register it; its number. Raises IntegrityError when the credential is known already."""
     return int(
         connection.execute(
-            "INSERT INTO passkeys (account, credential, public_key, uses, name, synced, made_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
-            (account, credential, public_key, uses, name, synced, at),
+            "INSERT INTO passkeys (account, credential, public_key, uses, name, synced, made_at, made_in)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            (account, credential, public_key, uses, name, synced, at, session),
         ).fetchone()[0]
     )
 
@@ -407,20 +410,20 @@ def _words(roles: Iterable[Role]) -> str:
 
 def _account(row: tuple[object, ...]) -> Account:
     (number, login, name, language, roles, handle, source, source_key, created_at, disabled_at, because,
-     password, seed, key_id, wrapped, seed_at, step) = row  # fmt: skip
+     password, seed, key_id, wrapped, seed_in, step) = row  # fmt: skip
     known = {role.value: role for role in Role}
     return Account(
         id=number, login=login, name=name, language=language,  # type: ignore[arg-type]
         roles=frozenset(known[word] for word in str(roles).split() if word in known),
         handle=handle, source=source, source_key=source_key, created_at=created_at,  # type: ignore[arg-type]
-        disabled_at=disabled_at, disabled_because=because, password=password, seed=seed, seed_at=seed_at, seed_step=step,  # type: ignore[arg-type]
+        disabled_at=disabled_at, disabled_because=because, password=password, seed=seed, seed_in=seed_in, seed_step=step,  # type: ignore[arg-type]
         seal=None if seed is None else Seal(str(key_id), wrapped),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
 def _passkey(row: tuple[object, ...]) -> Passkey:
-    number, account, credential, public_key, uses, name, synced, made_at, used_at = row
+    number, account, credential, public_key, uses, name, synced, made_at, made_in, used_at = row
     return Passkey(
         id=number, account=account, credential=credential, public_key=public_key, uses=uses, name=name,  # type: ignore[arg-type]
-        synced=bool(synced), made_at=made_at, used_at=used_at,  # type: ignore[arg-type]
+        synced=bool(synced), made_at=made_at, made_in=made_in, used_at=used_at,  # type: ignore[arg-type]
     )  # fmt: skip

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gatepost.store import correspondents, entries, glass, history, journal, lessons, memory, quarantine
+from gatepost.store import (
+    apppasswords,
+    correspondents,
+    entries,
+    glass,
+    history,
+    journal,
+    lessons,
+    memory,
+    quarantine,
+    signins,
+)
 from gatepost.store.database import Connection
 from gatepost.store.store import Store
 
@@ -31,6 +42,8 @@ class Retention:
     """Who writes to whom, since they last did."""
     lessons_s: float = 400 * DAY_S
     """What the classifier was taught: digests and numbers. What it learnt from them stays."""
+    sign_ins_s: float = 90 * DAY_S
+    """Who signed in and who failed to; app passwords that ended or were revoked."""
 
 
 async def expire(store: Store, now: float, settings: Retention) -> dict[str, int]:
@@ -61,6 +74,12 @@ async def expire(store: Store, now: float, settings: Retention) -> dict[str, int
         ),
         "lessons": await in_slices(
             store, lambda c: lessons.expire(c, before=now - settings.lessons_s, limit=SLICE)
+        ),
+        "sign-ins": await in_slices(
+            store, lambda c: signins.expire(c, now=now, sign_ins_s=settings.sign_ins_s, limit=SLICE)
+        ),
+        "app passwords": await in_slices(
+            store, lambda c: apppasswords.expire(c, before=now - settings.sign_ins_s, limit=SLICE)
         ),
     }
 

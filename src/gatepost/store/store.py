@@ -15,7 +15,7 @@ from pathlib import Path
 from pysqlite3 import dbapi2
 
 from gatepost.mail.client import Envelope, Recipient
-from gatepost.store import heldaccounts, history, journal, messages, quarantine, queue, signingkeys
+from gatepost.store import accounts, heldaccounts, history, journal, messages, quarantine, queue, signingkeys
 from gatepost.store.database import Connection, Database, DatabaseSettings
 from gatepost.store.disk import Disk, Room, RoomSettings, room
 from gatepost.store.failures import DuplicateRef, StoreFailed, StoreFull, translated
@@ -273,13 +273,18 @@ class Store:
     # Sealing
 
     def key_problem(self) -> str:
-        """Why held mail or a signing key could not be opened, in a sentence; empty when all can."""
+        """Why held mail, a signing key or a seed of codes could not be opened, in a sentence; empty when all can."""
         return self.keys.problem(
-            self.database.read(lambda connection: messages.key_ids(connection) | signingkeys.key_ids(connection))
+            self.database.read(
+                lambda connection: messages.key_ids(connection)
+                | signingkeys.key_ids(connection)
+                | accounts.key_ids(connection)
+            )
         )
 
     async def reseal(self, *, slice_rows: int = 500) -> int:
-        """Wrap the keys of all held messages, and signing keys, under the newest master key; returns how many had another.
+        """Wrap the keys of all held messages, signing keys and people's seeds under the newest master key; returns how
+        many had another.
 
         Raises KeyMissing when one of those is not there any more.
         """
@@ -299,6 +304,11 @@ class Store:
         for number, name, seal in self.database.read(partial(signingkeys.sealed_otherwise, key_id=newest)):
             await self.database.commit(
                 partial(signingkeys.set_seal, number=number, seal=self.keys.rewrap(name, seal))
+            )
+            total += 1
+        for number, name, seal in self.database.read(partial(accounts.sealed_otherwise, key_id=newest)):
+            await self.database.commit(
+                partial(accounts.set_seal, account=number, seal=self.keys.rewrap(name, seal))
             )
             total += 1
         return total

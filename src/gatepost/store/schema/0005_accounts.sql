@@ -18,7 +18,7 @@ CREATE TABLE accounts (
     seed BLOB, -- of one-time codes, sealed
     seed_key_id TEXT,
     seed_wrapped_key BLOB,
-    seed_at REAL, -- when it was proved
+    seed_in INTEGER, -- the session in which it was proved
     seed_step INTEGER NOT NULL DEFAULT 0 -- the step of the last code taken: none is taken twice
 ) STRICT;
 CREATE UNIQUE INDEX accounts_source ON accounts (source, source_key) WHERE source <> '';
@@ -41,6 +41,7 @@ CREATE TABLE passkeys (
     name TEXT NOT NULL,
     synced INTEGER NOT NULL, -- 1: it lives on several devices of the person
     made_at REAL NOT NULL,
+    made_in INTEGER NOT NULL, -- the session in which it was registered
     used_at REAL
 ) STRICT;
 CREATE INDEX passkeys_account ON passkeys (account);
