@@ -27,6 +27,7 @@ from gatepost.net.policyhost import PolicyHost, Proofs, listen
 from gatepost.net.tls import ServerTls, TlsUnusable, expand
 from gatepost.store import ownpolicies
 from gatepost.store.failures import StoreFailed
+from gatepost.store.memory import StoredMemory
 from gatepost.store.store import Store
 
 log = logging.getLogger("gatepost.certificates")
@@ -100,6 +101,7 @@ class OwnSide:
     resolver: Resolver
     tls: Callable[[], ServerTls | None]
     letters: Letters | None = None
+    memory: StoredMemory | None = None
     proofs: Proofs = field(default_factory=Proofs)
 
     @property
@@ -114,7 +116,7 @@ class OwnSide:
             folder=loaded.state / CERTIFICATES, base=loaded.folder,
             settings=lambda: self.loaded().config.certificates,
             wanted=lambda: certificate_names_of(self.loaded().config),
-            guard=self.guard, prover=self.proofs, clock=time.time, letters=self.letters,
+            guard=self.guard, prover=self.proofs, clock=time.time, letters=self.letters, memory=self.memory,
         )  # fmt: skip
 
     def policies(self) -> PolicyKeeping:
@@ -126,6 +128,7 @@ class OwnSide:
             domains=lambda: [one.name for one in self.loaded().routes.domains if not one.name.startswith(".")],
             hostname=loaded.config.hostname, chain_file=lambda: chain_file(self.loaded()),
             trust_anchors=str(loaded.folder / anchors) if anchors else "", clock=time.time, letters=self.letters,
+            memory=self.memory,
         )  # fmt: skip
 
     def rounds(self) -> list[Round]:

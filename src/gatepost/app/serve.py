@@ -196,6 +196,7 @@ class Gate:
                 resolver=parts.resolver,
                 tls=lambda: self.tls,
                 letters=parts.letters(),
+                memory=parts.memory,
             )
             self.may_change = known_to_change(parts.store, self.loaded.config.hostname)
             look_s = self.loaded.config.certificates.look_s

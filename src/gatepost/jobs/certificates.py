@@ -16,18 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from gatepost.dns.answer import Resolver, Status
 from gatepost.jobs.letter import Letters
+from gatepost.jobs.owntrouble import PROBLEMS_KEPT_S, PROBLEMS_KEY, RENEW_KEY
 from gatepost.jobs.rounds import Round
 from gatepost.mailauth.keyrecord import zone_line
 from gatepost.net.authority import AcmeFailed, CertificateSettings, Prover, Renewal
 from gatepost.net.certfiles import CertificateFolder, tlsa_of
 from gatepost.store import ownpolicies
 from gatepost.store.database import Database
+from gatepost.store.memory import StoredMemory
 from gatepost.store.ownpolicies import KeyChange
 from gatepost.tlspolicy.dane import in_use, judge, read_tlsa
 
@@ -38,6 +41,8 @@ log = logging.getLogger("gatepost.certificates")
 
 DAY_S = 86_400.0
 TTL_LEAST_S = 300
+ASKED_S = 20.0
+"""A look costs little; a person who asks for new certificates should not wait."""
 FAILED_AGAIN_S = (3600.0, 6 * 3600.0, 24 * 3600.0)
 """After so many failures in a row the authority is asked again that much later: it counts failures too."""
 LIFE_SHARE = 3
@@ -111,6 +116,8 @@ class CertificateKeeping:
     prover: Prover
     clock: Callable[[], float]
     letters: Letters | None = None
+    memory: StoredMemory | None = None
+    """Where a person's wish to renew is found, and problems are kept for the commands."""
     standing: dict[str, Standing] = field(default_factory=dict)
     _acme: Acme | None = None
     _for: CertificateSettings | None = None
@@ -118,12 +125,19 @@ class CertificateKeeping:
     def rounds(self) -> Sequence[Round]:
         """For the clock."""
         settings = self.settings()
-        return [Round("certificates", min(settings.check_s, 300.0), self.work)] if settings.acme else []
+        return [Round("certificates", min(settings.check_s, ASKED_S), self.work)] if settings.acme else []
 
-    async def work(self, *, now_due: bool = False) -> None:
-        """Look after every certificate; `now_due` renews them whether it is time or not."""
+    async def work(self) -> None:
+        """Look after every certificate; renews them whether it is time or not when a person asked for it."""
+        now_due = self.memory is not None and await self.memory.get(RENEW_KEY) is not None
+        if now_due and self.memory is not None:
+            await self.memory.put(RENEW_KEY, "", ttl_s=0.001)
         for number, names in enumerate(self.wanted()):
             await self.attend(names, dane=number == 0, now_due=now_due)
+        if self.memory is not None:
+            told = {name: one.problem for name, one in self.standing.items() if one.problem}
+            text = msgspec.json.encode(told).decode()
+            await self.memory.put(PROBLEMS_KEY + "certificates", text, ttl_s=PROBLEMS_KEPT_S)
 
     async def attend(self, names: tuple[str, ...], *, dane: bool, now_due: bool = False) -> Standing:
         """One certificate: what is due, is done. What goes wrong is said in its standing and told once."""

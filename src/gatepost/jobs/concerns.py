@@ -83,6 +83,8 @@ class Facts:
     """What the classifier says of itself, None when it has learnt nothing."""
     classifier: str = ""
     """Why what the classifier learnt cannot be read, one sentence; empty when it can."""
+    own_side: Sequence[Concern] = ()
+    """What our own keys, certificates and policies want (`jobs.owntrouble`)."""
     dropped: int = 0
     """Entries of history lost within the last hour because the disk was too slow."""
 
@@ -101,6 +103,7 @@ def concerns(facts: Facts, settings: AlertSettings) -> list[Concern]:
         *of_resolvers(facts.validations),
         *of_certificates(facts.certificates, facts.now, settings),
         *of_lists(facts.lists_out or {}),
+        *facts.own_side,
     ]
     if facts.classifier:
         found.append(

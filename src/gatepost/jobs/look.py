@@ -12,6 +12,7 @@ from pathlib import Path
 from gatepost.checks.dnslists.health import HEALTH_KEY, out_of_service, plan
 from gatepost.checks.dnslists.lists import DnsList
 from gatepost.jobs.concerns import Certificate, Disk, Facts
+from gatepost.jobs.owntrouble import own_concerns, own_side_facts
 from gatepost.mail.finding import Mode
 from gatepost.net.resolver import CachingResolver, Validation, validates
 from gatepost.net.tls import TlsSettings, TlsUnusable, certificate_expires_at, expand
@@ -37,6 +38,7 @@ def look(
 ) -> Facts:
     """The facts of this moment."""
     facts = store.database.read(lambda connection: remembered(connection, now))
+    own_side = store.database.read(lambda connection: own_side_facts(connection, facts))
     out = out_of_service(facts.get(HEALTH_KEY))
     asked = {key for one in lists if one.mode is not Mode.OFF for key in plan(one)}
     return Facts(
@@ -49,6 +51,7 @@ def look(
         sealing=store.key_problem(),
         learnt=label_of(store.folder),
         classifier=trouble(store.folder),
+        own_side=tuple(own_concerns(own_side, now)),
         dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),
     )
 

@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from gatepost.dns.answer import Resolver, Status
 from gatepost.dns.names import normal
 from gatepost.jobs.letter import Letters
+from gatepost.jobs.owntrouble import PROBLEMS_KEPT_S, PROBLEMS_KEY
 from gatepost.jobs.rounds import Round
 from gatepost.mail.address import normal_domain, parse_address
 from gatepost.mailauth.keyrecord import zone_line
@@ -26,6 +29,7 @@ from gatepost.net.tls import certificate_fault
 from gatepost.store import ownpolicies
 from gatepost.store.database import Database
 from gatepost.store.journal import Why
+from gatepost.store.memory import StoredMemory
 from gatepost.store.ownpolicies import DAY_S, Evidence, OwnPolicy
 from gatepost.tlspolicy.mta_sts import MAX_AGE_MOST_S, StsMode, StsPolicy, knows, policy_id
 
@@ -93,6 +97,8 @@ class PolicyKeeping:
     """A PEM file trusted besides the system's."""
     clock: Callable[[], float]
     letters: Letters | None = None
+    memory: StoredMemory | None = None
+    """Where problems are kept for the commands."""
     allow_private: bool = False
     """Fetch from addresses of our own network too: where this machine is reached by one."""
     problems: dict[str, str] = field(default_factory=dict)
@@ -112,8 +118,13 @@ class PolicyKeeping:
 
     async def work(self) -> None:
         """Look, count, decide."""
-        for domain in self.domains():
+        domains = list(self.domains())
+        for domain in domains:
             await self.attend(domain)
+        if self.memory is not None:
+            told = {name: self.problems[name] for name in domains if self.problems.get(name)}
+            text = msgspec.json.encode(told).decode()
+            await self.memory.put(PROBLEMS_KEY + "policies", text, ttl_s=PROBLEMS_KEPT_S)
 
     async def attend(self, domain: str) -> OwnPolicy:
         """One domain."""

@@ -124,6 +124,12 @@ def key_change(connection: Connection, name: str) -> KeyChange | None:
     )
 
 
+def key_changes(connection: Connection) -> list[KeyChange]:
+    """All that are known."""
+    names = [name for (name,) in connection.execute("SELECT name FROM key_changes ORDER BY name")]
+    return [one for name in names if (one := key_change(connection, name)) is not None]
+
+
 def may_change(connection: Connection, name: str, key: str) -> str:
     """Why this host may not present a certificate with this key yet (its TLSA record), by what was looked up last."""
     known = key_change(connection, name)
