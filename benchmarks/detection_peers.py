@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -105,14 +106,29 @@ dns_available no
         folder.mkdir()
         (folder / "prefs").write_text(self.PREFS.format(folder=folder))
         lines = [f"{'s' if one.spam else 'h'} {file_of(self.folder, one)}" for one in taught]
-        lines += ["r", *(f"? {file_of(self.folder, one)}" for one in judged), ""]
+        self.say(folder, [*lines, "r"])
+        halves = [judged[0::2], judged[1::2]]
+        with ThreadPoolExecutor(2) as both:
+            said = list(
+                both.map(
+                    lambda half: self.say(folder, [f"? {file_of(self.folder, one)}" for one in half]), halves
+                )
+            )
+        scores = np.zeros(len(judged))
+        for place, (half, lines) in enumerate(zip(halves, said, strict=True)):
+            if len(lines) != len(half):
+                sys.exit(f"SpamAssassin judged {len(lines)} of {len(half)} messages.")
+            scores[place::2] = [float(one) for one in lines]
+        return scores
+
+    def say(self, folder: Path, lines: Sequence[str]) -> list[str]:
+        """What one process answers."""
         said = subprocess.run(
-            ["perl", "-e", self.PROGRAM, folder], input="\n".join(lines), capture_output=True, text=True, check=False,
+            ["perl", "-e", self.PROGRAM, folder], input="\n".join([*lines, ""]), capture_output=True, text=True, check=False,
         )  # fmt: skip
-        ready, *scores = said.stdout.split() or [""]
-        if ready != "ready" or len(scores) != len(judged):
-            sys.exit(f"SpamAssassin judged {len(scores)} of {len(judged)} messages: {said.stderr[-500:]}")
-        return np.array([float(one) for one in scores])
+        if said.returncode != 0:
+            sys.exit(f"SpamAssassin: {said.stderr[-500:]}")
+        return said.stdout.split()
 
 
 def file_of(folder: Path, sample: Sample) -> str:

@@ -35,6 +35,8 @@ GRAMS = 4_000
 """Characters of it whose 4-grams are taken."""
 FOOTER = 1_500
 """Characters at the end in which a footer may begin."""
+MOST_SEARCHED = 20_000
+"""Characters of the text in which the hosts of a footer are sought."""
 RULE = re.compile(r"^(?:--$|[-_=*~#+]{8})", re.MULTILINE)
 """The line above a footer: that of signatures (RFC 3676 §4.3), or one drawn."""
 
@@ -118,12 +120,11 @@ class Features:
 
 def features(content: Content, message: Message) -> Features:
     """The features of one message; bounded in size and time, never raises."""
-    text = content.text
-    end = footer_at(text)
-    named, beside = _named(content, message, text, end)
-    tokens = cut(tuple(_sections(content, message, text, end)))
+    text, footer = parted(content)
+    named, beside = _named(content, message, text, footer)
+    tokens = cut(tuple(_sections(content, message, text, footer)))
     words, grams = tokens.words, tokens.grams
-    if end == len(text):
+    if not footer:
         return Features(_joined(words, named), distinct(grams), tokens=tokens, exact=(*named, *beside))
     above = tokens.starts < tokens.apart
     own, own_grams = _joined(words[above], named), distinct(grams[: len(grams) - tokens.grams_apart])
@@ -133,6 +134,19 @@ def features(content: Content, message: Message) -> Features:
         _without(distinct(grams[len(grams) - tokens.grams_apart :]), own_grams),
         tokens, (*named, *beside),
     )  # fmt: skip
+
+
+def parted(content: Content) -> tuple[str, str]:
+    """The visible text of all parts without their footers, and the footers."""
+    texts, footers = [], []
+    for text in content.shown:
+        end = footer_at(text)
+        texts.append(text[:end])
+        if end < len(text):
+            footers.append(text[end:])
+    if not footers:
+        return content.text, ""
+    return "\n\n".join(texts), "\n\n".join(footers)
 
 
 def footer_at(text: str) -> int:
@@ -168,7 +182,7 @@ def _without(some: Hashes, others: Hashes) -> Hashes:
     return kept
 
 
-def _sections(content: Content, message: Message, text: str, end: int) -> Iterator[Section]:
+def _sections(content: Content, message: Message, text: str, footer: str) -> Iterator[Section]:
     """The texts that are cut into words; the footer is the last."""
     yield Section(Place.SUBJECT, content.subject, read=True)
     found = authors(message)
@@ -179,19 +193,19 @@ def _sections(content: Content, message: Message, text: str, end: int) -> Iterat
     )
     for name in files_of(content):
         yield Section(Place.FILE, name)
-    yield Section(Place.BODY, text[: min(GRAMS, end)], read=True)
-    if end > GRAMS:
-        yield Section(Place.BODY, text[GRAMS : min(HEAD, end)])
-        yield Section(Place.BODY, text[max(HEAD, end - TAIL) : end])
-    if end < len(text):
-        yield Section(Place.BODY, text[end:], read=True, apart=True)
+    yield Section(Place.BODY, text[:GRAMS], read=True)
+    if len(text) > GRAMS:
+        yield Section(Place.BODY, text[GRAMS:HEAD])
+        yield Section(Place.BODY, text[max(HEAD, len(text) - TAIL) :])
+    if footer:
+        yield Section(Place.BODY, footer[: 2 * FOOTER], read=True, apart=True)
 
 
 def _named(
-    content: Content, message: Message, text: str, end: int
+    content: Content, message: Message, text: str, footer: str
 ) -> tuple[tuple[Named, ...], tuple[Named, ...]]:
     """Tokens with a name of their own: domains, hosts and facts of structure; and hosts that only the footer names."""
-    above, below = text[:end].lower() if end < len(text) else "", text[end:].lower()
+    above, below = text[:MOST_SEARCHED].lower() if footer else "", footer.lower()
     named: list[Named] = []
     beside: list[Named] = []
     for place, name in _exact(content, message):

@@ -50,10 +50,15 @@ class Content:
         usual = tuple(one for one in self.texts if not self.parts[one.part].reading)
         return usual if any(one.visible for one in usual) else self.texts
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The visible text of each part."""
+        return tuple(one.visible for one in self._usual)
+
     @cached_property
     def text(self) -> str:
         """The visible text of all parts, parts apart by an empty line; at most MAX_TEXT characters."""
-        return "\n\n".join(one.visible for one in self._usual)[:MAX_TEXT]
+        return "\n\n".join(self.shown)[:MAX_TEXT]
 
     @cached_property
     def hidden_text(self) -> str:
