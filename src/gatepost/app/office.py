@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 
 from gatepost.config.schema import Loaded
+from gatepost.dns.answer import Resolver
+from gatepost.office.mailsignin import MailSignIn
+from gatepost.office.mailtokens import ProviderTokens
 from gatepost.office.office import Office
+from gatepost.office.provider import Provider, provider_of
 from gatepost.store.store import Store
+
+log = logging.getLogger("gatepost")
 
 
 def office_of(loaded: Loaded, store: Store) -> Office:
@@ -19,6 +26,24 @@ def office_of(loaded: Loaded, store: Store) -> Office:
         hostname=loaded.config.hostname,
         access=loaded.config.access,
     )
+
+
+def mail_sign_in(loaded: Loaded, store: Store, resolver: Resolver) -> MailSignIn:
+    """Who hands mail in, under the present configuration."""
+    office, provider = office_of(loaded, store), provider_in(loaded, resolver)
+    tokens = ProviderTokens(office, provider) if provider and provider.settings.mail_audience else None
+    return MailSignIn(office, verifier=tokens)
+
+
+def provider_in(loaded: Loaded, resolver: Resolver) -> Provider | None:
+    """The identity provider; None when there is none, or (in the log) its secret cannot be read."""
+    try:
+        return provider_of(
+            loaded.config.identity_provider, folder=loaded.folder, resolver=resolver, clock=time.time
+        )
+    except ValueError as why:
+        log.error("nobody signs in by the identity provider: %s", why)
+        return None
 
 
 def console_url(loaded: Loaded) -> str:

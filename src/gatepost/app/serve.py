@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gatepost.app.certificates import OwnSide, OwnSockets, known_to_change, prepare
 from gatepost.app.log import log_entry, start_log
-from gatepost.app.office import office_of
+from gatepost.app.office import mail_sign_in
 from gatepost.app.parts import Parts
 from gatepost.app.warmup import warm_up
 from gatepost.config.load import ConfigError
@@ -34,7 +34,6 @@ from gatepost.net.reception import Reception
 from gatepost.net.service import Service
 from gatepost.net.tls import ServerTls, TlsSettings, TlsUnusable, watch
 from gatepost.net.worker import Plan, Program, run
-from gatepost.office.mailsignin import MailSignIn
 from gatepost.store.records import HistoryEntry
 
 log = logging.getLogger("gatepost")
@@ -136,7 +135,7 @@ class Gate:
                 smtp_limits=config.limits.smtp,
                 limits=config.limits.sessions,
                 tls=self.tls,
-                authenticator=MailSignIn(office_of(self.loaded, parts.store)),
+                authenticator=mail_sign_in(self.loaded, parts.store, parts.resolver),
             )
 
             def reload() -> None:
@@ -146,7 +145,7 @@ class Gate:
                     service.smtp_limits = self.loaded.config.limits.smtp
                     service.limits = self.loaded.config.limits.sessions
                     service.tls = self.tls
-                    service.authenticator = MailSignIn(office_of(self.loaded, parts.store))
+                    service.authenticator = mail_sign_in(self.loaded, parts.store, parts.resolver)
                     log.info("configuration and certificates were read again, and hold from now on")
 
             life.on_reload(reload)

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gatepost.access.oidc import ProviderSettings, provider_problems
 from gatepost.access.settings import AccessSettings
 from gatepost.checks.connection.hello import HelloSettings
 from gatepost.checks.registry import ALL_CHECKS, configure
@@ -129,6 +130,7 @@ class Config:
     people: PeopleSettings = field(default_factory=PeopleSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     access: AccessSettings = field(default_factory=AccessSettings)
+    identity_provider: ProviderSettings = field(default_factory=ProviderSettings)
     submission: SubmissionSettings = field(default_factory=SubmissionSettings)
     marking: MarkingSettings = field(default_factory=MarkingSettings)
     arc: ArcSettings = field(default_factory=ArcSettings)
@@ -271,6 +273,8 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     for text in config.alerts.to:
         if parse_address(text, smtputf8=True) is None:
             raise ConfigError(file, "alerts.to", f'"{text}" is no mail address.')
+    for problem in provider_problems(config.identity_provider):
+        raise ConfigError(file, "identity_provider", problem)
     for problem in journal_problems(config.journal):
         raise ConfigError(file, "journal", problem)
     if not 0 <= config.digests.hour < 24:

@@ -7,6 +7,7 @@ password always signs in; wrong ones are counted by the same lockout as in the c
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from typing import Protocol
 
@@ -21,6 +22,9 @@ from gatepost.smtp.sasl import Credentials, Password, ScramKeys, Token
 from gatepost.store import accounts, signins
 from gatepost.store.accounts import Account
 from gatepost.store.database import Connection
+from gatepost.tools import Unavailable
+
+log = logging.getLogger("gatepost.office")
 
 BY_PASSWORD = ("PLAIN", "LOGIN")
 BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
@@ -47,6 +51,7 @@ REFUSALS = {
     Fault.DISABLED: Reply(535, "5.7.13", "This account is disabled: ask whoever looks after mail here"),
 }
 TOKEN_WRONG = Reply(535, "5.7.8", "This token is not good here: sign in anew in your mail program")
+TOKEN_UNSURE = Reply(454, "4.7.0", "The identity provider cannot be asked now, try again later")
 NOT_SOMEBODY_ELSE = Reply(535, "5.7.8", "Signing in as one and acting as another is not offered here")
 
 
@@ -96,7 +101,11 @@ class MailSignIn:
     async def _by_token(self, client: Client, given: Token) -> SignedIn | Reply:
         if self.verifier is None:
             return TOKEN_WRONG
-        names = await self.verifier.verify(given.token)
+        try:
+            names = await self.verifier.verify(given.token)
+        except Unavailable as why:
+            log.warning("a token could not be checked: %s", why)
+            return TOKEN_UNSURE
         account = self._named(names or ())
         if account is None or not account.usable:
             refusal = TOKEN_WRONG if account is None else REFUSALS[Fault.DISABLED]
