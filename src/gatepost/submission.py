@@ -225,11 +225,19 @@ class Submission(Desk):
 
     async def _remember(self, entry: HistoryEntry, mail: Mail, tools: Tools, *, held: bool) -> None:
         """Count it; and where it goes out, whom we write to is no stranger, and what the account does is its habit."""
-        await count_sent(mail, tools.memory, tools.now, settings_of(self.door, QuotaSettings), met=not held)
+        await count_sent(
+            mail,
+            tools.memory,
+            tools.now,
+            settings_of(self.door, QuotaSettings) or QuotaSettings(),
+            met=not held,
+        )
         sender = entry.envelope.sender
         if held or not any(one.verdict.action is Action.DELIVER for one in entry.judged):
             return
-        await learn(mail, tools.memory, tools.now, settings_of(self.content, HabitsSettings))
+        habits = settings_of(self.content, HabitsSettings)
+        if habits is not None:
+            await learn(mail, tools.memory, tools.now, habits)
         if sender is None or entry.client.user is None:
             return
         for one in entry.judged:
@@ -256,9 +264,9 @@ def by_score(judged: Judged, action: Action) -> bool:
     return action is Action.QUARANTINE and judged.verdict.rule.startswith("score.")
 
 
-def settings_of(checks: Sequence[Configured], kind: type[T]) -> T:
-    """The settings of the check that has them; the defaults where it is off."""
-    return next((one.settings for one in checks if isinstance(one.settings, kind)), None) or kind()
+def settings_of(checks: Sequence[Configured], kind: type[T]) -> T | None:
+    """The settings of the check that has them; None where it is off."""
+    return next((one.settings for one in checks if isinstance(one.settings, kind)), None)
 
 
 def merged(*spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_network
 
 from gatepost.checks.check import OUTGOING, Check, Emits
@@ -115,11 +116,16 @@ def traits(mail: Mail, now: float, file: str) -> Iterator[tuple[str, str, str]]:
     yield "hour", str(third), f"sends between {third * 3:02}:00 and {third * 3 + 3:02}:00 UTC"
     program = program_of(mail.message)
     yield "program", program, f"sends with {program or 'a program that does not say its name'}"
-    script = script_of(content_of(mail.message).text[:LOOKED_AT])
+    script = mail.message.once(_script)
     if script:
         yield "script", script, f"writes in {script} letters"
 
 
+def _script(message: Message) -> str:
+    return script_of(content_of(message).text[:LOOKED_AT])
+
+
+@lru_cache(maxsize=4096)
 def network_of(ip: IpAddress) -> str:
     """The neighbourhood of an address: what a provider gives one place."""
     return str(ip_network(f"{ip}/{20 if isinstance(ip, IPv4Address) else 40}", strict=False))
@@ -133,6 +139,8 @@ def program_of(message: Message) -> str:
 
 def script_of(text: str) -> str:
     """The script most of the letters are of; empty when there are too few."""
+    if text.isascii():
+        return "Latin" if sum(map(str.isalpha, text[:200])) >= ENOUGH_LETTERS else ""
     counts = [(len(pattern.findall(text)), name) for name, pattern in SCRIPTS]
     most, name = max(counts)
     if counts[0][0] * 5 > most:  # a Japanese text may hold more Chinese characters than kana
