@@ -64,3 +64,38 @@ class AccessSettings:
     """The help desk sees subjects and file names beside the metadata."""
     password_cost: PasswordCost = field(default_factory=PasswordCost)
     lockout: LockoutSettings = field(default_factory=LockoutSettings)
+
+
+def problem(settings: AccessSettings) -> tuple[str, str] | None:
+    """What cannot be meant: the setting's name under ``access``, and a sentence about it; None when all can."""
+    cost, lockout = settings.password_cost, settings.lockout
+    if cost.memory_kib < LEAST_MEMORY_KIB or cost.passes < 1 or not 1 <= cost.lanes <= 16:
+        wanted = f"wants at least {LEAST_MEMORY_KIB} KiB and one pass, and 1 to 16 lanes: passwords would be cheap to guess."
+        return "password_cost", wanted
+    if cost.memory_kib > MOST_MEMORY_KIB or cost.passes > 20:
+        return (
+            "password_cost",
+            f"takes at most {MOST_MEMORY_KIB} KiB and 20 passes: nobody would wait that long.",
+        )
+    for name in ("free", "network_free", "spread_free"):
+        if not 1 <= getattr(lockout, name) <= 1000:
+            return f"lockout.{name}", "is a number from 1 to 1000."
+    if not 0 < lockout.first_s <= lockout.longest_s <= DAY_S:
+        return "lockout", "wants a first wait, and a longest one that is not shorter, of a day at most."
+    if lockout.forgotten_s < lockout.longest_s:
+        return "lockout.forgotten_s", "cannot be shorter than the longest wait."
+    for name in _LIVES:
+        if getattr(settings, name) <= 0:
+            return name, "must be longer than nothing."
+    if settings.app_password_s < 0:
+        return "app_password_s", "cannot be less than 0."
+    return None
+
+
+LEAST_MEMORY_KIB = 19_456
+"""With one pass less this would be below what OWASP and RFC 9106 ask for."""
+MOST_MEMORY_KIB = 1_048_576
+_LIVES = (
+    "administrator_idle_s", "administrator_s", "person_idle_s", "person_s", "enrolment_s", "link_s", "challenge_s",
+    "known_s",
+)  # fmt: skip

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatepost.access.oidc import ProviderSettings, provider_problems
 from gatepost.access.settings import AccessSettings
+from gatepost.access.settings import problem as access_problem
 from gatepost.checks.connection.hello import HelloSettings
 from gatepost.checks.registry import ALL_CHECKS, configure
 from gatepost.checks.run import Configured
@@ -222,6 +223,9 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     config = with_own_certificates(read_table(table, Config, file=file))
     if normal_domain(config.hostname) is None:
         raise ConfigError(file, "hostname", f'is "{config.hostname}", which is no host name.')
+    unusable = access_problem(config.access)
+    if unusable is not None:
+        raise ConfigError(file, f"access.{unusable[0]}", unusable[1])
     if config.workers < 0:
         raise ConfigError(file, "workers", "cannot be less than 0.")
     settings = {check.name: getattr(config.checks, check.name) for check in ALL_CHECKS}

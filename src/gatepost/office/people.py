@@ -286,6 +286,11 @@ def show(office: Office, actor: Actor, login: str | None = None) -> Person:
     return office.store.database.read(work)
 
 
+def of_source(office: Office, source: str, key: str) -> Account | None:
+    """The account that a source of people knows by `key`."""
+    return office.store.database.read(lambda connection: accounts.of_source(connection, source, key))
+
+
 def there(connection: Connection, login: str) -> Account:
     """The account with this login. Raises Impossible with the nearest right name."""
     account = accounts.find(connection, login=normal_login(login))
