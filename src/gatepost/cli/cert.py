@@ -87,7 +87,7 @@ def renew(config: str | None) -> None:
     Example: gatepost cert renew
     """
     from gatepost.app.installation import opened
-    from gatepost.jobs.owntrouble import RENEW_KEY
+    from gatepost.jobs.owntrouble import ASKED, RENEW_KEY
     from gatepost.jobs.presence import is_running
     from gatepost.store.memory import StoredMemory
     from gatepost.store.postmaster import Postmaster, Why
@@ -102,7 +102,7 @@ def renew(config: str | None) -> None:
         memory = StoredMemory(installation.store.database, time.time)
 
         async def ask() -> None:
-            await memory.put(RENEW_KEY, "1", ttl_s=3600)
+            await memory.put(RENEW_KEY, ASKED, ttl_s=3600)
             await Postmaster(installation.store).note("cert renew", Why(who=whoami(), why="", at=time.time()))
             await memory.close()
 

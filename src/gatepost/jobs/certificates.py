@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from gatepost.dns.answer import Resolver, Status
 from gatepost.jobs.letter import Letters
-from gatepost.jobs.owntrouble import PROBLEMS_KEPT_S, PROBLEMS_KEY, RENEW_KEY
+from gatepost.jobs.owntrouble import ASKED, PROBLEMS_KEPT_S, PROBLEMS_KEY, RENEW_KEY
 from gatepost.jobs.rounds import Round
 from gatepost.mailauth.keyrecord import zone_line
 from gatepost.net.authority import AcmeFailed, CertificateSettings, Prover, Renewal
@@ -129,9 +129,9 @@ class CertificateKeeping:
 
     async def work(self) -> None:
         """Look after every certificate; renews them whether it is time or not when a person asked for it."""
-        now_due = self.memory is not None and await self.memory.get(RENEW_KEY) is not None
+        now_due = self.memory is not None and await self.memory.get(RENEW_KEY) == ASKED
         if now_due and self.memory is not None:
-            await self.memory.put(RENEW_KEY, "", ttl_s=0.001)
+            await self.memory.put(RENEW_KEY, "done", ttl_s=60)
         for number, names in enumerate(self.wanted()):
             await self.attend(names, dane=number == 0, now_due=now_due)
         if self.memory is not None:

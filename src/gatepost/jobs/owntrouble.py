@@ -15,7 +15,8 @@ from gatepost.store.database import Connection
 from gatepost.store.ownpolicies import KeyChange, OwnPolicy
 
 RENEW_KEY = "jobs:renew-certificates"
-"""A person asks for new certificates."""
+"""A person asks for new certificates, by `ASKED`."""
+ASKED = "asked"
 PROBLEMS_KEY = "jobs:problems:"
 """What the rounds found wrong; the name of the round follows."""
 PROBLEMS_KEPT_S = 3 * 3600.0
@@ -78,7 +79,7 @@ def own_concerns(facts: OwnSideFacts, now: float) -> Iterator[Concern]:
             f"mta-sts:{domain}",
             Level.CRITICAL if binding else Level.WARNING,
             f"The MTA-STS policy of {domain} ({policy.mode if policy else 'none'}): {problem}.",
-            "Senders that honour it hold mail back until that is right." if binding
+            "Senders that honour it may hold mail back until that is right." if binding
             else f"It does not become binding before that is right: gatepost dns {domain}.",
         )  # fmt: skip
 

@@ -1,0 +1,290 @@
+"""Certificates through their years, with a clock and a DNS of ours: renewed in time, and never against DANE."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gatepost.dns.zone import Zone
+from gatepost.jobs.certificates import CertificateKeeping, TlsaGuard, ends_at, tlsa_name
+from gatepost.jobs.letter import Letters
+from gatepost.jobs.owntrouble import ASKED, RENEW_KEY, own_concerns, own_side_facts
+from gatepost.mail.address import Address
+from gatepost.net.authority import CertificateSettings, certificate_problems
+from gatepost.net.certfiles import CertificateFolder, tlsa_of
+from gatepost.net.policyhost import PolicyHost, Proofs, listen
+from gatepost.store import ownpolicies
+from gatepost.store.memory import StoredMemory
+from gatepost.store.ref import new_ref
+from gatepost.store.store import Store
+from net.acme_server import AcmeServer
+
+HOST = "mx.example.net"
+DAY = 86_400.0
+
+
+class Bench:
+    """One gate's certificates."""
+
+    def __init__(self, store: Store, folder: Path, authority: AcmeServer) -> None:
+        self.store, self.authority = store, authority
+        self.now = datetime.datetime.now().timestamp()
+        self.zone = Zone()
+        self.proofs = Proofs()
+        self.settings = CertificateSettings(acme=authority.directory, agree=True, http_address="127.0.0.1:0")
+        self.folder = CertificateFolder(folder / HOST)
+        letters = Letters(
+            store=store, hostname=HOST, to=lambda: Address("postmaster", "example.net"),
+            expand=lambda address: (str(address),), new_ref=lambda now: new_ref(now, os.urandom(8)),
+            clock=lambda: self.now,
+        )  # fmt: skip
+        self.memory = StoredMemory(store.database, lambda: self.now)
+        self.keeping = CertificateKeeping(
+            folder=folder, base=folder, settings=lambda: self.settings, wanted=lambda: [(HOST,)],
+            guard=TlsaGuard(database=store.database, resolver=self, clock=lambda: self.now), prover=self.proofs,
+            clock=lambda: self.now, letters=letters, memory=self.memory,
+        )  # fmt: skip
+
+    async def lookup(self, name: str, kind: str) -> object:
+        return self.zone.find(name, kind)
+
+    def publish(self, *records: str, ttl_s: int = 600) -> None:
+        self.zone = Zone()
+        for one in records:
+            self.zone.add(tlsa_name(HOST), "TLSA", one, ttl_s)
+
+    @property
+    def serial(self) -> int:
+        found = self.folder.current()
+        assert found is not None
+        return found.serial_number
+
+    @property
+    def tlsa(self) -> str:
+        found = self.folder.current()
+        assert found is not None
+        return tlsa_of(found.public_key())
+
+    def next_tlsa(self) -> str:
+        return tlsa_of(self.folder.next_key().public_key())
+
+    async def letters(self) -> list[str]:
+        found = [self.store.octets_of(one.ref).decode() for one in self.store.queued(limit=100)]
+        await self.store.database.commit(lambda connection: connection.execute("DELETE FROM queue"))
+        return found
+
+
+@pytest.fixture
+def authority() -> Iterator[AcmeServer]:
+    with AcmeServer() as server:
+        yield server
+
+
+def run(folder: Path, authority: AcmeServer, story: Callable[[Bench], Awaitable[None]]) -> None:
+    async def go() -> None:
+        store = Store.open(folder / "state")
+        bench = Bench(store, folder / "certificates", authority)
+        host = PolicyHost(listen("127.0.0.1:0"), proofs=bench.proofs)
+        authority.http_port = host.port
+        host.start()
+        try:
+            await story(bench)
+        finally:
+            await host.stop()
+            await bench.memory.close()
+            await store.close()
+
+    asyncio.run(go())
+
+
+def test_the_first_certificate_takes_the_place_of_our_own_and_is_renewed_a_month_before_its_end(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.keeping.work()
+        assert not bench.folder.is_stopgap()
+        first, key = bench.serial, bench.tlsa
+        bench.now += 59 * DAY
+        await bench.keeping.work()
+        assert bench.serial == first
+        bench.now += 2 * DAY
+        promised = bench.next_tlsa()
+        await bench.keeping.work()
+        assert bench.serial != first
+        assert bench.tlsa == promised, "the next certificate has the key that was told before"
+        assert bench.tlsa != key
+        assert await bench.letters() == []
+
+    run(tmp_path, authority, story)
+
+
+def test_a_certificate_is_renewed_when_its_authority_says_so(tmp_path: Path, authority: AcmeServer) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    authority.window = (now + datetime.timedelta(days=5), now + datetime.timedelta(days=5, minutes=1))
+
+    async def story(bench: Bench) -> None:
+        await bench.keeping.work()
+        first = bench.serial
+        bench.now += 4 * DAY
+        await bench.keeping.work()
+        assert bench.serial == first
+        bench.now += 1.1 * DAY
+        await bench.keeping.work()
+        assert bench.serial != first
+        assert authority.orders[-1].get("replaces")
+
+    run(tmp_path, authority, story)
+
+
+def test_a_new_key_waits_until_its_tlsa_record_was_seen_for_twice_its_ttl(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.keeping.work()
+        first, current, following = bench.serial, bench.tlsa, bench.next_tlsa()
+        bench.publish(current)
+        bench.now += 61 * DAY
+        await bench.keeping.work()
+        assert bench.serial == first, "its TLSA is not published"
+        (told,) = await bench.letters()
+        assert f"_25._tcp.{HOST}. 3600 IN TLSA {following}" in told
+        assert f"TLSA {current}" in told
+        bench.publish(current, following)
+        for left_s in (0, 600, 599):
+            bench.now += left_s
+            await bench.keeping.work()
+            assert bench.serial == first, "others may still remember the records without it"
+        bench.now += 2
+        await bench.keeping.work()
+        assert bench.serial != first
+        assert bench.tlsa == following
+        assert len(authority.orders) == 2, "it was got once, and kept"
+
+    run(tmp_path, authority, story)
+
+
+def test_a_record_that_vanishes_while_the_key_waits_starts_the_wait_anew(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.keeping.work()
+        first, current, following = bench.serial, bench.tlsa, bench.next_tlsa()
+        bench.publish(current, following)
+        bench.now += 61 * DAY
+        await bench.keeping.work()
+        bench.now += 1100
+        bench.publish(current)
+        await bench.keeping.work()
+        bench.publish(current, following)
+        bench.now += 200
+        await bench.keeping.work()
+        assert bench.serial == first
+        bench.now += 1201
+        await bench.keeping.work()
+        assert bench.serial != first
+
+    run(tmp_path, authority, story)
+
+
+@pytest.mark.parametrize("problem", ["servfail", "timeout", "bogus"])
+def test_a_silent_dns_changes_no_key(problem: str, tmp_path: Path, authority: AcmeServer) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.keeping.work()
+        first = bench.serial
+        bench.zone.trouble(tlsa_name(HOST), "TLSA", problem)
+        bench.now += 61 * DAY
+        await bench.keeping.work()
+        assert bench.serial == first
+        assert "could not be looked up" in bench.keeping.standing[HOST].problem
+        concerns = bench.store.database.read(
+            lambda connection: list(own_concerns(own_side_facts(connection, {}), bench.now))
+        )
+        assert [one.key for one in concerns] == [f"tlsa:{HOST}"]
+
+    run(tmp_path, authority, story)
+
+
+def test_when_nobody_publishes_it_the_present_key_gets_a_new_certificate(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.keeping.work()
+        first, current = bench.serial, bench.tlsa
+        bench.publish(current)
+        bench.now += 61 * DAY
+        await bench.keeping.work()
+        assert bench.serial == first
+        found = bench.folder.current()
+        assert found is not None
+        bench.now = ends_at(found) - 5 * DAY
+        await bench.keeping.work()
+        assert bench.serial != first
+        assert bench.tlsa == current, "the published record still fits"
+
+    run(tmp_path, authority, story)
+
+
+def test_an_authority_that_fails_is_not_pestered_and_the_postmaster_hears_of_it_once(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    async def story(bench: Bench) -> None:
+        authority.refuse = "too many certificates"
+        await bench.keeping.work()
+        assert bench.folder.is_stopgap()
+        for _ in range(10):
+            bench.now += 300
+            await bench.keeping.work()
+        assert len(authority.orders) == 1
+        bench.now += 3600
+        await bench.keeping.work()
+        assert len(authority.orders) == 2
+        (told,) = await bench.letters()
+        assert "too many certificates" in told
+        authority.refuse = ""
+        await bench.memory.put(RENEW_KEY, ASKED, ttl_s=60)
+        await bench.keeping.work()
+        assert not bench.folder.is_stopgap(), "a person's wish is tried at once"
+        await bench.keeping.work()
+        assert len(authority.orders) == 3, "and once"
+        assert bench.keeping.standing[HOST].problem == ""
+
+    run(tmp_path, authority, story)
+
+
+def test_what_was_found_out_holds_for_every_process(tmp_path: Path, authority: AcmeServer) -> None:
+    async def story(bench: Bench) -> None:
+        def may(key: str) -> str:
+            return bench.store.database.read(lambda connection: ownpolicies.may_change(connection, HOST, key))
+
+        assert "not known yet" in may("3 1 1 aa")
+        await bench.keeping.work()
+        assert may("3 1 1 aa") == "", "no TLSA records, no wait"
+        bench.publish(bench.tlsa)
+        chain: list[bytes] = []
+        await bench.keeping.guard.problem(HOST, chain, "3 1 1 aa")
+        assert "no TLSA record" in may("3 1 1 aa")
+        assert "looked up first" in may("3 1 1 bb")
+
+    run(tmp_path, authority, story)
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        (CertificateSettings(), None),
+        (CertificateSettings(acme="https://a.example/d", agree=True, http_address="*:80"), None),
+        (CertificateSettings(acme="http://a.example/d", agree=True, http_address="*:80"), "acme"),
+        (CertificateSettings(acme="https://a.example/d", http_address="*:80"), "agree"),
+        (CertificateSettings(acme="https://a.example/d", agree=True), "http_address"),
+        (CertificateSettings(acme="https://a.example/d", agree=True, challenge="dns-01"), "dns_hook"),
+        (CertificateSettings(acme="https://a.example/d", agree=True, challenge="tls-alpn-01"), "challenge"),
+        (CertificateSettings(acme="https://a.example/d", agree=True, challenge="dns"), "challenge"),
+    ],
+)
+def test_settings_that_cannot_work_are_told(settings: CertificateSettings, key: str | None) -> None:
+    assert [one[0] for one in certificate_problems(settings, "")] == ([key] if key else [])
