@@ -45,6 +45,11 @@ def examine(loaded: Loaded) -> list[str]:
             )
         except (CannotListen, ValueError) as fault:
             problems.append(f"listeners: {fault}.")
+        if listener.relay_for and listener.role not in (Dialect.SUBMISSION, Dialect.SUBMISSIONS):
+            problems.append(
+                f"listeners: relay_for stands with {listener.address}, whose role is {listener.role.value}; "
+                "it counts on submission and submissions listeners only."
+            )
     try:
         networks(config.limits.connections.unlimited_clients)
     except ValueError as fault:

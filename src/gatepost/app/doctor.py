@@ -147,7 +147,8 @@ def openness(loaded: Loaded) -> Iterator[Concern]:
             f"chmod 700 {loaded.state}",
         )
     for listener in loaded.config.listeners:
-        if listener.role is Dialect.SUBMISSION and any(one.endswith("/0") for one in listener.relay_for):
+        sends = listener.role in (Dialect.SUBMISSION, Dialect.SUBMISSIONS)
+        if sends and any(one.endswith("/0") for one in listener.relay_for):
             yield Concern(
                 f"open-relay:{listener.address}",
                 Level.CRITICAL,
