@@ -13,7 +13,7 @@ from visiting import ORIGIN, Browser, console, csrf, office
 from gatepost.access.rights import Right, Role, rights_of
 from gatepost.web.looks import words_of
 from gatepost.web.page import page
-from gatepost.web.pages import ALL_PAGES
+from gatepost.web.pages import ALL_PAGES, live
 from gatepost.web.visit import Visit, own_path
 
 WEB = Path(__file__).resolve().parents[2] / "src/gatepost/web"
@@ -155,8 +155,10 @@ def test_languages(app):
     assert "ここには何もありません" in japanese.text
 
 
-def test_every_role_at_every_page(tmp_path):
+def test_every_role_at_every_page(tmp_path, monkeypatch):
     """Nothing is reached by its URL that is not granted; what is granted never looks like what is not there."""
+    monkeypatch.setattr(live, "EVERY_S", 0.001)  # a stream of figures ends at once
+    monkeypatch.setattr(live, "LASTS_S", 0.001)
     app = console(office(tmp_path))
     for role in Role:
         held = rights_of(frozenset({role}))

@@ -44,7 +44,7 @@ class Looks:
         self._marks = {name: hashlib.sha256(octets).hexdigest()[:12] for name, octets in self._static.items()}
         self._environments = {language: self._environment(language, languages) for language in languages}
 
-    def say(self, language: str, text: str, **values: object) -> str:
+    def say(self, language: str, text: str, /, **values: object) -> str:
         """The text in the language, with ``%(name)s`` filled in; in English where nobody has translated it."""
         said = self._words[language].get(text, text)
         return said % values if values else said
@@ -104,7 +104,7 @@ def words_of(language: str) -> dict[str, str]:
 def translated(say: Callable[..., str]) -> Callable[..., str | Markup]:
     """``_`` of the templates. Values that are filled in are escaped, the text itself is ours and may hold marks."""
 
-    def filled(text: str, **values: object) -> str | Markup:
+    def filled(text: str, /, **values: object) -> str | Markup:
         return Markup(say(text)) % values if values else say(text)  # noqa: S704 - our own text; values are escaped
 
     return filled

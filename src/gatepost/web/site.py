@@ -29,6 +29,7 @@ from gatepost.web.guard import (
 from gatepost.web.looks import N_, Looks
 from gatepost.web.page import Page
 from gatepost.web.pages import ALL_PAGES
+from gatepost.web.sessions import drop, keep
 from gatepost.web.visit import (
     LANGUAGE_COOKIE,
     LANGUAGES,
@@ -103,11 +104,9 @@ class Door:
         response = await self._safely(visit)
         if visit.actor is None:
             if token and premises.cookie not in cookies_set(response):
-                response.delete_cookie(
-                    premises.cookie, path="/", secure=premises.secure, httponly=True, samesite="strict"
-                )
+                drop(response, premises, premises.cookie)
             if not request.cookies.get(premises.door_cookie) and is_drawn(response):
-                set_cookie(response, premises, premises.door_cookie, visit.token)
+                keep(response, premises, premises.door_cookie, visit.token)
         return response
 
     async def _visit(self, request: Request, token: str) -> Visit:
@@ -189,15 +188,6 @@ class Door:
 def told(visit: Visit, status: int, title: str, text: str) -> Response:
     """A page that says what went wrong and what to do."""
     return visit.page("told.html", status, title=visit._(title), text=visit._(text))
-
-
-def set_cookie(
-    response: Response, premises: Premises, name: str, value: str, max_age: int | None = None
-) -> None:
-    """A cookie that no script reads and no other site sends."""
-    response.set_cookie(
-        name, value, max_age=max_age, path="/", secure=premises.secure, httponly=True, samesite="strict"
-    )
 
 
 def is_drawn(response: Response) -> bool:

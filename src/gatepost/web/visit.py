@@ -173,7 +173,7 @@ class Visit:
         """What every form carries: bound to the session's token, and tells nothing of it."""
         return csrf_of(self.token)
 
-    def _(self, text: str, **values: object) -> str:
+    def _(self, text: str, /, **values: object) -> str:
         """In the visitor's language."""
         return self.premises.looks.say(self.language, text, **values)
 

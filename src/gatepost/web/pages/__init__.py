@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from gatepost.web.page import Page
-from gatepost.web.pages import shell
+from gatepost.web.pages import live, message, messages, overview, quarantine, queue, shell, signin
 
 ALL_PAGES: tuple[Page, ...] = (
     *shell.ROUTES,
+    *overview.ROUTES,
+    *messages.ROUTES,
+    *message.ROUTES,
+    *live.ROUTES,
+    *signin.ROUTES,
+    *quarantine.ROUTES,
+    *queue.ROUTES,
 )  # fmt: skip
 """Every page with its methods and the right it takes: one table, so that every role can be tried against every page."""

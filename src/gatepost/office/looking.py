@@ -1,0 +1,454 @@
+"""What became of mail: found, told as a story, and counted; each sees what their rights show.
+
+`Right.MESSAGES` shows everybody's metadata, `Right.SUBJECTS` subjects, file names and what was read inside; whoever is a
+recipient sees their own copy whole. What is not there and what is not theirs look the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
+
+from gatepost.access.rights import Actor, Right
+from gatepost.checks.references import reference_of
+from gatepost.mail.verdict import SEVERITY, Action, Verdict, Weighed
+from gatepost.office.office import NotAllowed, Office
+from gatepost.store import numbers
+from gatepost.store.database import Connection
+from gatepost.store.history import Cursor, Search, find
+from gatepost.store.journal import JournalEntry
+from gatepost.store.numbers import HOUR_S, ListNumbers
+from gatepost.store.records import DeliveryAttempt, Held, HistoryEntry, Judged, Queued
+from gatepost.store.ref import as_typed
+from gatepost.store.searching import look_through
+
+NOT_HERE = "There is no such message, or it is not yours to see."
+METADATA = frozenset(
+    {"recipients", "rates", "dnsbl", "rdns", "hello", "greylist", "tlsrequired", "spf", "dkim", "dmarc", "arc", "forwarder",
+     "senders", "correspondents", "account", "quota", "volume", "fanout", "habits", "session", "loop", "store"}
+)  # fmt: skip
+"""Checks whose sentences tell only who wrote to whom from where; the others may quote subjects, names and text."""
+DOMAIN = re.compile(r"@?[\w-]+(\.[\w-]+)+\Z")
+MOST_COUNTED = 20_000
+"""Messages that a filtered chart counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which messages; what is None or empty does not matter."""
+
+    search: Search = field(default_factory=Search)
+    subject: str = ""
+    rule: str = ""
+
+    @property
+    def by_reading(self) -> bool:
+        """Must messages be read one by one?"""
+        return bool(self.subject or self.rule)
+
+    @property
+    def narrow(self) -> bool:
+        """Does it ask for more than a kind, an action and a time?"""
+        one = self.search
+        return self.by_reading or any(
+            (one.ref, one.sender is not None, one.recipient, one.client_ip, one.message_id)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One message in a list."""
+
+    ref: str
+    at: float
+    kind: str
+    action: Action
+    would: Action
+    """The same as `action` unless the gate observes."""
+    rule: str
+    sender: str
+    recipients: tuple[str, ...]
+    author: str
+    subject: str | None
+    """None: not theirs to see."""
+    client: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One page of a list."""
+
+    rows: tuple[Row, ...]
+    next: Cursor | None
+    looked_until: float | None = None
+    """Only so far back was looked; `next` goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One verdict and all recipients it holds for."""
+
+    verdict: Verdict
+    recipients: tuple[str, ...]
+    reference: str
+    """Where to read about the deciding rule."""
+    reason: str
+    """Empty where it may quote what the reader may not see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One finding, and what the policy made of it."""
+
+    name: str
+    text: str
+    """Empty where it may quote what the reader may not see."""
+    weight: float
+    enforced: bool
+    excused_by: str
+    reference: str
+    decisive: bool
+    """It is the deciding rule."""
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Everything about one message that the reader may see."""
+
+    entry: HistoryEntry
+    """Cut down to what may be seen."""
+    action: Action
+    decisions: tuple[Decision, ...]
+    evidence: tuple[Evidence, ...]
+    attempts: tuple[DeliveryAttempt, ...]
+    queued: tuple[Queued, ...]
+    held: tuple[Held, ...]
+    acts: tuple[JournalEntry, ...]
+    sees_inside: bool
+    """Subject, file names, and what was read inside the message."""
+
+
+# Finding
+
+
+def understand(typed: str) -> Search:
+    """What a person typed into the one field: a reference, an address, a domain, an IP address or a Message-ID."""
+    text = typed.strip().removeprefix("[ref ").removesuffix("]").strip()
+    try:
+        return Search(client_ip=str(ip_address(text)))
+    except ValueError:
+        pass
+    if text == "<>":
+        return Search(sender="<>")
+    if text.startswith("<") and text.endswith(">"):
+        return Search(message_id=text)
+    if "@" in text and not text.startswith("@"):
+        return Search(recipient=text)  # the caller also looks for it as sender and Message-ID
+    if DOMAIN.match(text):
+        return Search(sender="@" + text.removeprefix("@"))
+    return Search(ref=as_typed(text))
+
+
+def messages(
+    connection: Connection, actor: Actor, wanted: Wanted, *, after: Cursor | None = None, limit: int = 50
+) -> Found:
+    """One page of what is wanted, newest first. Raises NotAllowed without `Right.MESSAGES`."""
+    insist(actor)
+    if wanted.subject and not actor.may(Right.SUBJECTS):
+        raise NotAllowed("Subjects are not yours to search.")
+    if wanted.by_reading:
+        looked = look_through(
+            connection, wanted.search, subject=wanted.subject, rule=wanted.rule, limit=limit, after=after
+        )
+        page, until = looked.page, looked.until
+    else:
+        page, until = find(connection, wanted.search, limit=limit, after=after), None
+    return Found(rows=tuple(row(one, actor) for one in page.entries), next=page.next, looked_until=until)
+
+
+def anywhere(connection: Connection, actor: Actor, typed: str, *, limit: int = 50) -> Found:
+    """The first page of what the one search field may mean: an address is looked for as recipient, sender and Message-ID."""
+    insist(actor)
+    first = understand(typed)
+    searches = [first]
+    if first.recipient is not None:
+        searches += [Search(sender=first.recipient), Search(message_id=first.recipient)]
+    elif first.sender is not None and first.sender.startswith("@"):
+        searches.append(Search(recipient=first.sender))
+    elif first.ref is not None and len(first.ref) < 4:
+        return Found(rows=(), next=None)
+    found = {one.ref: one for search in searches for one in find(connection, search, limit=limit).entries}
+    newest = sorted(found.values(), key=lambda one: -one.at)[:limit]
+    return Found(rows=tuple(row(one, actor) for one in newest), next=None)
+
+
+def insist(actor: Actor) -> None:
+    """Raises NotAllowed without the right to everybody's metadata."""
+    if not actor.may(Right.MESSAGES):
+        raise NotAllowed(NOT_HERE)
+
+
+def row(entry: HistoryEntry, actor: Actor) -> Row:
+    """A message as a row."""
+    verdict = strictest(entry)
+    own = any(actor.owns(one) for one in recipients_of(entry))
+    return Row(
+        ref=entry.ref,
+        at=entry.at,
+        kind=entry.kind,
+        action=verdict.action,
+        would=verdict.would_action,
+        rule=verdict.rule,
+        sender=str(entry.envelope.sender or ""),
+        recipients=recipients_of(entry),
+        author=entry.author,
+        subject=entry.subject if own or actor.may(Right.SUBJECTS) else None,
+        client=str(entry.client.ip or ""),
+        size=entry.size,
+    )
+
+
+def recipients_of(entry: HistoryEntry) -> tuple[str, ...]:
+    """As they were named."""
+    return tuple(str(one.address) for one in entry.envelope.recipients)
+
+
+def strictest(entry: HistoryEntry) -> Verdict:
+    """Over the recipients; for what was turned down before a verdict, one made from the reply."""
+    if entry.judged:
+        return max((one.verdict for one in entry.judged), key=lambda one: SEVERITY.get(one.action, 4))
+    action = {"4": Action.DEFER, "2": Action.DELIVER}.get(entry.reply[:1], Action.REFUSE)
+    first = entry.findings[0] if entry.findings else None
+    return Verdict(
+        action=action, would_action=action, rule=first.name if first else "session",
+        reason=first.text if first else entry.reply, score=0.0,
+    )  # fmt: skip
+
+
+# One message
+
+
+def story(office: Office, actor: Actor, ref: str) -> Story:
+    """The whole story of one message, as far as it is the actor's to see. Raises NotAllowed."""
+    entry = office.store.entry(as_typed(ref))
+    if entry is None:
+        raise NotAllowed(NOT_HERE)
+    own = [one for one in recipients_of(entry) if actor.owns(one)]
+    everybody = actor.may(Right.MESSAGES)
+    if not everybody and not own:
+        raise NotAllowed(NOT_HERE)
+    inside = (
+        actor.may(Right.SUBJECTS)
+        or len(own) == len(entry.envelope.recipients)
+        or (bool(own) and not everybody)
+    )
+    seen = entry if everybody else only_for(entry, actor)
+    if not inside:
+        seen = replace(seen, subject="")
+    return Story(
+        entry=seen,
+        action=strictest(seen).action,
+        decisions=tuple(decisions(seen, inside=inside)),
+        evidence=tuple(evidence(seen, inside=inside)),
+        attempts=tuple(one for one in office.store.attempts_of(entry.ref) if everybody or actor.owns(one.to)),
+        queued=tuple(one for one in office.store.queued(ref=entry.ref) if everybody or actor.owns(one.to)),
+        held=tuple(one for one in office.store.held(ref=entry.ref, decided=True) if everybody or actor.owns(one.to)),
+        acts=tuple(reversed(office.store.journal(subject=entry.ref))) if actor.may(Right.JOURNAL) else (),
+        sees_inside=inside,
+    )  # fmt: skip
+
+
+def only_for(entry: HistoryEntry, actor: Actor) -> HistoryEntry:
+    """The entry without the other recipients."""
+    judged = tuple(one for one in entry.judged if actor.owns(str(one.recipient.address)))
+    envelope = replace(
+        entry.envelope,
+        recipients=tuple(one for one in entry.envelope.recipients if actor.owns(str(one.address))),
+    )
+    return replace(entry, judged=judged, envelope=envelope)
+
+
+def decisions(entry: HistoryEntry, *, inside: bool) -> Iterator[Decision]:
+    """Recipients of the same verdict together; for what had none, what the reply said."""
+    groups: dict[tuple[Action, Action, str, str], list[Judged]] = {}
+    for one in entry.judged:
+        verdict = one.verdict
+        groups.setdefault((verdict.action, verdict.would_action, verdict.rule, verdict.reason), []).append(
+            one
+        )
+    for same in groups.values():
+        verdict = same[0].verdict
+        yield Decision(
+            verdict=verdict,
+            recipients=tuple(str(one.recipient.address) for one in same),
+            reference=reference_of(verdict.rule),
+            reason=verdict.reason if inside or tells_metadata(verdict.rule) else "",
+        )
+    if not groups:
+        verdict = strictest(entry)
+        yield Decision(
+            verdict=verdict, recipients=(), reference=reference_of(verdict.rule), reason=verdict.reason
+        )
+
+
+def evidence(entry: HistoryEntry, *, inside: bool) -> list[Evidence]:
+    """Every finding once, the heaviest first."""
+    shown: dict[tuple[str, str], Weighed] = {}
+    deciding = {one.verdict.rule for one in entry.judged}
+    for judged in entry.judged:
+        for weighed in judged.verdict.weighed:
+            shown.setdefault((weighed.finding.key, weighed.finding.text), weighed)
+    found = []
+    for one in shown.values():
+        finding = one.finding
+        visible = inside or tells_metadata(finding.name)
+        words = finding.evidence.get("words") if visible else None
+        found.append(
+            Evidence(
+                name=finding.key,
+                text=finding.text if visible else "",
+                weight=one.weight,
+                enforced=one.mode == "enforce",
+                excused_by=one.excused_by or "",
+                reference=reference_of(finding.key),
+                decisive=finding.name in deciding,
+                words=tuple(map(str, words)) if isinstance(words, list) else (),
+            )
+        )
+    if not found:
+        found = [
+            Evidence(
+                name=one.key, text=one.text if inside or tells_metadata(one.name) else "", weight=0.0, enforced=True,
+                excused_by="", reference=reference_of(one.key), decisive=False,
+            )
+            for one in entry.findings
+        ]  # fmt: skip
+    return sorted(found, key=lambda one: (not one.decisive, bool(one.excused_by), -abs(one.weight), one.name))
+
+
+def tells_metadata(name: str) -> bool:
+    """Does a finding of this name quote nothing from inside the message?"""
+    return name.partition(".")[0] in METADATA or name == "default.deliver"
+
+
+# Numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """Messages by hour and what became of them, for a chart."""
+
+    hours: Sequence[int]
+    """Unix seconds / 3600, each of the time asked for."""
+    by_action: dict[str, list[int]]
+    """deliver, junk, quarantine, refuse, defer, and turned (never became a message) -> one number for each hour."""
+    counted: int
+    whole: bool = True
+    """False: only the newest were counted."""
+
+    def total(self, name: str) -> int:
+        """Of all hours."""
+        return sum(self.by_action[name])
+
+
+ACTIONS = ("deliver", "junk", "quarantine", "refuse", "defer", "turned")
+
+
+def hours(
+    connection: Connection, actor: Actor, *, since: float, until: float, wanted: Wanted | None = None
+) -> Hours:
+    """Counted from the counters; a search that names somebody is counted from the messages, at most MOST_COUNTED of them."""
+    if not (actor.may(Right.OVERVIEW) or actor.may(Right.MESSAGES)):
+        raise NotAllowed(NOT_HERE)
+    first, last = numbers.span(since, until)
+    places = list(range(first, last))
+    table = {name: [0] * len(places) for name in ACTIONS}
+    whole = True
+    if wanted is None or not wanted.narrow:
+        for (hour, kind, action), number in numbers.by_hour(connection, since=since, until=until).items():
+            if wanted is None or fits(wanted.search, kind, action):
+                table[action if kind == "message" else "turned"][hour - first] += number
+    else:
+        search = replace(wanted.search, since=max(since, wanted.search.since or since))
+        many = [
+            (one.at, one.kind, one.action.value)
+            for one in some_rows(connection, actor, replace(wanted, search=search))
+        ]
+        whole = len(many) < MOST_COUNTED
+        for at, kind, action in many:
+            place = int(at // HOUR_S) - first
+            if 0 <= place < len(places):
+                table[action if kind == "message" else "turned"][place] += 1
+    return Hours(hours=places, by_action=table, counted=sum(map(sum, table.values())), whole=whole)
+
+
+def fits(search: Search, kind: str, action: str) -> bool:
+    """Kind and action, as far as they are asked for."""
+    return (search.kind is None or search.kind == kind) and (
+        search.action is None or search.action.value == action
+    )
+
+
+def some_rows(connection: Connection, actor: Actor, wanted: Wanted) -> list[Row]:
+    """The newest that fit: enough for a chart of somebody's mail, bounded."""
+    return list(messages(connection, actor, wanted, limit=500).rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What the Overview shows."""
+
+    day: Hours
+    refused_for: list[tuple[str, int]]
+    """Rules that refused, with how often."""
+    kept_for: list[tuple[str, int]]
+    """Rules that held or put into Junk."""
+    lists: list[ListNumbers]
+    scores: dict[str, int]
+    """Lower end of the step -> messages, of a week."""
+    latency: dict[int, tuple[float, ...]]
+    """Hour -> median, 95th and 99th percentile in milliseconds."""
+
+
+def glance(connection: Connection, actor: Actor, now: float, *, long_s: float = 7 * 24 * HOUR_S) -> Glance:
+    """Everything of the Overview that is counted. Raises NotAllowed without `Right.OVERVIEW`."""
+    if not actor.may(Right.OVERVIEW):
+        raise NotAllowed(NOT_HERE)
+    end = (now // HOUR_S + 1) * HOUR_S
+    day, week = end - 24 * HOUR_S, end - long_s
+    return Glance(
+        day=hours(connection, actor, since=day, until=end),
+        refused_for=numbers.top_rules(
+            connection, since=week, until=end, actions=[Action.REFUSE, Action.DEFER], limit=8
+        ),
+        kept_for=numbers.top_rules(
+            connection, since=week, until=end, actions=[Action.QUARANTINE, Action.JUNK], limit=8
+        ),
+        lists=numbers.lists(connection, since=week, until=end)[:10],
+        scores=numbers.totals(connection, "score", since=week, until=end),
+        latency=numbers.latency(connection, since=day, until=end),
+    )
+
+
+def contradicted_by_people(connection: Connection, since: float, limit: int = 500) -> Counter[str]:
+    """How often a person released what a list had hit."""
+    found: Counter[str] = Counter()
+    refs = connection.execute(
+        "SELECT DISTINCT ref FROM quarantine WHERE state = 'released' AND changed_at >= ? LIMIT ?",
+        (since, limit),
+    ).fetchall()
+    for (ref,) in refs:
+        for entry in find(connection, Search(ref=ref), limit=1).entries:
+            names = {
+                weighed.finding.source
+                for judged in entry.judged
+                for weighed in judged.verdict.weighed
+                if weighed.finding.name in numbers.HITS
+            }
+            found.update(names)
+    return found

@@ -1,0 +1,133 @@
+"""The first page: does mail flow, is anything on fire, what next?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from gatepost.access.rights import Right
+from gatepost.office import looking
+from gatepost.office.looking import Hours
+from gatepost.store.numbers import HOUR_S, SCORE_ENDS, SCORE_STEP
+from gatepost.web import charts
+from gatepost.web.charts import Chart, Series
+from gatepost.web.looks import N_
+from gatepost.web.page import page
+from gatepost.web.visit import Visit
+
+NAMES = {
+    "deliver": N_("Delivered"),
+    "junk": N_("To Junk"),
+    "quarantine": N_("Held"),
+    "refuse": N_("Refused"),
+    "defer": N_("Told to come back"),
+    "turned": N_("Turned away at the door"),
+}
+"""What became of mail, in the order of the charts."""
+LIGHTS = {
+    "delivery": N_("Delivery"),
+    "dns": N_("DNS"),
+    "antivirus": N_("Virus scanner"),
+    "lists": N_("Block lists"),
+    "queue": N_("Queue"),
+    "certificate": N_("Certificate"),
+    "disk": N_("Disk"),
+    "classifier": N_("Classifier"),
+    "quarantine": N_("Quarantine"),
+    "gate": N_("Gate"),
+}
+
+
+async def overview(visit: Visit) -> Response:
+    """Everything at a glance; each number leads to what it counts."""
+    now = visit.office.clock()
+    read = visit.office.store.database.read
+    glance = read(lambda connection: looking.glance(connection, visit.me, now))
+    policy = visit.premises.policies().default if visit.premises.policies else None
+    return visit.page(
+        "overview.html",
+        names=NAMES,
+        lights=LIGHTS,
+        seen=await visit.premises.health(),
+        figures=visit.office.store.figures(now),
+        day=glance.day,
+        by_verdict=by_verdict(visit, glance.day),
+        scores=score_chart(visit, glance.scores, policy),
+        latency=latency_chart(visit, glance.day.hours, glance.latency),
+        refused=rule_rows(visit, glance.refused_for),
+        kept=rule_rows(visit, glance.kept_for),
+        dns_lists=glance.lists,
+    )
+
+
+def rule_rows(visit: Visit, rules: Sequence[tuple[str, int]]) -> list[tuple[str, int, str]]:
+    """Rules with how often, each leading to its messages for who may see them."""
+    link = "/messages?rule=" if visit.may(Right.MESSAGES) else ""
+    return [(rule, number, f"{link}{rule}" if link else "") for rule, number in rules]
+
+
+def by_verdict(visit: Visit, hours: Hours) -> Chart:
+    """Messages by what became of them."""
+    labels = hour_labels(visit, hours.hours)
+    series = [
+        Series(name=visit._(name), colour=key, values=hours.by_action[key])
+        for key, name in NAMES.items()
+        if any(hours.by_action[key]) or key in ("deliver", "refuse")
+    ]
+    about = visit._("%(number)s in all; the figures are in the table below.", number=hours.counted)
+    return charts.stacked(visit._("Messages by hour"), about, labels, series)
+
+
+def hour_labels(visit: Visit, hours: Sequence[int]) -> list[str]:
+    """Short words for hours: the time of the day, with the date where there are several days."""
+    from datetime import datetime
+
+    zone = visit.premises.looks.zone
+    moments = [datetime.fromtimestamp(hour * HOUR_S, zone) for hour in hours]
+    if len(hours) <= 26:
+        return [one.strftime("%H:%M") for one in moments]
+    pattern = "%-m/%-d %H:%M" if visit.language == "ja" else "%-d %b %H:%M"
+    return [one.strftime(pattern) for one in moments]
+
+
+def score_chart(visit: Visit, scores: dict[str, int], policy: Any) -> Chart:
+    """How many messages had which score, with the thresholds in force."""
+    steps = int(2 * SCORE_ENDS / SCORE_STEP)
+    lower = [-SCORE_ENDS + place * SCORE_STEP for place in range(steps)]
+    values = [scores.get(f"{one:g}", 0) for one in lower]
+    marks = []
+    if policy is not None:
+        for name, at in (
+            (N_("Junk from %(score)s"), policy.junk_at),
+            (N_("held from %(score)s"), policy.quarantine_at),
+            (N_("refused from %(score)s"), policy.refuse_at),
+        ):
+            marks.append(((at + SCORE_ENDS) / SCORE_STEP, visit._(name, score=f"{at:g}")))
+    return charts.histogram(
+        visit._("Scores of the last seven days"),
+        visit._("Messages by score: below nought speaks for the mail, above against it."),
+        [f"{one:g}" for one in lower],
+        [Series(name=visit._("Messages"), colour="accent", values=values)],
+        marks,
+    )
+
+
+def latency_chart(visit: Visit, hours: Sequence[int], latency: dict[int, tuple[float, ...]]) -> Chart:
+    """From the end of the data to our decision."""
+    rows = [latency.get(hour, (0.0, 0.0, 0.0)) for hour in hours]
+    names = ((N_("Half of them"), "deliver"), (N_("95 of 100"), "junk"), (N_("99 of 100"), "refuse"))
+    return charts.lines(
+        visit._("How long a decision takes"),
+        visit._("Milliseconds within which half, 95 and 99 of 100 messages were decided, by hour."),
+        hour_labels(visit, hours),
+        [
+            Series(name=visit._(name), colour=colour, values=[row[place] for row in rows])
+            for place, (name, colour) in enumerate(names)
+        ],
+        unit=" ms",
+    )
+
+
+ROUTES = (page("/overview", overview, Right.OVERVIEW, menu=N_("Overview"), order=1),)
