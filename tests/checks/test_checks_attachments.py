@@ -10,6 +10,7 @@ import pytest
 from drive import drive
 from gatepost.checks.content.attachmentfacts import BY_FACT
 from gatepost.checks.content.attachments import ATTACHMENTS, AttachmentSettings, Handling, attachments
+from gatepost.checks.content.spam import SPAM
 from gatepost.checks.registry import configure
 from gatepost.files.facts import FACTS
 from gatepost.files.passwords import passwords_in_text
@@ -62,6 +63,7 @@ def action(findings: list[Finding]) -> Action:
             report("invoice.docm", kind="docm", facts=("macro", "macro-autoexec", "macro-suspicious")),
             Action.QUARANTINE,
         ),
+        (report("list.xlsm", kind="xlsm", facts=("macro", "macro-autoexec")), Action.QUARANTINE),
         (report("form.html", kind="html", facts=("html-smuggling", "script")), Action.QUARANTINE),
         (report("login.html", kind="html", facts=("password-form",)), Action.JUNK),
         (report("a.pdf", kind="pdf", facts=("pdf-launch",)), Action.JUNK),
@@ -108,6 +110,19 @@ def test_a_rule_brings_its_own_weight() -> None:
     found = seen(FileReport(path=("a",), part=1, kind="text", facts=(fact,)))
     assert [(one.key, one.evidence["log_odds"]) for one in found] == [("attachments.yara:evil", 8.0)]
     assert action(found) is Action.QUARANTINE
+
+
+def test_a_rule_of_the_operators_counts_as_malware_which_no_allowed_sender_excuses() -> None:
+    fact = FileFact("yara", "the YARA rule evil matches it", {"rule": "evil", "log_odds": 8.0})
+    found = seen(FileReport(path=("a",), part=1, kind="text", facts=(fact,)))
+    assert action([*found, Finding("senders.allowed", "somebody allowed the sender")]) is Action.QUARANTINE
+
+
+def test_familiar_words_do_not_free_a_macro_that_runs_by_itself() -> None:
+    found = seen(report("list.xlsm", kind="xlsm", facts=("macro", "macro-autoexec")))
+    opinion = Finding("spam.opinion", "by what was learnt here it is wanted mail", {"log_odds": -2.5})
+    book = assemble(PolicySettings(), configure({}, checks=(ATTACHMENTS, SPAM)))
+    assert decide([*found, opinion], book.default).action is Action.QUARANTINE
 
 
 def test_no_child_means_unavailable_and_plain_mail_never_asks() -> None:

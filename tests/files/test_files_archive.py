@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import random
 import subprocess
 import sys
 import tarfile
@@ -331,10 +332,31 @@ class TestWith7zip:
         ]
 
     def test_a_way_of_packing_nobody_knows_is_not_silent(self, pack) -> None:
-        reports = look(pack("p.zip", "-mm=Deflate64"))
+        # Version needed, flags, and the method: 9 becomes 97, in both headers.
+        strange = pack("p.zip", "-mm=Deflate64").replace(b"\x15\0\0\0\x09\0", b"\x15\0\0\0\x61\0")
+        reports = look(strange)
         assert "unreadable" in facts(reports[0])
         assert [report.name for report in reports[1:]] == ["a.exe", "b.txt"]
         assert "unreadable" in facts(look(pack("p.7z", "-px", "-m0=PPMd"), "p.7z", passwords=("x",))[0])
+
+    def test_deflate64(self, pack) -> None:
+        reports = look(pack("p.zip", "-mm=Deflate64"))
+        assert facts(reports[0]) == set()
+        assert [(report.name, report.octets) for report in reports[1:]] == [
+            ("a.exe", PROGRAM * 20),
+            ("b.txt", b"hello " * 50),
+        ]
+
+    def test_deflate64_reaches_farther_than_deflate(self, pack, tmp_path: Path) -> None:
+        some = random.Random(64).randbytes(60_000)
+        whole = some + bytes(70_000) + some[::-1] + some + b"ab" * 40_000
+        (tmp_path / "a.exe").write_bytes(whole)
+        packed = pack("p.zip", "-mm=Deflate64", "-mx9")
+        assert packed[8:10] == b"\x09\0"
+        wide = FileLimits()
+        assert look(packed, limits=wide)[1].octets == whole
+        damaged = packed[:40_000] + bytes(100) + packed[40_100:]
+        assert {"failed", "ambiguous-archive"} & facts(look(damaged, limits=wide)[0])
 
     def test_a_cut_archive(self, pack) -> None:
         octets = pack("p.7z")

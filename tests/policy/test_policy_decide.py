@@ -26,6 +26,7 @@ RULES = {
     "list.hit:big": FactRule(weight=11.0, group="reputation", at_door=True),
     "list.hit:new": FactRule(weight=3.0, group="reputation", at_door=True, mode=Mode.OBSERVE),
     "list.welcome": FactRule(weight=-2.0),
+    "lure.seen": FactRule(weight=2.0, group="phishing"),
     "rdns.missing": FactRule(weight=1.5, group="connection"),
     "spf.fail": FactRule(weight=2.0, group="sender", excused_by=("forwarder.trusted",)),
     "forwarder.trusted": FactRule(),
@@ -115,6 +116,7 @@ def test_a_failed_reject_is_refused_unless_it_may_have_been_forwarded() -> None:
     assert (mild.action, mild.rule) == (Action.QUARANTINE, "dmarc.reject")
     assert "quarantine rather than refuse, because we saw forwarder.signs" in mild.reason
     assert decide(found("dmarc.reject", "forwarder.signs", "list.hit:a"), POLICY).action is Action.REFUSE
+    assert decide(found("dmarc.reject", "forwarder.signs", "lure.seen"), POLICY).action is Action.REFUSE
     assert (
         decide(found("dmarc.reject", "forwarder.signs", "list.hit:new"), POLICY).action is Action.QUARANTINE
     )

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gatepost.files.entries import locked_member, note_name
+from gatepost.files.inflate64 import inflate64
 from gatepost.files.notes import Notes
 
 MAX_ENTRIES = 20_000
+MOST_DEFLATE64 = 4 << 20
+"""Octets that are unpacked of a member in deflate64: that is done here, and takes seconds."""
 SCANNERS_OPEN = frozenset({0, 8, 12})
 """Stored, deflated, bzip2: virus scanners unpack these by themselves; what was packed otherwise is handed to them."""
 _UNICODE_PATH = 0x7075
@@ -304,6 +307,8 @@ def unpack(method: int, packed: memoryview, room: int) -> tuple[bytes, int, bool
         deflated = zlib.decompressobj(-15)
         octets = deflated.decompress(packed, room)
         return octets, len(packed) - len(deflated.unconsumed_tail), not deflated.eof and len(octets) >= room
+    if method == 9:
+        return inflate64(packed, min(room, MOST_DEFLATE64))
     engine: _Engine
     if method == 12:
         engine = bz2.BZ2Decompressor()

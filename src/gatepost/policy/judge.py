@@ -59,7 +59,7 @@ class Policy:
     refuse_at: float = 10.0
     mode: Mode = Mode.ENFORCE
     """The whole gate's."""
-    agreeing_groups: frozenset[str] = frozenset({"reputation", "content", "malware"})
+    agreeing_groups: frozenset[str] = frozenset({"reputation", "content", "phishing", "malware"})
     """A fact of one of these, weighing at least `agrees_at`, agrees with a decisive fact that would be softened."""
     agrees_at: float = 1.0
     allowed_by: str = "senders.allowed"

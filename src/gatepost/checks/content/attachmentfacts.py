@@ -12,13 +12,15 @@ from gatepost.mail.verdict import Action
 HERE = "operating guide, “Attachments and malware”"
 
 
-def _fact(name: str, weight: float, about: str, *, measured: bool = False) -> Emits:
+def _fact(
+    name: str, weight: float, about: str, *, measured: bool = False, group: str = "attachment"
+) -> Emits:
     return Emits(
         name=f"attachments.{name}",
         about=about,
         reference=HERE,
         weight=weight,
-        group="attachment",
+        group=group,
         measured=measured,
     )
 
@@ -85,8 +87,9 @@ COMMAND = _fact(
 )
 
 YARA = _fact(
-    "yara", 1.0, "One of the operator's YARA rules matches; the rule says what it is worth.", measured=True
-)
+    "yara", 1.0, "One of the operator's YARA rules matches; the rule says what it is worth.",
+    measured=True, group="malware",
+)  # fmt: skip
 
 RULES_NOT_RUN = _fact(
     "rules-not-run",
