@@ -85,6 +85,7 @@ def test_retention_deletes_what_is_old_and_nothing_else(tmp_path: Path) -> None:
             "views": 0,
             "sign-ins": 0,
             "app passwords": 0,
+            "tokens": 0,
         }
         assert [store.entry(ref) is None for ref in ("OLD", "NEW", "HOLD31")] == [True, False, False]
         assert store.attempts_of("OLD") == []

@@ -25,6 +25,7 @@ COMMANDS = {
         "What is held: list, show, release, delete, deny, rekey.",
     ),
     "user": ("gatepost.cli.user:user", "People and devices: accounts, roles, app passwords, enrolment links."),
+    "token": ("gatepost.cli.token:token", "What programs call the API with: create, list, revoke."),
     "key": ("gatepost.cli.key:key", "DKIM keys: list, create, check, records, rotate, retire, remove."),
     "cert": ("gatepost.cli.cert:cert", "Certificates: status, renew, TLSA records."),
     "dns": ("gatepost.cli.dns:dns", "The records this installation needs, and whether they are there."),

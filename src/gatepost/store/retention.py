@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gatepost.store import (
+    apitokens,
     apppasswords,
     correspondents,
     entries,
@@ -43,7 +44,7 @@ class Retention:
     lessons_s: float = 400 * DAY_S
     """What the classifier was taught: digests and numbers. What it learnt from them stays."""
     sign_ins_s: float = 90 * DAY_S
-    """Who signed in and who failed to; app passwords that ended or were revoked."""
+    """Who signed in and who failed to; app passwords and API tokens that ended or were revoked."""
 
 
 async def expire(store: Store, now: float, settings: Retention) -> dict[str, int]:
@@ -80,6 +81,9 @@ async def expire(store: Store, now: float, settings: Retention) -> dict[str, int
         ),
         "app passwords": await in_slices(
             store, lambda c: apppasswords.expire(c, before=now - settings.sign_ins_s, limit=SLICE)
+        ),
+        "tokens": await in_slices(
+            store, lambda c: apitokens.expire(c, before=now - settings.sign_ins_s, limit=SLICE)
         ),
     }
 
