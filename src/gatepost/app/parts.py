@@ -29,6 +29,7 @@ from gatepost.delivery.notices import Notices
 from gatepost.delivery.runner import DeliveryRunner, junk_mark
 from gatepost.delivery.signing import Signer
 from gatepost.intake import Intake
+from gatepost.jobs.approvals import Approvals
 from gatepost.jobs.heads import HeadSending
 from gatepost.jobs.learning import Learning
 from gatepost.jobs.letter import Letters
@@ -289,7 +290,8 @@ class Parts:
             new_ref=fresh_ref,
             clock=time.time,
         )
-        return [*jobs.rounds(), *learning.rounds(), *keys.rounds(), *self._wire_rounds(), *heads.rounds()]
+        waiting = Approvals(store=self.store, memory=self.memory, letters=self.letters(), clock=time.time)
+        return [*jobs.rounds(), *learning.rounds(), *keys.rounds(), *waiting.rounds(), *self._wire_rounds(), *heads.rounds()]
 
     async def came_back(self, item: QueueItem) -> None:
         """What somebody of ours sent could not be delivered for good."""

@@ -33,9 +33,11 @@ class Letters:
         for notice in self.notices(subject, text, self.clock()):
             await self.store.enqueue_notice(notice)
 
-    def notices(self, subject: str, text: str, now: float) -> tuple[Notice, ...]:
-        """The letter as it is to be queued, one for each reader."""
-        whom = self.to()
+    def notices(
+        self, subject: str, text: str, now: float, *, whom: Address | None = None
+    ) -> tuple[Notice, ...]:
+        """The letter as it is to be queued, one for each reader; to the postmaster, or to `whom`."""
+        whom = whom or self.to()
         ref = self.new_ref(now)
         octets = letter(subject, text, to=whom, hostname=self.hostname, ref=ref, now=now)
         finals = [one for text in self.expand(whom) if (one := parse_address(text, smtputf8=True))]
