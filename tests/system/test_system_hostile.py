@@ -136,8 +136,8 @@ BOMBS = {
     "60 MB in lines": mail("too big", (b"x" * 76 + b"\r\n") * 770_000),
     "a header of 1 MB": mail("header", more=b"X-Long: " + b"y" * 1_000_000 + b"\r\n"),
 }
-MEMORY = 450 << 20
-"""Most that all processes of the gate together may have while one client sends one bomb; a 40 MB message is held once
+MEMORY = 250 << 20
+"""Most that all processes of the gate together may have while one client sends one bomb (what they share counts once): a 40 MB message is held once
 as it comes and once more while it is judged and written."""
 
 

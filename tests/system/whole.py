@@ -116,12 +116,13 @@ class Gate:
         return [self.process.pid, *children(self.process.pid)]
 
     def resident(self) -> int:
-        """Octets of memory that all processes have in RAM, shared ones counted once for each."""
+        """Octets of memory that all processes together have in RAM; what they share counts once (proc(5), Pss)."""
         total = 0
         for pid in self.processes():
             with contextlib.suppress(OSError):
-                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        return total * os.sysconf("SC_PAGE_SIZE")
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        return total << 10
 
     def log(self) -> str:
         """The end of it."""
