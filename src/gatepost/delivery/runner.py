@@ -21,6 +21,7 @@ from gatepost.delivery.routes import Destination as Where
 from gatepost.delivery.routes import Elsewhere, MaildirAt, Routes
 from gatepost.delivery.schedule import Destination, delay_is_due, next_attempt
 from gatepost.delivery.settings import DeliverySettings
+from gatepost.delivery.window import BEGIN, Window
 from gatepost.mail.address import Address, parse_address
 from gatepost.mail.marking import CannotChange, changed
 from gatepost.net.outbound import Sent
@@ -61,6 +62,10 @@ class Sender(Protocol):
     async def send_to_domain(self, domain: str, message: Outgoing) -> Sent: ...
 
 
+_Came = tuple[QueueItem, Outcome, Sent]
+"""One copy, and what came of it."""
+
+
 @dataclass(slots=True, eq=False)
 class DeliveryRunner:
     """Run `run()` in one task; `poke()` when mail came in; `stop()` finishes what is in hand."""
@@ -91,7 +96,7 @@ class DeliveryRunner:
     _destinations: dict[Where, Destination] = field(default_factory=dict)
     _in_hand: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _gates: dict[Where, asyncio.Semaphore] = field(default_factory=dict)
+    _gates: dict[Where, Window] = field(default_factory=dict)
     _gate: asyncio.Semaphore = field(init=False)
     _woken: asyncio.Event = field(init=False)
     _jitters: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -166,11 +171,16 @@ class DeliveryRunner:
             state = self._state(where)
             now = self.clock()
             until = state.rests_until(now) or state.crowded_until(items[0].id, now)
-            if until is None:
-                until = await self._in_turn(where, items, state)
-            if until is not None:
+            came = until if until is not None else await self._in_turn(where, items, state)
+            # Written down when the place is free again: the next one need not wait for our disk.
+            if isinstance(came, float):
                 for item in items:
-                    await self._put_back(item, until, state.last_words)
+                    await self._put_back(item, came, state.last_words)
+            else:
+                lmtp = is_lmtp(where)
+                await asyncio.gather(
+                    *(self._write_down(item, outcome, sent, lmtp=lmtp) for item, outcome, sent in came)
+                )
         except StoreFailed as failure:
             # The lease ends by itself and the copy is tried again.
             _LOG.error("not written down what came of %s: %s", items[0].ref, failure)
@@ -184,7 +194,9 @@ class DeliveryRunner:
             if self._more:
                 self._woken.set()
 
-    async def _in_turn(self, where: Where, items: list[QueueItem], state: Destination) -> float | None:
+    async def _in_turn(
+        self, where: Where, items: list[QueueItem], state: Destination
+    ) -> float | Sequence[_Came]:
         """Wait for a place, then deliver; or until when to wait, because those before found nobody."""
         state.waiting += 1
         try:
@@ -193,12 +205,11 @@ class DeliveryRunner:
                     return state.resting_until
                 state.running += 1
                 try:
-                    await self._deliver(where, items, state)
+                    return await self._deliver(where, items, state)
                 finally:
                     state.running -= 1
         finally:
             state.waiting -= 1
-        return None
 
     def _state(self, where: Where) -> Destination:
         state = self._destinations.get(where)
@@ -209,7 +220,7 @@ class DeliveryRunner:
             at_once = self.settings.at_once if local else self.settings.at_once_per_destination
             state = Destination(self.settings.schedule, at_once, crowd=self.settings.in_hand * 3 // 4)
             self._destinations[where] = state
-            self._gates[where] = asyncio.Semaphore(at_once)
+            self._gates[where] = Window(at_once, at_once if local else BEGIN)
         return state
 
     def _forget_idle(self) -> None:
@@ -235,11 +246,11 @@ class DeliveryRunner:
             return
         await self.store.settle(item, None, RetryAt(until + self._jitter_of(item)))
 
-    async def _deliver(self, where: Where, items: list[QueueItem], state: Destination) -> None:
+    async def _deliver(self, where: Where, items: list[QueueItem], state: Destination) -> Sequence[_Came]:
         if items[0].account:  # its mail may have been held while this waited for its turn
             items = [item for item in items if self.store.may_go(item)]
             if not items:
-                return
+                return ()
         try:
             octets = self.store.delivered_copy(items[0].ref)
             if items[0].changes:
@@ -247,7 +258,7 @@ class DeliveryRunner:
         except (KeyError, StoreFailed, OSError, CannotChange) as failure:
             for item in items:
                 await self.store.settle(item, None, Hold(f"The message cannot be read: {failure}"))
-            return
+            return ()
         sound: list[QueueItem] = []
         for item in items:
             words = loop_in(octets, traced_address(item, where), received_most=self.settings.received_most)
@@ -256,14 +267,14 @@ class DeliveryRunner:
             else:
                 await self._write_down(item, Outcome(result=Result.FAILED, status="5.4.6", words=words), None)
         if not sound:
-            return
-        if isinstance(where, MaildirAt):
-            began = self.clock()
-            for item in sound:
-                await self._file(where, item, octets)
-            state.reached(self.clock() - began)
-        else:
-            await self._send(where, sound, octets, state)
+            return ()
+        if not isinstance(where, MaildirAt):
+            return await self._send(where, sound, octets, state)
+        began = self.clock()
+        for item in sound:
+            await self._file(where, item, octets)
+        state.reached(self.clock() - began)
+        return ()
 
     async def _file(self, where: MaildirAt, item: QueueItem, octets: bytes) -> None:
         to = address_of(item.to)
@@ -284,7 +295,7 @@ class DeliveryRunner:
 
     async def _send(
         self, where: Hop | Elsewhere, items: list[QueueItem], octets: bytes, state: Destination
-    ) -> None:
+    ) -> Sequence[_Came]:
         first = items[0]
         front = self.junk_headers if first.junk else b""
         sender = first.sender
@@ -317,12 +328,20 @@ class DeliveryRunner:
             words = f"The transaction was not over after {self.settings.lease_s * 0.9:.0f} seconds."
             outcome = Outcome(result=Result.DEFERRED, status="4.4.7", words=words)
             sent = Sent(host=str(where), address="", outcomes=(outcome,) * len(items))
-        if sent.unreachable and all(one.result is Result.DEFERRED for one in sent.outcomes):
-            state.not_reached(self.clock(), sent.outcomes[0].words)
+        self._learn(where, state, sent, self.clock() - began)
+        return [(item, outcome, sent) for item, outcome in zip(items, sent.outcomes, strict=True)]
+
+    def _learn(self, where: Where, state: Destination, sent: Sent, took_s: float) -> None:
+        """What a try says of its destination: there, down, or busy with the others of ours."""
+        window = self._gates[where]
+        if not (sent.unreachable and all(one.result is Result.DEFERRED for one in sent.outcomes)):
+            state.reached(took_s)
+            window.widen()
+        elif sent.outcomes[0].reply is not None and window.room > 1 and state.running > 1:
+            window.narrow()  # it answers, only not so many of us at once
         else:
-            state.reached(self.clock() - began)
-        for item, outcome in zip(items, sent.outcomes, strict=True):
-            await self._write_down(item, outcome, sent, lmtp=is_lmtp(where))
+            window.narrow()
+            state.not_reached(self.clock(), sent.outcomes[0].words)
 
     async def _write_down(
         self, item: QueueItem, outcome: Outcome, sent: Sent | None, *, lmtp: bool = False

@@ -51,10 +51,10 @@ class DeliverySettings:
 
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     """When to try again."""
-    at_once: int = 64
+    at_once: int = 300
     """Transactions at the same time."""
-    at_once_per_destination: int = 8
-    """The same towards one destination."""
+    at_once_per_destination: int = 20
+    """The most towards one destination; it begins with few, and learns how many the other side takes."""
     recipients_per_transaction: int = 100
     """RFC 5321 §4.5.3.1.8."""
     in_hand: int = 1000
