@@ -94,6 +94,22 @@ def test_two_people_open_it_the_owner_is_told_and_it_ends_by_itself(tmp_path: Pa
     telling(tmp_path, story, clock)
 
 
+def test_a_page_and_its_frame_are_one_look_and_later_ones_are_others(tmp_path: Path) -> None:
+    clock = Clock()
+
+    async def story(office: Office) -> None:
+        await office.store.carry_out(held("ANAS"))
+        glass = Glass(office=office)
+        await glass.read(MANAGER, "ANAS")
+        await glass.read(MANAGER, "ANAS")
+        await glass.read(MANAGER, "ANAS", "downloaded")
+        clock.at += 61
+        await glass.read(MANAGER, "ANAS")
+        assert [one.how for one in glass.looks_at_mine(ANA)] == ["read", "downloaded", "read"]
+
+    telling(tmp_path, story, clock)
+
+
 def test_the_same_person_never_agrees_to_their_own(tmp_path: Path) -> None:
     async def story(office: Office) -> None:
         glass = Glass(office=office)

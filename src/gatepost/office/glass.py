@@ -19,6 +19,8 @@ from gatepost.store.glass import Breaking, Stand, View
 from gatepost.store.records import Held
 
 LONGEST_S = 4 * 3600.0
+ONE_LOOK_S = 60.0
+"""A page and the frame in it, or a page loaded again at once, are one look."""
 LEAST_REASON = 10
 """Characters; a reason is a sentence."""
 LONGEST_REASON = 1000
@@ -170,6 +172,9 @@ class Glass:
     def _write_down(
         self, connection: Connection, *, actor: Actor, copies: list[Held], leave: int, how: str
     ) -> None:
+        since = self.office.clock() - ONE_LOOK_S
+        if glass.viewed_since(connection, account=actor.account, ref=copies[0].ref, how=how, since=since):
+            return
         breaking = glass.find(connection, leave) if leave > 0 else None
         owners = {one.to.lower() for one in copies} if breaking is None else {breaking.owner}
         for owner in sorted(owners):

@@ -165,6 +165,14 @@ def view(
         connection.execute("UPDATE glass SET views = views + 1 WHERE id = ?", (glass,))
 
 
+def viewed_since(connection: Connection, *, account: int, ref: str, how: str, since: float) -> bool:
+    """Is a look of this account at this message on record from `since` on?"""
+    row = connection.execute(
+        "SELECT 1 FROM views WHERE at >= ? AND account = ? AND ref = ? AND how = ? LIMIT 1", (since, account, ref, how)
+    ).fetchone()
+    return row is not None
+
+
 def views(
     connection: Connection, *, owners: Sequence[str] | None = None, before: int | None = None, limit: int = 100
 ) -> list[View]:

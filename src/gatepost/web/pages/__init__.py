@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from gatepost.web.page import Page
-from gatepost.web.pages import live, message, messages, overview, quarantine, queue, shell, signin
+from gatepost.web.pages import (
+    live,
+    me,
+    message,
+    messages,
+    overview,
+    people,
+    policy,
+    privacy,
+    quarantine,
+    queue,
+    shell,
+    signin,
+    system,
+    tools,
+)
 
 ALL_PAGES: tuple[Page, ...] = (
     *shell.ROUTES,
@@ -14,5 +29,11 @@ ALL_PAGES: tuple[Page, ...] = (
     *signin.ROUTES,
     *quarantine.ROUTES,
     *queue.ROUTES,
+    *policy.ROUTES,
+    *tools.ROUTES,
+    *people.ROUTES,
+    *system.ROUTES,
+    *me.ROUTES,
+    *privacy.ROUTES,
 )  # fmt: skip
 """Every page with its methods and the right it takes: one table, so that every role can be tried against every page."""

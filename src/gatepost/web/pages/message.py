@@ -100,13 +100,7 @@ async def read(visit: Visit, ref: str, how: str = "read") -> bytes:
 async def safe(visit: Visit) -> Response:
     """The message's HTML for the frame of the preview: under a policy of its own that lets nothing run or load."""
     ref = looking.story(visit.office, visit.me, visit.request.path_params["ref"]).entry.ref
-    glass: Glass = visit.part(Glass)
-    if not glass.may_read(visit.me, ref):
-        raise NotThere
-    try:
-        shown = preview_of(visit.office.store.octets_of(ref))  # the page around it has written the look down
-    except (KeyError, StoreFailed):
-        raise NotThere from None
+    shown = preview_of(await read(visit, ref))  # the same look as that of the page around it
     body = shown.html or f"<pre>{Markup.escape(shown.text)}</pre>"
     text = f'<!doctype html><meta charset="utf-8"><title>{ref}</title><style>{STYLE}</style><body>{body}'
     return Response(

@@ -162,6 +162,7 @@ async def chart_of(visit: Visit, wanted: Wanted) -> object:
 async def export(visit: Visit) -> Response:
     """The list as CSV, a row at a time. In the journal before the first row leaves."""
     visit.insist(Right.EXPORT)
+    visit.insist(Right.MESSAGES)
     visit.office.insist_on_proof(visit.me)
     filters = Filters.of(visit, form=True)
     wanted = filters.search(visit)

@@ -1,0 +1,68 @@
+"""The installation: its health, its configuration without secrets, its certificates, and the DNS records of its domains."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from gatepost.access.rights import Right
+from gatepost.office.digests import Digests
+from gatepost.office.office import Impossible
+from gatepost.office.seen import Installed
+from gatepost.web.looks import N_
+from gatepost.web.page import page
+from gatepost.web.pages.overview import LIGHTS
+from gatepost.web.visit import NotThere, Visit
+
+SOURCES = {"default": N_("default"), "file": N_("from the file"), "console": N_("from the console")}
+PURPOSES = {
+    "mx": N_("Mail comes here"),
+    "spf": N_("Who may send"),
+    "dkim": N_("The key of our signatures"),
+    "dmarc": N_("What others should do with forgeries"),
+}
+STATES = {
+    "well": N_("as it should be"),
+    "missing": N_("missing"),
+    "different": N_("different"),
+    "unknown": N_("could not be looked up"),
+    "other": N_("there"),
+}
+
+
+async def system(visit: Visit) -> Response:
+    """Read only."""
+    installed: Installed = visit.part(Installed)
+    digests: Digests | None = visit.premises.more.get(Digests)
+    name = visit.asked("name", 60).lower()
+    settings = installed.settings_seen(visit.me)
+    given = bool(visit.asked("given"))
+    shown = [one for one in settings if name in one.key.lower() and (not given or one.source != "default")]
+    return visit.page(
+        "system.html", seen=await visit.premises.health(), lights=LIGHTS, settings=shown, sources=SOURCES,
+        certificates=installed.certificates(), version=installed.version, name=name, given=given,
+        digest_sent=digests.last_sent() if digests else None, has_digests=digests is not None,
+    )  # fmt: skip
+
+
+async def domains(visit: Visit) -> Response:
+    """Our domains."""
+    installed: Installed = visit.part(Installed)
+    return visit.page("domains.html", domains=[one.lstrip(".") for one in installed.domains()])
+
+
+async def domain(visit: Visit) -> Response:
+    """The records of one of them: published, expected, and the difference."""
+    installed: Installed = visit.part(Installed)
+    name = visit.request.path_params["name"]
+    try:
+        records = await installed.records_of(visit.me, name)
+    except Impossible:
+        raise NotThere from None
+    return visit.page("domain.html", name=name, records=records, purposes=PURPOSES, states=STATES)
+
+
+ROUTES = (
+    page("/domains", domains, Right.SYSTEM, menu=N_("Domains"), order=5),
+    page("/domains/{name}", domain, Right.SYSTEM),
+    page("/system", system, Right.SYSTEM, menu=N_("System"), order=12),
+)

@@ -1,0 +1,230 @@
+"""The desk's pages as people use them: in both languages, without JavaScript, hostile text as text."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from desk_samples import Console, opened
+from visiting import NOW, RUNNER, Browser, csrf
+
+from gatepost.office.digests import Digests
+from gatepost.store.records import DeliveryAttempt, Done
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Console]:
+    console = opened(tmp_path)
+    yield console
+    RUNNER.run(console.office.store.close())
+
+
+def number_of(desk: Console, ref: str) -> str:
+    return next(str(one.id) for one in desk.office.store.held(decided=True) if one.ref == ref)
+
+
+def token(browser: Browser) -> str:
+    return csrf(browser.get("/me").text)
+
+
+def state_of(desk: Console, ref: str) -> str:
+    return next(one.state for one in desk.office.store.held(decided=True) if one.ref == ref)
+
+
+PATHS = (
+    "/quarantine", "/queue", "/senders", "/policy", "/policy/history", "/policy/watched", "/rules", "/rules/gift-cards?test=1",
+    "/people", "/people/ana@example.net", "/glass", "/tools?address=ana@example.net", "/domains", "/domains/example.net",
+    "/system", "/me", "/me/quarantine", "/me/senders", "/me/security", "/me/looks", "/me/data", "/privacy/journal",
+    "/privacy/access", "/privacy/retention",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_page_is_drawn_in_both_languages_and_hostile_text_stays_text(desk: Console, language: str) -> None:
+    browser = desk.browser("owner")
+    browser.cookies.set("gatepost-language", language)
+    for path in PATHS:
+        answer = browser.get(path)
+        assert answer.status_code == 200, (path, answer.text[-500:])
+        assert f'<html lang="{language}">' in answer.text
+        assert answer.text.count("<h1") == 1, path
+        assert "<script>x" not in answer.text
+        assert "<b>Cheap" not in answer.text
+        assert "<i>" not in answer.text, path
+        assert not re.search(r'\son\w+="|\sstyle="|javascript:', answer.text), path
+        for label in re.findall(r'<label[^>]*for="([^"]+)"', answer.text):
+            assert f'id="{label}"' in answer.text, (path, label)
+        ids = re.findall(r'\sid="([^"]+)"', answer.text)
+        assert len(ids) == len(set(ids)), (path, sorted(ids))
+
+
+def test_a_person_releases_and_asks_and_is_told_what_came_of_it(desk: Console) -> None:
+    browser = desk.browser("ana")
+    page = browser.get("/me/quarantine").text
+    assert "Cheap" in page
+    assert "BENSPAM" not in page
+    copies = [number_of(desk, ref) for ref in ("ANASPAM", "ANAPHISH", "ANAEVIL", "BENSPAM")]
+    told = browser.post("/me/quarantine/act", data={"csrf": csrf(page), "copy": copies, "do": "release"}).text
+    assert [state_of(desk, ref) for ref in ("ANASPAM", "ANAPHISH", "ANAEVIL", "BENSPAM")] == [
+        "released", "requested", "held", "held",
+    ]  # fmt: skip
+    assert "held as malware" in told
+    assert "BENSPAM" not in told
+    assert "it is on its way" in told
+
+
+def test_what_the_next_hop_said_is_on_the_page(desk: Console) -> None:
+    async def deliver() -> None:
+        import asyncio
+
+        for _ in range(200):
+            for item in await desk.office.store.claim(NOW, 10, 60, "w"):
+                said = DeliveryAttempt(
+                    at=NOW, to=item.to, host="mail.example.net", address="192.0.2.25", status="delivered",
+                    reply="250 2.0.0 taken <em>",
+                )  # fmt: skip
+                await desk.office.store.settle(item, said, Done())
+                if item.ref == "ANASPAM":
+                    return
+            await asyncio.sleep(0.01)
+
+    import asyncio
+
+    browser = desk.browser("postmaster")
+    form = {"csrf": token(browser), "copy": [number_of(desk, "ANASPAM")], "do": "release", "reason": "asked"}
+
+    async def both() -> str:
+        answer, _ = await asyncio.gather(browser._client.post("/quarantine/act", data=form), deliver())
+        return str(answer.text)
+
+    told = RUNNER.run(both())
+    assert "250 2.0.0 taken &lt;em&gt;" in told
+    assert "mail.example.net" in told
+
+
+def test_the_queue_is_acted_on(desk: Console) -> None:
+    browser = desk.browser("postmaster")
+    page = browser.get("/queue").text
+    assert "x@example.org" in page
+    (waiting,) = desk.office.store.queued()
+    form = {"csrf": csrf(page), "copy": [str(waiting.id)], "reason": "asked by ana"}
+    assert browser.post("/queue/act", data=form | {"do": "hold"}).status_code == 200
+    assert desk.office.store.queued()[0].held_because == "asked by ana"
+    assert browser.post("/queue/act", data=form | {"do": "drop"}).status_code == 200
+    assert desk.office.store.queued() == []
+    assert [one.what for one in desk.office.store.journal(subject="WAITING")] == [
+        "queue drop <x@example.org>", "queue hold <x@example.org>",
+    ]  # fmt: skip
+
+
+def test_from_the_candidate_by_its_plan_to_the_policy_and_back(desk: Console) -> None:
+    browser = desk.browser("owner")
+    form = {"csrf": token(browser)}
+    unsound = browser.post("/policy/edit", data=form | {"do": "text", "text": "[policy]\njunk_at = 99.0"})
+    assert unsound.status_code == 400
+    assert "thresholds must rise" in unsound.text
+    assert "junk_at = 99.0" in unsound.text, "what was typed is not lost"
+    edit = form | {"do": "thresholds", "junk_at": "3,5", "quarantine_at": "7", "refuse_at": "10"}
+    assert browser.post("/policy/edit", data=edit).status_code == 303
+    promoted = form | {"do": "promote", "key": "rdns.missing"}
+    assert browser.post("/policy/edit", data=promoted).status_code == 303
+    assert "See this before" in browser.get("/policy").text
+    assert browser.post("/policy/save", data=form | {"reason": "x"}).status_code == 400
+    assert browser.post("/policy/plan", data=form | {"days": "7"}).status_code == 303
+    saved = browser.post("/policy/save", data=form | {"reason": "less junk"})
+    assert saved.headers["location"] == "/policy/history?saved=1"
+    assert desk.premises.policies is not None
+    assert desk.premises.policies().settings.junk_at == 3.5
+    assert "less junk" in browser.get("/policy/history").text
+    assert browser.post("/policy/back", data=form | {"number": "0"}).status_code == 303
+    assert desk.premises.policies().settings.junk_at == 4.0
+
+
+def test_secrets_of_the_configuration_are_not_shown(desk: Console) -> None:
+    page = desk.browser("owner").get("/system").text
+    assert "hunter2" not in page
+    assert "relay.example.org" in page
+    assert "mx.example.net" in page
+
+
+def test_the_journal_is_verified_filtered_and_taken_out(desk: Console) -> None:
+    browser = desk.browser("data-protection-officer")
+    form = {"csrf": token(browser)}
+    assert "is unaltered" in browser.post("/privacy/journal/verify", data=form).text
+    lines = browser.post("/privacy/journal/export", data=form).text.splitlines()
+    assert json.loads(lines[0])["what"] == "journal export"
+    assert browser.get("/privacy/journal?kind=journal+export").text.count("<tr>") == 2
+    RUNNER.run(desk.office.store.database.commit(lambda c: c.execute("UPDATE journal SET at = at + 1 WHERE number = 2").rowcount))
+    assert "was altered" in browser.post("/privacy/journal/verify", data=form).text
+
+
+def test_ones_own_data_holds_ones_own_and_nobody_elses(desk: Console) -> None:
+    browser = desk.browser("ana")
+    answer = browser.post("/me/data/export", data={"csrf": token(browser)})
+    assert answer.headers["content-type"] == "application/zip"
+    folder = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert sorted(folder.namelist()) == ["data.json", "held/ANAEVIL.eml", "held/ANAPHISH.eml", "held/ANASPAM.eml"]
+    told = folder.read("data.json").decode()
+    assert json.loads(told)["account"]["login"] == "ana@example.net"
+    assert "Secret of ben" not in told
+    assert "seed" not in json.loads(told)["account"]
+
+
+def test_an_app_password_is_shown_once_and_revoked(desk: Console) -> None:
+    browser = desk.browser("ana")
+    form = {"csrf": token(browser)}
+    made = browser.post("/me/security/app-password", data=form | {"name": "telephone", "scope": ["smtp"]})
+    assert made.status_code == 200, made.text[-300:]
+    (password,) = re.findall(r'class="done"><code>([^<]+)</code>', made.text)
+    assert password not in browser.get("/me/security").text
+    (selector,) = re.findall(r'name="selector" value="([^"]+)"', made.text)
+    assert browser.post("/me/security/act", data=form | {"do": "revoke", "selector": selector}).status_code == 303
+    assert "revoked" in browser.get("/me/security").text
+
+
+def test_glass_is_broken_by_two_and_seen_by_the_owner(desk: Console) -> None:
+    asking, agreeing, ana = desk.browser("postmaster"), desk.browser("data-protection-officer"), desk.browser("ana")
+    assert asking.get("/messages/ANASPAM/preview").status_code == 404
+    form = {"csrf": token(asking), "whose": "ana@example.net", "reason": "Ana is ill and a customer waits", "hours": "1"}
+    assert asking.post("/glass/ask", data=form).status_code == 303
+    (number,) = re.findall(r'name="number" value="(\d+)"', agreeing.get("/glass").text)
+    assert 'name="number"' not in asking.get("/glass").text, "nobody agrees with themselves"
+    done = agreeing.post("/glass/decide", data={"csrf": token(agreeing), "number": number, "do": "agree"})
+    assert done.status_code == 303
+    assert asking.get("/messages/ANASPAM/preview").status_code == 200
+    page = ana.get("/me/looks").text
+    assert "Ana is ill and a customer waits" in page
+    assert "postmaster@example.net" in page
+
+
+def test_a_digests_link_asks_first_and_works_once(desk: Console) -> None:
+    digests: Digests = desk.premises.more[Digests]
+    object.__setattr__(digests, "settings", lambda: __import__("gatepost.office.settings", fromlist=["x"]).DigestSettings(hour=0))
+    RUNNER.run(digests.send())
+    letter = next(one for one in desk.office.store.queued() if one.ref.startswith("DIGEST") and one.to.startswith("ana"))
+    text = desk.office.store.octets_of(letter.ref).decode()
+    tokens = re.findall(r"/link/([\w.-]+)", text.replace("=\r\n", "").replace("=3D", "="))
+    browser = desk.browser(None)
+    released = [one for one in dict.fromkeys(tokens) if digests.open(one).link.purpose == "release"]
+    page = browser.get(f"/link/{released[0]}")
+    assert page.status_code == 200
+    assert state_of(desk, "ANASPAM") == "held"
+    assert browser.post(f"/link/{released[0]}/use").status_code == 403, "not without the page's form"
+    assert browser.post(f"/link/{released[0]}/use", data={"csrf": csrf(page.text)}).status_code == 200
+    assert state_of(desk, "ANASPAM") == "released"
+    assert browser.post(f"/link/{released[0]}/use", data={"csrf": csrf(page.text)}).status_code == 410
+    assert browser.get("/link/forged.token").status_code == 410
+
+
+def test_a_pasted_message_is_judged_and_a_wrong_address_is_told(desk: Console) -> None:
+    browser = desk.browser("postmaster")
+    form = {"csrf": token(browser), "message": "From: a@b.example\nSubject: x\n\nbody"}
+    assert "What the gate would say" in browser.post("/tools/scan", data=form).text
+    assert browser.post("/tools/scan", data=form | {"client": "999"}).status_code == 400
+    assert browser.post("/tools/scan", data=form | {"message": " "}).status_code == 400
+    assert "one whole address" in browser.get("/tools?address=nobody").text
