@@ -41,8 +41,6 @@ log = logging.getLogger("gatepost.certificates")
 
 DAY_S = 86_400.0
 TTL_LEAST_S = 300
-ASKED_S = 20.0
-"""A look costs little; a person who asks for new certificates should not wait."""
 FAILED_AGAIN_S = (3600.0, 6 * 3600.0, 24 * 3600.0)
 """After so many failures in a row the authority is asked again that much later: it counts failures too."""
 LIFE_SHARE = 3
@@ -125,7 +123,7 @@ class CertificateKeeping:
     def rounds(self) -> Sequence[Round]:
         """For the clock."""
         settings = self.settings()
-        return [Round("certificates", min(settings.check_s, ASKED_S), self.work)] if settings.acme else []
+        return [Round("certificates", settings.check_s, self.work)] if settings.acme else []
 
     async def work(self) -> None:
         """Look after every certificate; renews them whether it is time or not when a person asked for it."""

@@ -58,8 +58,8 @@ class CertificateSettings:
     """Further names in the certificate of the host name."""
     renew_before_s: float = 30 * DAY_S
     """How long before its end a certificate is renewed, when its authority does not say; at most a third of its life."""
-    check_s: float = 3600.0
-    """Between two looks whether one is due."""
+    check_s: float = 20.0
+    """Between two looks whether one is due, or asked for; a look costs little."""
     look_s: float = 10.0
     """How often every process looks whether certificate files changed."""
     trust_anchors: str = ""
