@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.smtp.sasl import MECHANISMS, Exchange, KeysFor, Password, Proof, ScramKeys, Token
+from gatepost.smtp.sasl import MECHANISMS, Exchange, External, KeysFor, Password, Proof, ScramKeys, Token
 
 
 def b64(text: str) -> str:
@@ -77,6 +77,16 @@ def test_scram_tampered_with_is_not_proven(final):
         ("OAUTHBEARER", "n,,\x01auth=Basic tok\x01\x01", None),
         ("OAUTHBEARER", "n,,\x01auth=Bearer t k\x01\x01", None),
         ("OAUTHBEARER", "y,,auth", None),
+        ("XOAUTH2", "user=ana@example.net\x01auth=Bearer a.b-c=\x01\x01", Token("ana@example.net", "a.b-c=")),
+        ("XOAUTH2", "user=\x01auth=bearer tok\x01\x01", Token("", "tok")),
+        ("XOAUTH2", "user=ana\x01auth=Basic tok\x01\x01", None),
+        ("XOAUTH2", "user=ana\x01auth=Bearer t k\x01\x01", None),
+        ("XOAUTH2", "user=ana\x01auth=Bearer tok\x01", None),
+        ("XOAUTH2", "auth=Bearer tok\x01user=ana\x01\x01", None),
+        ("XOAUTH2", "user=a\0na\x01auth=Bearer tok\x01\x01", None),
+        ("EXTERNAL", "", External()),
+        ("EXTERNAL", "scanner@example.net", External("scanner@example.net")),
+        ("EXTERNAL", "a\0b", None),
         ("SCRAM-SHA-256", "p=tls-unique,,n=ana,r=x", None),
         ("SCRAM-SHA-256", "n,,m=ext,n=ana,r=x", None),
         ("SCRAM-SHA-256", "n,,n=a=2Cb=3D,r=x", KeysFor("a,b=")),

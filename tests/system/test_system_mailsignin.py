@@ -10,6 +10,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 import pytest
+import trustme
+from cryptography import x509
 from whole import Gate, mail, running, tls_for
 
 from conftest import real_program
@@ -32,13 +34,25 @@ role = "mx"
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     folder = tmp_path_factory.mktemp("mailsignin")
-    with running(folder, listeners=LISTENERS, more=tls_for(folder)) as found:
+    devices = trustme.CA()
+    devices.cert_pem.write_to_path(str(folder / "devices.pem"))
+    for name in ("scanner", "camera", "unknown"):
+        devices.issue_cert(
+            f"{name}.example.net", common_name=name
+        ).private_key_and_cert_chain_pem.write_to_path(str(folder / f"{name}.pem"))
+    trustme.CA().issue_cert(
+        "forged.example.net", common_name="scanner"
+    ).private_key_and_cert_chain_pem.write_to_path(str(folder / "forged.pem"))
+    tls = tls_for(folder) + 'client_authorities = "devices.pem"\n'
+    with running(folder, listeners=LISTENERS, more=tls) as found:
         yield found
 
 
-def session(gate: Gate) -> smtplib.SMTP:
-    """On the submission listener, under TLS."""
+def session(gate: Gate, certificate: str = "") -> smtplib.SMTP:
+    """On the submission listener, under TLS, with a client certificate or none."""
     context = ssl.create_default_context(cafile=str(gate.folder / "ca.pem"))
+    if certificate:
+        context.load_cert_chain(gate.folder / f"{certificate}.pem")
     opened = smtplib.SMTP("127.0.0.1", gate.ports["submission"], "laptop.lan", timeout=20)
     assert b"AUTH" not in opened.ehlo()[1]
     opened.starttls(context=context)
@@ -139,3 +153,54 @@ def test_mail_exchangers_are_not_offered_to_sign_in(gate: Gate) -> None:
     with smtplib.SMTP("127.0.0.1", gate.ports["mx2"], timeout=20) as opened:
         opened.starttls(context=ssl.create_default_context(cafile=str(gate.folder / "ca.pem")))
         assert b"AUTH" not in opened.ehlo()[1]
+
+
+def external(opened: smtplib.SMTP, identity: str = "=") -> tuple[int, bytes]:
+    """Sign in with what the connection proves."""
+    return opened.docmd("AUTH", f"EXTERNAL {identity}")
+
+
+def test_a_device_signs_in_by_its_certificate_and_writes_as_itself(gate: Gate) -> None:
+    gate.run("user", "add", "device@example.net", "--no-link", "--address", "camera@example.net")
+    gate.run(
+        "user",
+        "certificate",
+        "add",
+        "device@example.net",
+        "--name",
+        "scanner",
+        "--file",
+        str(gate.folder / "scanner.pem"),
+    )
+    camera = x509.load_pem_x509_certificates((gate.folder / "camera.pem").read_bytes())[0]
+    subject = camera.subject.rfc4514_string()
+    gate.run(
+        "user", "certificate", "add", "device@example.net", "--name", "cameras", "--subject", subject,
+        "--as", "camera@example.net",
+    )  # fmt: skip
+    with session(gate, "scanner") as opened:
+        assert opened.esmtp_features["auth"].split() == ["PLAIN", "LOGIN", "EXTERNAL"]
+        assert external(opened, b64encode(b"ben@example.net").decode())[0] == 535
+        assert external(opened)[0] == 235
+        opened.sendmail(
+            "device@example.net", ["chie@example.net"], mail("scanned", author="device@example.net")
+        )
+    (scanner,) = [
+        one for one in gate.rows("user", "certificate", "list", "device@example.net") if one["fingerprint"]
+    ]
+    assert scanner["used_from"] == "127.0.0.0/24"
+    gate.run("user", "certificate", "remove", "device@example.net", str(scanner["id"]))
+    with session(gate, "scanner") as opened:
+        code, words = external(opened)
+        assert code == 535
+        assert b"signs nobody in" in words
+
+
+def test_without_a_certificate_of_the_named_authorities_nobody_is_a_device(gate: Gate) -> None:
+    with session(gate) as opened:
+        assert "EXTERNAL" not in opened.esmtp_features["auth"]
+        assert external(opened)[0] == 504
+    with session(gate, "unknown") as opened:
+        assert external(opened)[0] == 535
+    with pytest.raises((ssl.SSLError, smtplib.SMTPServerDisconnected, ConnectionError)):
+        session(gate, "forged")

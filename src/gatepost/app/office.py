@@ -32,7 +32,8 @@ def mail_sign_in(loaded: Loaded, store: Store, resolver: Resolver) -> MailSignIn
     """Who hands mail in, under the present configuration."""
     office, provider = office_of(loaded, store), provider_in(loaded, resolver)
     tokens = ProviderTokens(office, provider) if provider and provider.settings.mail_audience else None
-    return MailSignIn(office, verifier=tokens)
+    asked = bool(loaded.config.tls.client_authorities)
+    return MailSignIn(office, verifier=tokens, by_certificate=asked)
 
 
 def provider_in(loaded: Loaded, resolver: Resolver) -> Provider | None:

@@ -14,6 +14,7 @@ import click
 from gatepost.access.rights import Actor, Role, on_this_machine
 from gatepost.cli.apppassword import app_password
 from gatepost.cli.apppassword import line as password_line
+from gatepost.cli.certificate import certificate
 from gatepost.cli.story import moment
 from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say, whoami
 
@@ -361,3 +362,4 @@ def told(person: Person) -> dict[str, Any]:
 
 
 user.add_command(app_password)
+user.add_command(certificate)

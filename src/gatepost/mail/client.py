@@ -26,7 +26,9 @@ class TlsFacts:
     server_name: str | None = None
     """The name the client asked for (SNI)."""
     peer_subject: str | None = None
-    """The subject of a client certificate that verified, else None."""
+    """The subject of a client certificate that verified (RFC 4514), else None."""
+    peer_fingerprint: str | None = None
+    """Its SHA-256 in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

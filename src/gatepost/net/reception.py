@@ -104,7 +104,7 @@ class Reception:
             await self._loop.connect_accepted_socket(
                 lambda: session,
                 sock,
-                ssl=tls.context if implicit_tls and tls is not None else None,
+                ssl=tls.context_for("submissions") if implicit_tls and tls is not None else None,
                 ssl_handshake_timeout=self.service.smtp_limits.handshake_s if implicit_tls else None,
             )
         except (OSError, ssl.SSLError) as failure:

@@ -224,7 +224,7 @@ class Session(asyncio.Protocol):
         limit_s = self._service.smtp_limits.handshake_s
         self._question = self._loop.create_task(
             self._loop.start_tls(
-                self._transport, self, tls.context, server_side=True, ssl_handshake_timeout=limit_s
+                self._transport, self, tls.context_for(self.client.role), server_side=True, ssl_handshake_timeout=limit_s
             )
         )
         self._question.add_done_callback(self._shaken)
@@ -264,6 +264,8 @@ class Session(asyncio.Protocol):
         else:
             facts = TlsFacts(version=tls.version() or "", cipher=(tls.cipher() or ("",))[0])
         self.client = replace(self.client, tls=facts)
+        if facts.peer_fingerprint is None:
+            self._machine.withdraw("EXTERNAL")
 
     def _sign_in(self, event: events.AuthRequest) -> None:
         authenticator = self._service.authenticator

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import hashlib
 import logging
 import os
 import ssl
@@ -50,6 +51,9 @@ class TlsSettings:
     """PEM file of the private key, ``%d/`` as above; never world-readable."""
     more: tuple[NamedCertificate, ...] = ()
     """Further certificates for other names."""
+    client_authorities: str = ""
+    """PEM file of the authorities whose client certificates sign devices in, on submission listeners; empty: none is
+    asked for. Who presents a certificate that they did not issue gets no connection there."""
 
 
 class TlsUnusable(Exception):
@@ -69,6 +73,7 @@ class ServerTls:
         self._asked_names: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
         self._stamp = self._state_of_files()
         self._context = self._build()
+        self._asking = self._build(asking=True) if settings.client_authorities else None
         self.key_in_use = key_of(self.certificate_files()[0])
         """Which key the main certificate has."""
 
@@ -77,15 +82,21 @@ class ServerTls:
         """The context for the next handshake."""
         return self._context
 
+    def context_for(self, role: str) -> ssl.SSLContext:
+        """The same on a listener of this role: where mail programs sign in, a client certificate may be asked for."""
+        asks = self._asking is not None and role in ("submission", "submissions")
+        return self._asking if asks and self._asking is not None else self._context
+
     def reload(self) -> str | None:
         """Read the files again; None when new handshakes get them, else why the old ones stay in use."""
         self._stamp = self._state_of_files()
         try:
             context = self._build()
+            asking = self._build(asking=True) if self._settings.client_authorities else None
             self.key_in_use = key_of(self.certificate_files()[0])
         except TlsUnusable as failure:
             return f"the certificate in use stays as it is: {failure}"
-        self._context = context
+        self._context, self._asking = context, asking
         return None
 
     def changed(self) -> bool:
@@ -111,10 +122,13 @@ class ServerTls:
     def facts(self, tls: ssl.SSLObject) -> TlsFacts:
         """What this finished handshake agreed on."""
         cipher = tls.cipher()
+        subject, fingerprint = _peer(tls)
         return TlsFacts(
             version=tls.version() or "",
             cipher=cipher[0] if cipher else "",
             server_name=self._asked_names.get(tls),
+            peer_subject=subject,
+            peer_fingerprint=fingerprint,
         )
 
     def certificate_files(self) -> tuple[Path, ...]:
@@ -122,7 +136,7 @@ class ServerTls:
         named = [self._settings.certificate or "", *(more.certificate for more in self._settings.more)]
         return tuple(expand(path, self._folder) for path in named)
 
-    def _build(self) -> ssl.SSLContext:
+    def _build(self, *, asking: bool = False) -> ssl.SSLContext:
         settings = self._settings
         if not settings.certificate or not settings.key:
             raise TlsUnusable("both tls.certificate and tls.key must name a file")
@@ -144,7 +158,19 @@ class ServerTls:
                 tls.context = chosen
 
         main.sni_callback = name_asked
+        if asking:
+            self._ask_for_certificates(main)
         return main
+
+    def _ask_for_certificates(self, context: ssl.SSLContext) -> None:
+        """Nobody needs to have one; one that is presented must be issued by these authorities."""
+        path = expand(self._settings.client_authorities, self._folder)
+        _insist_readable(path)
+        try:
+            context.load_verify_locations(path)
+        except (ssl.SSLError, OSError) as failure:
+            raise TlsUnusable(f"{path}: {_why(failure)}") from None
+        context.verify_mode = ssl.CERT_OPTIONAL
 
     def _load(self, certificate: str, key: str) -> ssl.SSLContext:
         certificate_path, key_path = expand(certificate, self._folder), expand(key, self._folder)
@@ -250,6 +276,18 @@ def certificate_names(path: Path) -> Sequence[str]:
         subject = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         return [str(attribute.value).lower() for attribute in subject]
     return [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+
+
+def _peer(tls: ssl.SSLObject) -> tuple[str | None, str | None]:
+    """Subject (RFC 4514) and SHA-256 of the client certificate that verified, if there is one."""
+    der = tls.getpeercert(binary_form=True)  # there is none where none was asked for
+    if not der:
+        return None, None
+    try:
+        subject = x509.load_der_x509_certificate(der).subject.rfc4514_string()
+    except ValueError:
+        subject = None
+    return subject, hashlib.sha256(der).hexdigest()
 
 
 def _first_certificate(path: Path) -> x509.Certificate:

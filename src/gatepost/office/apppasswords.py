@@ -116,7 +116,7 @@ async def make(
     salt = office.random(SALT_OCTETS)
 
     def work(connection: Connection) -> AppPassword:
-        account = _whose(connection, office, actor, login)
+        account = whose(connection, office, actor, login)
         if account.id != actor.account and actor.account and set(wanted) - {Scope.SMTP}:
             raise NotAllowed("An app password that reads mail is made by the person whose mail it is.")
         if rows.good(connection, account.id, now) >= MOST:
@@ -146,7 +146,7 @@ async def make(
 def listed(office: Office, actor: Actor, login: str | None = None) -> list[AppPassword]:
     """One's own or (with the right) somebody's, newest first, with those that ended or were revoked."""
     return office.store.database.read(
-        lambda connection: rows.listed(connection, _whose(connection, office, actor, login, making=False).id)
+        lambda connection: rows.listed(connection, whose(connection, office, actor, login, making=False).id)
     )
 
 
@@ -243,7 +243,7 @@ def _used(connection: Connection, office: Office, kept: AppPassword, network: st
     rows.used(connection, kept.id, at=now, network=network)
 
 
-def _whose(
+def whose(
     connection: Connection, office: Office, actor: Actor, login: str | None, *, making: bool = True
 ) -> Account:
     """Whose app passwords are meant, if the actor may deal with them."""

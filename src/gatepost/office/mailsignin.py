@@ -13,12 +13,12 @@ from typing import Protocol
 
 from gatepost.access.networks import prefix
 from gatepost.mail.client import Client, SignedIn
-from gatepost.office import apppasswords, throttle
+from gatepost.office import apppasswords, certificates, throttle
 from gatepost.office.apppasswords import Fault, Good, Scope
 from gatepost.office.office import Office
 from gatepost.office.sessions import SignInRefused, Visitor, normal_login, origin, record
 from gatepost.smtp.reply import Reply
-from gatepost.smtp.sasl import Credentials, Password, ScramKeys, Token
+from gatepost.smtp.sasl import Credentials, External, Password, ScramKeys, Token
 from gatepost.store import accounts, signins
 from gatepost.store.accounts import Account
 from gatepost.store.database import Connection
@@ -28,6 +28,7 @@ log = logging.getLogger("gatepost.office")
 
 BY_PASSWORD = ("PLAIN", "LOGIN")
 BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")
+BY_CERTIFICATE = ("EXTERNAL",)
 
 REFUSALS = {
     Fault.NONE: Reply(
@@ -52,6 +53,10 @@ REFUSALS = {
 }
 TOKEN_WRONG = Reply(535, "5.7.8", "This token is not good here: sign in anew in your mail program")
 TOKEN_UNSURE = Reply(454, "4.7.0", "The identity provider cannot be asked now, try again later")
+NO_CERTIFICATE = Reply(535, "5.7.8", "Your program presented no client certificate")
+CERTIFICATE_UNKNOWN = Reply(
+    535, "5.7.8", "This certificate signs nobody in here: have it added with gatepost user certificate"
+)
 NOT_SOMEBODY_ELSE = Reply(535, "5.7.8", "Signing in as one and acting as another is not offered here")
 
 
@@ -69,11 +74,17 @@ class TokenVerifier(Protocol):
 class MailSignIn:
     """Implements `net.service.Authenticator`."""
 
-    def __init__(self, office: Office, *, verifier: TokenVerifier | None = None) -> None:
+    def __init__(
+        self, office: Office, *, verifier: TokenVerifier | None = None, by_certificate: bool = False
+    ) -> None:
         self.office = office
         self.verifier = verifier
-        self.mechanisms: tuple[str, ...] = BY_PASSWORD + (BY_TOKEN if verifier is not None else ())
-        """What is offered: tokens only where somebody can check them."""
+        self.mechanisms: tuple[str, ...] = (
+            BY_PASSWORD
+            + (BY_TOKEN if verifier is not None else ())
+            + (BY_CERTIFICATE if by_certificate else ())
+        )
+        """What is offered: tokens only where somebody can check them, certificates only where they are asked for."""
 
     async def sign_in(self, client: Client, mechanism: str, credentials: Credentials) -> SignedIn | Reply:  # noqa: ARG002
         """Who signed in, or why not, in words."""
@@ -81,6 +92,8 @@ class MailSignIn:
             return await self._by_password(client, credentials)
         if isinstance(credentials, Token):
             return await self._by_token(client, credentials)
+        if isinstance(credentials, External):
+            return await self._by_certificate(client, credentials)
         return REFUSALS[Fault.UNKNOWN]
 
     async def keys(self, client: Client, mechanism: str, user: str) -> ScramKeys:  # noqa: ARG002
@@ -120,6 +133,19 @@ class MailSignIn:
         if sends_as is None:
             return await self._wrong(client, given.user, TOKEN_WRONG, "somebody else's token")
         return SignedIn(user=account.login, sends_as=sends_as, device="token")
+
+    async def _by_certificate(self, client: Client, given: External) -> SignedIn | Reply:
+        fingerprint = client.tls.peer_fingerprint if client.tls is not None else None
+        if client.tls is None or fingerprint is None:
+            return NO_CERTIFICATE
+        subject = client.tls.peer_subject or ""
+        found = await certificates.check(
+            self.office, given.authorize_as, fingerprint=fingerprint, subject=subject, ip=client.ip
+        )
+        if isinstance(found, Good):
+            return SignedIn(user=found.account.login, sends_as=found.sends_as, device=found.device)
+        refusal = CERTIFICATE_UNKNOWN if found in (Fault.UNKNOWN, Fault.ENDED) else REFUSALS[found]
+        return await self._wrong(client, subject or fingerprint, refusal, f"certificate {found.value}")
 
     def _named(self, names: tuple[str, ...]) -> Account | None:
         """The account that the first name known here belongs to."""

@@ -1,4 +1,5 @@
-"""Server side of the SASL exchanges: PLAIN, LOGIN, SCRAM-SHA-256, OAUTHBEARER (RFC 4616, 5802, 7677, 7628), XOAUTH2.
+"""Server side of the SASL exchanges: PLAIN, LOGIN, SCRAM-SHA-256, OAUTHBEARER, EXTERNAL (RFC 4616, 5802, 7677, 7628,
+4422), XOAUTH2.
 
 Each exchange turns lines into a `Credentials` value; whether it is good is decided elsewhere. Nothing here
 keeps or shows a secret: no repr has one. Leaves out channel binding (SCRAM-SHA-256-PLUS).
@@ -43,7 +44,15 @@ class Proof:
     authorize_as: str = ""
 
 
-Credentials = Password | Token | Proof
+@dataclass(frozen=True, slots=True)
+class External:
+    """EXTERNAL: what the connection proves, a client certificate (RFC 4422 appendix A)."""
+
+    authorize_as: str = ""
+    """The identity to act as; empty: what the certificate says."""
+
+
+Credentials = Password | Token | Proof | External
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +181,14 @@ def _xoauth2() -> _Exchange:
     return Token(match[1], match[2])
 
 
+def _external() -> _Exchange:
+    """The authorization identity, mostly empty   RFC 4422 appendix A.1"""
+    name = _text((yield b""))
+    if "\0" in name:
+        raise Malformed
+    return External(name)
+
+
 # client-first-message = gs2-header "n=" saslname ",r=" c-nonce; no mandatory extensions   RFC 5802 §7
 _CLIENT_FIRST = re.compile(r"([ny],(?:a=([^,]*))?,)(n=([^,]+),r=([!-+\--~]+))(?:,[A-Za-z]=[^,]*)*")
 # client-final-message = "c=" base64 ",r=" nonce *("," ext) ",p=" base64
@@ -220,6 +237,7 @@ _EXCHANGES = {
     "SCRAM-SHA-256": _scram_sha_256,
     "OAUTHBEARER": _oauthbearer,
     "XOAUTH2": _xoauth2,
+    "EXTERNAL": _external,
 }
 MECHANISMS = tuple(_EXCHANGES)
 """What `dialect.Offers.auth` may name."""

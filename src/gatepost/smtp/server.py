@@ -8,6 +8,7 @@ only moves on by a positive reply (the table is `session.TRANSITIONS`). Leaves o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gatepost.mail.client import Envelope
 from gatepost.smtp import reply as say
@@ -155,6 +156,13 @@ class SmtpServer:
         session.transaction = Transaction()
         if session.state is not State.CLOSED:
             session.state = State.START
+
+    def withdraw(self, mechanism: str) -> None:
+        """Do not offer this SASL mechanism on this connection: what it needs is not there."""
+        session = self._session
+        if mechanism in session.offers.auth:
+            left = tuple(one for one in session.offers.auth if one != mechanism)
+            session.offers = replace(session.offers, auth=left)
 
     def outgoing(self) -> bytes:
         """Octets to send; each is given once."""
