@@ -242,7 +242,7 @@ def test_malware_never_leaves_whatever_the_mode(mode: str) -> None:
 def test_mail_over_the_line_waits_for_approval() -> None:
     gate = desk(submission={"policy": {"hold_at": 1.0, "weights": {"structure.fragment": 9.0}}})
     reply = gate.send(letter("MIME-Version: 1.0", "Content-Type: message/partial; id=1; number=1; total=2"))
-    assert reply.code == 250
+    assert (reply.code, reply.text.partition(" [")[0]) == (250, "Held until it is approved")
     (copy,) = gate.last.deliveries
     assert (copy.held, copy.category) == (True, "approval")
     assert gate.contacts == [], "nobody was written to yet"
@@ -293,3 +293,9 @@ def test_an_account_is_a_login_or_a_machine_and_strangers_have_none() -> None:
     assert STRANGER.account == ""
     assert replace(PRINTER, user="ana@example.net").account == "ana@example.net"
     assert Client(ip=ip_address("10.0.0.9")).account == ""
+
+
+def test_an_app_password_that_is_for_one_address_lends_no_other_one() -> None:
+    narrow = replace(ANA, sends_as=("alerts@example.net",))
+    assert desk().send(client=narrow).code == 553
+    assert desk().send(letter(author="alerts@example.net"), client=narrow, sender="alerts@example.net").code == 250

@@ -161,7 +161,9 @@ class Submission(Desk):
         accepted = [one for one in judged if one.verdict.action not in TURNED_DOWN]
         if not accepted:
             return await self._turn_down(entry, hold)
-        kept = Reply(250, "2.0.0", f"Kept for delivery [ref {entry.ref}]")
+        waits = all(one.verdict.action is Action.QUARANTINE for one in accepted)
+        what = "Held until it is approved" if waits else "Kept for delivery"
+        kept = Reply(250, "2.0.0", f"{what} [ref {entry.ref}]")
         entry = replace(entry, reply=str(kept))
         failure = await self.keep(
             Acceptance(

@@ -21,7 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from smtplib import SMTPException
 
+from gatepost.access.rights import on_this_machine
 from gatepost.app.installation import opened
+from gatepost.app.office import office_of
 from gatepost.app.serve import Gate
 from gatepost.config.schema import load
 from gatepost.demo.cases import CASES
@@ -40,6 +42,8 @@ from gatepost.demo.world import OUR_DOMAIN
 from gatepost.dns.zone import Zone
 from gatepost.mail.verdict import Action
 from gatepost.net.zoneserver import ZoneServer
+from gatepost.office import apppasswords, people
+from gatepost.office.apppasswords import Scope
 from gatepost.scan.report import strictest
 from gatepost.store.history import Search
 
@@ -53,6 +57,7 @@ DONE = {
 }
 PATIENCE_S = 3.0
 REFERENCE = re.compile(r"\[ref (\w+)\]")
+SENDER = f"ana@{OUR_DOMAIN}"
 REPEATED = {"ham": 6, "letter": 4, "listed": 3, "list": 2, "shop": 2}
 """How often a case is sent, so that there is a history to look at."""
 
@@ -70,9 +75,12 @@ def run_demo(say: Say, *, port: int, quiet_log: bool = True) -> int:
     dns = OwnAnswers()
     try:
         smtp_port = free_port(port)
-        zone = Zone.parse(prepare(folder, smtp_port=smtp_port), name="world.zone")
+        submission_port = free_port(port + 62)  # 2587 beside 2525
+        zone = Zone.parse(
+            prepare(folder, smtp_port=smtp_port, submission_port=submission_port), name="world.zone"
+        )
         dns_port = dns.start(zone)
-        config = configure(folder, smtp_port=smtp_port, dns_port=dns_port)
+        config = configure(folder, smtp_port=smtp_port, submission_port=submission_port, dns_port=dns_port)
         marker().unlink(missing_ok=True)
         write_secret(marker(), str(folder).encode())
         if quiet_log:
@@ -169,7 +177,19 @@ def seed_now(folder: Path, say: Say, started: float) -> None:
     for case in CASES:
         line = f"  {case.name:<12} {done.get(case.name, ''):<10} "
         say(textwrap.fill(line + case.about, width, subsequent_indent=" " * len(line)))
-    say(invitation(folder, references, time.monotonic() - started))
+    say(invitation(folder, references, time.monotonic() - started, app_password(folder)))
+
+
+def app_password(folder: Path) -> str:
+    """An account for Ana, and what her mail program signs in with."""
+    with opened(folder / "gatepost.toml") as installation:
+        office = office_of(installation.loaded, installation.store)
+        actor = on_this_machine("demo")
+        installation.run(people.add(office, actor, SENDER))
+        made = installation.run(
+            apppasswords.make(office, actor, SENDER, name="mail program", scopes=(Scope.SMTP,))
+        )
+    return made.password
 
 
 def outcomes(folder: Path, references: dict[str, str]) -> dict[str, str]:
@@ -186,9 +206,9 @@ def outcomes(folder: Path, references: dict[str, str]) -> dict[str, str]:
     return done
 
 
-def invitation(folder: Path, references: dict[str, str], seconds: float) -> str:
+def invitation(folder: Path, references: dict[str, str], seconds: float, password: str) -> str:
     """What to try next; every line works when pasted into another terminal after the first."""
-    port = (folder / "smtp-port").read_text()
+    port, submission_port = ((folder / f"{name}-port").read_text() for name in ("smtp", "submission"))
     command = Path(sys.argv[0]).absolute()
     found = f"export PATH={command.parent}:$PATH" if command.name == "gatepost" else "export PATH=…:$PATH"
     return f"""
@@ -209,6 +229,12 @@ Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). In anothe
   gatepost send spoof
   gatepost evaluate --ham {folder}/ham.mbox --spam {folder}/spam.mbox   # on mail it was not taught
   swaks --server 127.0.0.1:{port} --from me@friends.example --to ana@{OUR_DOMAIN}
+
+Ana sends, too, and may write as herself only; a card number waits for approval:
+
+  swaks --server 127.0.0.1:{submission_port} --tls --auth-user {SENDER} --auth-password {password} \\
+    --from {SENDER} --to ben@{OUR_DOMAIN} --body "my card is 4111 1111 1111 1111"
+  gatepost history --outgoing
 
 Mailboxes      {folder}/mail
 Log            {folder}/gatepost.log

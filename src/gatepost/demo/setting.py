@@ -34,6 +34,10 @@ address = "127.0.0.1:{smtp_port}"
 role = "mx"
 xclient_from = ["127.0.0.1"]     # so that the demo can play many clients
 
+[[listeners]]
+address = "127.0.0.1:{submission_port}"
+role = "submission"              # our own people sign in here and send
+
 [tls]
 certificate = "tls/certificate.pem"
 key = "tls/key.pem"
@@ -70,6 +74,9 @@ refuse_at = 10.0
 [marking]
 junk = {{ tag = "[Junk?]", banner = true }}   # see the shop's message in the mailbox of ben
 
+[checks.dataloss]
+mode = "enforce"                 # card numbers and the like wait for approval on their way out
+
 [arc]
 trusted_sealers = ["forwarder.example"]
 
@@ -96,7 +103,7 @@ weight = -2.0
 """
 
 
-def prepare(folder: Path, *, smtp_port: int) -> str:
+def prepare(folder: Path, *, smtp_port: int, submission_port: int) -> str:
     """Fill the folder but for the configuration, which needs the DNS port; the zone's text is returned."""
     (folder / "keys").mkdir(mode=0o700)
     (folder / "tls").mkdir(mode=0o700)
@@ -109,16 +116,20 @@ def prepare(folder: Path, *, smtp_port: int) -> str:
     (folder / "yara").mkdir(mode=0o700)
     (folder / "yara" / "eicar.yar").write_text(YARA_RULES)
     (folder / "smtp-port").write_text(str(smtp_port))
+    (folder / "submission-port").write_text(str(submission_port))
     (folder / "pid").write_text(str(os.getpid()))
     text = zone_text(keys)
     (folder / "world.zone").write_text(text)
     return text
 
 
-def configure(folder: Path, *, smtp_port: int, dns_port: int) -> Path:
+def configure(folder: Path, *, smtp_port: int, submission_port: int, dns_port: int) -> Path:
     """Write gatepost.toml and stricter.toml; the path of the first."""
     people = ", ".join(f'"{name}@{OUR_DOMAIN}"' for name in PEOPLE)
-    common = {"domain": OUR_DOMAIN, "smtp_port": smtp_port, "dns_port": dns_port, "people": people}
+    common = {
+        "domain": OUR_DOMAIN, "smtp_port": smtp_port, "submission_port": submission_port, "dns_port": dns_port,
+        "people": people,
+    }  # fmt: skip
     path = folder / "gatepost.toml"
     path.write_text(CONFIG.format(junk_at="4.0", list_mode="observe", **common))
     (folder / "stricter.toml").write_text(CONFIG.format(junk_at="2.0", list_mode="enforce", **common))
