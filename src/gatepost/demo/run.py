@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from smtplib import SMTPException
+from typing import TYPE_CHECKING
 
 from gatepost.access.rights import on_this_machine
 from gatepost.app.installation import opened
@@ -27,6 +28,7 @@ from gatepost.app.office import office_of
 from gatepost.app.serve import Gate
 from gatepost.config.schema import load
 from gatepost.demo.cases import CASES
+from gatepost.demo.household import IN_CHARGE, move_in
 from gatepost.demo.school import go_to_school
 from gatepost.demo.send import send
 from gatepost.demo.setting import (
@@ -47,6 +49,9 @@ from gatepost.office.apppasswords import Scope
 from gatepost.scan.report import strictest
 from gatepost.store.history import Search
 
+if TYPE_CHECKING:
+    from gatepost.app.console import Console
+
 Say = Callable[[str], None]
 DONE = {
     Action.DELIVER: "delivered",
@@ -56,6 +61,7 @@ DONE = {
     Action.DEFER: "come later",
 }
 PATIENCE_S = 3.0
+CONSOLE_PORT = 8080
 REFERENCE = re.compile(r"\[ref (\w+)\]")
 SENDER = f"ana@{OUR_DOMAIN}"
 REPEATED = {"ham": 6, "letter": 4, "listed": 3, "list": 2, "shop": 2}
@@ -80,7 +86,7 @@ def run_demo(say: Say, *, port: int, quiet_log: bool = True) -> int:
             prepare(folder, smtp_port=smtp_port, submission_port=submission_port), name="world.zone"
         )
         dns_port = dns.start(zone)
-        config = configure(folder, smtp_port=smtp_port, submission_port=submission_port, dns_port=dns_port)
+        config = configure(folder, smtp_port=smtp_port, submission_port=submission_port, dns_port=dns_port, console_port=free_port(CONSOLE_PORT))
         marker().unlink(missing_ok=True)
         write_secret(marker(), str(folder).encode())
         if quiet_log:
@@ -90,7 +96,8 @@ def run_demo(say: Say, *, port: int, quiet_log: bool = True) -> int:
         say(
             f"The classifier has read {learnt.ham:,} wanted and {learnt.spam:,} unwanted messages that the demo brings along."
         )
-        gate = DemoGate(loaded, ready=lambda _: seed(folder, say, started))
+        move_in(loaded)
+        gate = DemoGate(loaded, ready=lambda _: seed(folder, say, started, gate.link))
         return gate.run()
     finally:
         dns.stop()
@@ -105,6 +112,19 @@ class DemoGate(Gate):
     """A gate that ends with its terminal: a closed window sends SIGHUP, which otherwise means a reload."""
 
     had_terminal = False
+    link = ""
+    """Opens the console, once."""
+
+    def open_console(self) -> Console | None:
+        """With a door for whoever sees the terminal."""
+        from gatepost.app.console import Console, demo_door
+
+        door = demo_door()
+        door.login = IN_CHARGE
+        console = Console.bound(self.loaded, demo=door)
+        if console is not None:
+            self.link = door.url(console.origin)
+        return console
 
     def run(self) -> int:
         """As every gate; remembers whether there is a terminal to lose."""
@@ -153,12 +173,12 @@ class OwnAnswers:
         self._loop.close()
 
 
-def seed(folder: Path, say: Say, started: float) -> None:
+def seed(folder: Path, say: Say, started: float, link: str = "") -> None:
     """Send the cases, in a thread, since the gate runs in this one; then say what to try."""
-    threading.Thread(target=seed_now, args=(folder, say, started), name="demo-seed", daemon=True).start()
+    threading.Thread(target=seed_now, args=(folder, say, started, link), name="demo-seed", daemon=True).start()
 
 
-def seed_now(folder: Path, say: Say, started: float) -> None:
+def seed_now(folder: Path, say: Say, started: float, link: str = "") -> None:
     """Every case at least once, each told with what the gate did about it."""
     references: dict[str, str] = {}
     say(f"{len(CASES)} little stories go through the gate, each from a client of its own …\n")
@@ -177,7 +197,7 @@ def seed_now(folder: Path, say: Say, started: float) -> None:
     for case in CASES:
         line = f"  {case.name:<12} {done.get(case.name, ''):<10} "
         say(textwrap.fill(line + case.about, width, subsequent_indent=" " * len(line)))
-    say(invitation(folder, references, time.monotonic() - started, app_password(folder)))
+    say(invitation(folder, references, time.monotonic() - started, app_password(folder), link))
 
 
 def app_password(folder: Path) -> str:
@@ -206,13 +226,17 @@ def outcomes(folder: Path, references: dict[str, str]) -> dict[str, str]:
     return done
 
 
-def invitation(folder: Path, references: dict[str, str], seconds: float, password: str) -> str:
+def invitation(folder: Path, references: dict[str, str], seconds: float, password: str, link: str = "") -> str:
     """What to try next; every line works when pasted into another terminal after the first."""
     port, submission_port = ((folder / f"{name}-port").read_text() for name in ("smtp", "submission"))
     command = Path(sys.argv[0]).absolute()
     found = f"export PATH={command.parent}:$PATH" if command.name == "gatepost" else "export PATH=…:$PATH"
     return f"""
-Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). In another terminal:
+Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). Look at it here (the link signs in once, as ana):
+
+  {link}
+
+In another terminal:
 
   {found}
 
@@ -232,8 +256,7 @@ Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). In anothe
 
 Ana sends, too, and may write as herself only; a card number waits for approval:
 
-  swaks --server 127.0.0.1:{submission_port} --tls --auth-user {SENDER} --auth-password {password} \\
-    --from {SENDER} --to ben@{OUR_DOMAIN} --body "my card is 4111 1111 1111 1111"
+  swaks --server 127.0.0.1:{submission_port} --tls --auth-user {SENDER} --auth-password {password} --from {SENDER} --to ben@{OUR_DOMAIN} --body "my card is 4111 1111 1111 1111"
   gatepost history --outgoing
 
 Mailboxes      {folder}/mail
