@@ -22,7 +22,9 @@ from gatepost.net.tls import (
     TlsUnusable,
     certificate_expires_at,
     certificate_names,
+    key_of,
     server_context,
+    watch,
 )
 from gatepost.smtp.dialect import Dialect
 from gatepost.smtp.limits import SmtpLimits
@@ -308,3 +310,55 @@ def test_when_a_certificate_ends_and_whom_it_is_for(tmp_path):
 def test_settings_without_files_are_unusable(settings):
     with pytest.raises(TlsUnusable):
         ServerTls(settings)
+
+
+def test_changed_files_are_taken_up_but_a_key_that_may_not_be_used_yet_waits(tmp_path):
+    """What every process does beside its sessions."""
+    first, second = (_made(tmp_path, name) for name in ("first", "second"))
+    tls = ServerTls(TlsSettings(certificate=str(tmp_path / "c.pem"), key=str(tmp_path / "k.pem")))
+    refusals: list[str] = ["its TLSA record is not published"]
+    asked: list[str] = []
+
+    async def may_change(key: str) -> str:
+        asked.append(key)
+        return refusals[-1]
+
+    async def go() -> None:
+        task = asyncio.create_task(watch(lambda: tls, may_change, 0.005))
+
+        async def until(true) -> None:
+            async with asyncio.timeout(10):
+                while not true():
+                    await asyncio.sleep(0.005)
+
+        old = tls.key_in_use
+        second()
+        await until(lambda: len(asked) >= 2)
+        assert tls.key_in_use == old
+        refusals.append("")
+        await until(lambda: tls.key_in_use != old)
+        assert asked[-1] == tls.key_in_use == key_of(tmp_path / "c.pem")
+        count = len(asked)
+        (tmp_path / "c.pem").write_text("half writ")
+        await until(tls.changed)
+        first()
+        refusals.append("not yet")
+        await until(lambda: len(asked) > count)
+        assert tls.key_in_use == asked[count - 1]
+        task.cancel()
+
+    assert first is not second
+    asyncio.run(go())
+
+
+def _made(folder, name):
+    """A certificate of that name; calling what is returned puts it in place."""
+    made = trustme.CA().issue_cert(f"{name}.example.net")
+
+    def put() -> None:
+        made.private_key_pem.write_to_path(str(folder / "k.pem"))
+        made.cert_chain_pems[0].write_to_path(str(folder / "c.pem"))
+
+    if not (folder / "c.pem").exists():
+        put()
+    return put

@@ -22,6 +22,8 @@ from gatepost.jobs.certificates import CertificateKeeping, TlsaGuard
 from gatepost.jobs.letter import Letters
 from gatepost.jobs.ownpolicy import PolicyKeeping
 from gatepost.jobs.rounds import Round
+from gatepost.jobs.tlsevidence import TlsEvidence
+from gatepost.mail.address import Address, parse_address
 from gatepost.net.certfiles import CertificateFolder
 from gatepost.net.policyhost import PolicyHost, Proofs, listen
 from gatepost.net.tls import ServerTls, TlsUnusable, expand
@@ -131,9 +133,22 @@ class OwnSide:
             memory=self.memory,
         )  # fmt: skip
 
+    def reports(self) -> TlsEvidence:
+        """What others report, where that comes to an address of ours."""
+
+        def address() -> Address | None:
+            loaded = self.loaded()
+            named = parse_address(loaded.config.mta_sts.reports_to)
+            return named if named is not None and named.key in loaded.routes.robots else None
+
+        return TlsEvidence(
+            store=self.store, address=address, clock=time.time,
+            domains=lambda: [one.name for one in self.loaded().routes.domains],
+        )  # fmt: skip
+
     def rounds(self) -> list[Round]:
         """For the clock."""
-        found = [*self.certificates().rounds(), *self.policies().rounds()]
+        found = [*self.certificates().rounds(), *self.policies().rounds(), *self.reports().rounds()]
         if self.loaded().config.tls.certificate:
             found.append(Round("tlsa", TLSA_S, self.look_at_tlsa))
         return found

@@ -33,6 +33,7 @@ from gatepost.jobs.settings import (
     LearningSettings,
     MetricsSettings,
 )
+from gatepost.jobs.tlsevidence import FOLDER as TLS_REPORTS
 from gatepost.mail.address import Address, normal_domain, parse_address
 from gatepost.mail.finding import Mode
 from gatepost.mail.trace import Networks
@@ -54,6 +55,8 @@ from gatepost.store.retention import Retention
 from gatepost.store.sealing import QuarantineSettings
 from gatepost.store.store import StoreSettings
 from gatepost.submitting.settings import SubmissionSettings
+from gatepost.web.settings import ConsoleSettings
+from gatepost.web.settings import problem as console_problem
 
 JUNK_HEADER = re.compile(r"X-[A-Za-z0-9-]{1,60}: [ -~]{1,200}")
 
@@ -152,6 +155,7 @@ class Config:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     digests: DigestSettings = field(default_factory=DigestSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -226,6 +230,9 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     unusable = access_problem(config.access)
     if unusable is not None:
         raise ConfigError(file, f"access.{unusable[0]}", unusable[1])
+    unusable = console_problem(config.console, has_certificate=bool(config.tls.certificate))
+    if unusable is not None:
+        raise ConfigError(file, f"console.{unusable[0]}", unusable[1])
     if config.workers < 0:
         raise ConfigError(file, "workers", "cannot be less than 0.")
     settings = {check.name: getattr(config.checks, check.name) for check in ALL_CHECKS}
@@ -256,6 +263,7 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         raise ConfigError(file, "submission.policy", str(fault)) from None
     try:
         robots = {one.key: MaildirAt(folder / config.state / REPORTS) for one in reports}
+        robots |= tls_report_robot(config, folder)
         routes = Routes(config.domains, folder=folder, robots=robots)
         Directory(routes=routes, clock=lambda: 0.0)  # refuses aliases that lead nowhere
     except ValueError as fault:
@@ -312,6 +320,15 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         path=path, folder=folder, config=config, table=table, checks=checks, policies=policies, outgoing=outgoing,
         routes=routes, trusted_relays=tuple(networks), people=people,
     )  # fmt: skip
+
+
+def tls_report_robot(config: Config, folder: Path) -> dict[str, MaildirAt]:
+    """The address where TLS reports come, when it is ours: the gate reads it."""
+    address = parse_address(config.mta_sts.reports_to) if config.mta_sts.reports_to else None
+    ours = {one.name for one in config.domains}
+    if address is None or address.domain not in ours:
+        return {}
+    return {address.key: MaildirAt(folder / config.state / TLS_REPORTS)}
 
 
 def with_own_certificates(config: Config) -> Config:

@@ -62,7 +62,8 @@ class MtaStsSettings:
     enforce_age_s: float = 30 * DAY_S
     """max_age of a policy that is enforced."""
     reports_to: str = ""
-    """Where others send reports about their connections to us (TLS-RPT); empty: postmaster at each domain."""
+    """Where others send reports about their connections to us (TLS-RPT); empty: postmaster at each domain. An address of ours
+    is read by the gate itself, as evidence, and is nobody's mailbox."""
     check_s: float = 3600.0
     """Between two looks."""
 
