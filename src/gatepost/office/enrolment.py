@@ -55,8 +55,8 @@ class Finished:
 
 
 def link_at(console: str, token: str) -> str:
-    """Where a link leads: the console's address, this path, and the token behind ``#``, which no server logs."""
-    return f"{console.rstrip('/')}{LINK_PATH}#{token}"
+    """Where a link leads: the console's address, this path and the token. Looking there uses nothing up."""
+    return f"{console.rstrip('/')}{LINK_PATH}/{token}"
 
 
 async def passkey_options(office: Office, party: RelyingParty, visit: Visit) -> Asked:
