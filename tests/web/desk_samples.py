@@ -116,7 +116,7 @@ def parts(desk: Office, loaded: Any, reload: Any) -> dict[type, Any]:
         return RecipientAnswer(Standing.KNOWN, f"{address} is a recipient"), [Step(address, "delivered")]
 
     async def records(domain: str) -> Sequence[RecordSeen]:
-        return [RecordSeen(domain, "MX", "mx", "10 mx.example.net.", (), "missing")]
+        return [RecordSeen(domain, "MX", "10 mx.example.net.", (), "missing", "mail for the domain comes to us")]
 
     installed = Installed(
         office=desk, version="0", certificates=lambda: [CertificateSeen("tls/a.pem", desk.clock() + 86_400)],

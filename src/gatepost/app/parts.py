@@ -291,7 +291,10 @@ class Parts:
             clock=time.time,
         )
         waiting = Approvals(store=self.store, memory=self.memory, letters=self.letters(), clock=time.time)
-        return [*jobs.rounds(), *learning.rounds(), *keys.rounds(), *waiting.rounds(), *self._wire_rounds(), *heads.rounds()]
+        from gatepost.app.deskparts import DIGESTS_S, send_digests
+
+        digests = Round("digests", DIGESTS_S, lambda: send_digests(lambda: self.loaded, self))
+        return [*jobs.rounds(), *learning.rounds(), *keys.rounds(), *waiting.rounds(), *self._wire_rounds(), *heads.rounds(), digests]
 
     async def came_back(self, item: QueueItem) -> None:
         """What somebody of ours sent could not be delivered for good."""

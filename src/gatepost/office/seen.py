@@ -46,13 +46,13 @@ class RecordSeen:
 
     name: str
     kind: str
-    purpose: str
-    """mx, spf, dkim, dmarc."""
     expected: str
-    """As it is to be published; empty: nothing is expected."""
+    """As it is to be published; empty: only its owner knows."""
     published: tuple[str, ...]
     state: str
-    """well, missing, different, unknown, or other: there, and nothing to compare with."""
+    """ok, missing, differs, unknown (the DNS does not answer) or optional (not there, and mail works without)."""
+    text: str
+    """One sentence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,12 @@ from gatepost.web.pages.overview import LIGHTS
 from gatepost.web.visit import NotThere, Visit
 
 SOURCES = {"default": N_("default"), "file": N_("from the file"), "console": N_("from the console")}
-PURPOSES = {
-    "mx": N_("Mail comes here"),
-    "spf": N_("Who may send"),
-    "dkim": N_("The key of our signatures"),
-    "dmarc": N_("What others should do with forgeries"),
-}
 STATES = {
-    "well": N_("as it should be"),
+    "ok": N_("as it should be"),
     "missing": N_("missing"),
-    "different": N_("different"),
+    "differs": N_("different"),
     "unknown": N_("could not be looked up"),
-    "other": N_("there"),
+    "optional": N_("not there; mail works without"),
 }
 
 
@@ -58,7 +52,7 @@ async def domain(visit: Visit) -> Response:
         records = await installed.records_of(visit.me, name)
     except Impossible:
         raise NotThere from None
-    return visit.page("domain.html", name=name, records=records, purposes=PURPOSES, states=STATES)
+    return visit.page("domain.html", name=name, records=records, states=STATES)
 
 
 ROUTES = (

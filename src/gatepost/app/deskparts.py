@@ -1,0 +1,217 @@
+"""What the office's acts and the desk's pages ask of this installation: the holding, the glass, candidates, digests, tools."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from ipaddress import ip_address
+from typing import Any
+
+from gatepost import __version__
+from gatepost.app.health import certificates_seen, read_beat
+from gatepost.app.office import console_url, office_of
+from gatepost.app.ownfacts import tlsa_wanted
+from gatepost.app.ownrecords import OwnFacts, own_records
+from gatepost.app.parts import Parts, fresh_ref
+from gatepost.app.policyfile import PolicyFile
+from gatepost.app.scanning import open_examiner
+from gatepost.app.told import told_by_people
+from gatepost.checks.content.rules import RulesSettings, rules_of
+from gatepost.config.explain import describe
+from gatepost.config.schema import Loaded
+from gatepost.delivery.routes import Elsewhere, MaildirAt
+from gatepost.jobs.letter import letter
+from gatepost.jobs.look import remembered
+from gatepost.jobs.work import BEAT_KEY
+from gatepost.mail.address import parse_address
+from gatepost.office.candidates import Candidates
+from gatepost.office.digests import Digests
+from gatepost.office.glass import Glass
+from gatepost.office.glassletter import words_for
+from gatepost.office.holding import Holding
+from gatepost.office.office import Office
+from gatepost.office.seen import CertificateSeen, Installed, RecordSeen, SettingSeen, Step
+from gatepost.rules.ruleset import RuleSet, load_rules
+from gatepost.scan.judge import Told, judge
+from gatepost.store import accounts, ownpolicies, signingkeys
+from gatepost.store.glass import Breaking
+from gatepost.store.records import HistoryEntry, Notice
+from gatepost.store.secretfile import SecretFile
+from gatepost.tools import RecipientAnswer
+from gatepost.web.pages.privacy import Periods
+
+log = logging.getLogger("gatepost.jobs")
+
+DIGESTS_S = 900.0
+"""Between two looks whether a letter is due."""
+LINKS = "keys/links.key"
+LINKS_ABOUT = "What the links in Gatepost's letters are signed with. A new line in front ends all links sent before."
+
+
+def desk_parts(
+    loaded: Callable[[], Loaded], parts: Parts, office: Office, reload: Callable[[], None]
+) -> Mapping[type, Any]:
+    """By type, for the console's pages. `reload` reads the configuration of this process again."""
+    config = loaded().config
+    holding = holding_of(loaded, office)
+    return {
+        Holding: holding,
+        Glass: Glass(
+            office=office, two_people=config.quarantine.two_people, tell=partial(tell_owner, office=office)
+        ),
+        Candidates: Candidates(
+            office=office,
+            keeper=PolicyFile(loaded, partial(reload_gate, config.workers, reload)),
+            told=told_by_people,
+        ),
+        Digests: digests_of(loaded, office, holding),
+        Installed: installed(loaded, parts, office),
+        Periods: Periods(config.retention),
+    }
+
+
+def reload_gate(workers: int, reload: Callable[[], None]) -> None:
+    """This process at once, and all others by the supervisor; where all is one process, by its own signal."""
+    reload()
+    if workers:
+        os.kill(os.getppid(), signal.SIGHUP)
+    elif signal.getsignal(signal.SIGHUP) not in (signal.SIG_DFL, signal.SIG_IGN):
+        os.kill(os.getpid(), signal.SIGHUP)
+
+
+def holding_of(loaded: Callable[[], Loaded], office: Office) -> Holding:
+    """The quarantine in people's hands."""
+    return Holding(office=office, people_may_release=frozenset(loaded().config.quarantine.people_may_release))
+
+
+# Letters
+
+
+def digests_of(loaded: Callable[[], Loaded], office: Office, holding: Holding) -> Digests:
+    """For the console, which opens the links, and for the clock, which sends them."""
+    secret = SecretFile(office.store.folder / LINKS, LINKS_ABOUT)
+
+    return Digests(
+        office=office, holding=holding, key=secret.secrets()[0], origin=lambda: console_url(loaded()).rstrip("/"),
+        settings=lambda: loaded().config.digests, language=partial(language_of, loaded, office), new_ref=fresh_ref,
+    )  # fmt: skip
+
+
+async def send_digests(loaded: Callable[[], Loaded], parts: Parts) -> None:
+    """What is due; nothing where no URL of the console is named, which links could lead to. For the clock."""
+    if not console_url(loaded()):
+        return
+    office = office_of(loaded(), parts.store)
+    sent = await digests_of(loaded, office, holding_of(loaded, office)).send()
+    if sent:
+        log.info("%d letters about held mail went out", sent)
+
+
+def language_of(loaded: Callable[[], Loaded], office: Office, address: str) -> str:
+    """The account's, else that of the banners."""
+    account = office.store.database.read(lambda connection: accounts.owner_of(connection, address.lower()))
+    return account.language if account is not None else loaded().config.marking.language.value
+
+
+async def tell_owner(address: str, breaking: Breaking, *, office: Office) -> None:
+    """That somebody may read their held mail now, by mail."""
+    to = parse_address(address, smtputf8=True)
+    if to is None:
+        return
+    account = office.store.database.read(lambda connection: accounts.owner_of(connection, address))
+    subject, text = words_for(breaking, account.language if account is not None else "en")
+    now = office.clock()
+    ref = fresh_ref(now)
+    octets = letter(subject, text, to=to, hostname=office.hostname, ref=ref, now=now)
+    await office.store.enqueue_notice(Notice(ref=ref, recipient=to, octets=octets, at=now))
+
+
+# What is to be seen
+
+
+def installed(loaded: Callable[[], Loaded], parts: Parts, office: Office) -> Installed:
+    """The installation as the pages show it."""
+    one_at_a_time = asyncio.Semaphore(1)
+
+    def settings() -> Sequence[SettingSeen]:
+        now = loaded()
+        found = describe(type(now.config), instance=now.config, given=now.table, overlay=now.overlay)
+        return [
+            SettingSeen(one.key, one.value, "console" if one.console else "file" if one.given else "default", one.about)
+            for one in found
+        ]
+
+    def certificates() -> Sequence[CertificateSeen]:
+        known = office.store.database.read(lambda connection: remembered(connection, office.clock()))
+        found = certificates_seen(loaded(), read_beat(known.get(BEAT_KEY)))
+        return [CertificateSeen(one.file, one.ends_at, one.problem) for one in found]
+
+    async def records(domain: str) -> Sequence[RecordSeen]:
+        keys, policies = office.store.database.read(
+            lambda connection: (signingkeys.listed(connection, domain), ownpolicies.policies(connection))
+        )
+        facts = OwnFacts(keys=tuple(keys), policy=policies.get(domain), tlsa=tuple(tlsa_wanted(loaded())))
+        found = await own_records(domain, loaded(), facts, parts.resolver)
+        return [
+            RecordSeen(one.name, one.kind, one.expected, tuple(map(str, one.published)), one.state.value, one.text)
+            for one in found
+        ]
+
+    async def examine(
+        octets: bytes, *, client_ip: str, hello: str, mail_from: str, recipients: Sequence[str]
+    ) -> HistoryEntry:
+        told = Told(
+            client_ip=ip_address(client_ip) if client_ip else None, hello=hello or None, mail_from=mail_from or None,
+            recipients=tuple(recipients),
+        )  # fmt: skip
+        async with one_at_a_time:
+            examiner, examined_by, close = await open_examiner(str(loaded().path), zones=(), resolver=None, dns=True)
+            try:
+                now = time.time()
+                trusted = examined_by.trusted_relays
+                return await judge(octets, examiner, told, trusted=trusted, now=now, ref=fresh_ref(now))
+            finally:
+                await close()
+
+    return Installed(
+        office=office, version=__version__, settings=settings, certificates=certificates,
+        domains=lambda: [one.name for one in loaded().config.domains], records=records,
+        rules=lambda: rules_here(loaded()), judge=examine, find=partial(find, loaded, parts),
+    )  # fmt: skip
+
+
+def rules_here(loaded: Loaded) -> RuleSet:
+    """Those the gate judges by."""
+    for one in loaded.checks:
+        if isinstance(one.settings, RulesSettings):
+            return rules_of(one.settings)
+    return load_rules()
+
+
+async def find(
+    loaded: Callable[[], Loaded], parts: Parts, text: str
+) -> tuple[RecipientAnswer, Sequence[Step]]:
+    """Whether an address is a recipient, and where each of its final addresses is delivered."""
+    address = parse_address(text, smtputf8=True)
+    assert address is not None
+    answer = await parts.directory.find(address)
+    steps = []
+    for final in parts.directory.expand(address):
+        to = parse_address(final, smtputf8=True)
+        if to is None:
+            continue
+        match loaded().routes.destination(to):
+            case MaildirAt(base):
+                what = f"is put into the Maildir below {base}"
+            case Elsewhere(domain):
+                what = f"goes to the MX of {domain}"
+            case hop:
+                where = hop.path or f"{hop.host}:{hop.port}"
+                what = f"goes to {where} by {hop.protocol.value.upper()}"
+        steps.append(Step(final, what))
+    return answer, steps
