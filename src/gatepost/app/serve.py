@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatepost.app.certificates import OwnSide, OwnSockets, known_to_change, prepare
 from gatepost.app.log import log_entry, start_log
@@ -36,11 +37,14 @@ from gatepost.net.tls import ServerTls, TlsSettings, TlsUnusable, watch
 from gatepost.net.worker import Plan, Program, run
 from gatepost.store.records import HistoryEntry
 
+if TYPE_CHECKING:
+    from gatepost.app.console import Console
+
 log = logging.getLogger("gatepost")
 
 FIXED = (
     "hostname", "state", "workers", "user", "listeners", "certificates", "mta_sts", "dns", "outbound", "callout", "delivery", "store", "quarantine",
-    "log",
+    "log", "console",
 )  # fmt: skip
 """What a reload cannot change: it takes a restart."""
 
@@ -91,6 +95,7 @@ class Gate:
             self.listening = bind(config.listeners, backlog=config.limits.connections.backlog)
         except CannotListen as fault:
             raise ConfigError(file, "listeners", str(fault)) from None
+        self.console = self.open_console()
         self.bell = Bell()
         self.parts = Parts(loaded)
         self._ready = ready
@@ -113,7 +118,7 @@ class Gate:
                 limits=config.limits.connections,
                 serve=self.receive_mail,
                 workers=config.workers,
-                others=(Program("delivery", self.deliver),),
+                others=(Program("delivery", self.deliver), *self.console_program()),
                 user=config.user or None,
                 on_ready=self.say_ready,
                 on_reload=self.reread_for_later,
@@ -121,9 +126,30 @@ class Gate:
             )
         )
 
+    def open_console(self) -> Console | None:
+        """Its port bound, its certificate read; None without one. Raises ConfigError."""
+        if not self.loaded.config.console.address:
+            return None
+        from gatepost.app.console import Console
+
+        return Console.bound(self.loaded)
+
+    def console_program(self) -> tuple[Program, ...]:
+        """Nothing where no console is configured."""
+        return (Program("console", self.show_console),) if self.console is not None else ()
+
+    async def show_console(self, life: Life) -> None:
+        """The process people look into."""
+        assert self.console is not None
+        async with self.parts.opened() as parts:
+            await self.console.run(life, parts, lambda: self.loaded if self.reread() else None)
+
     def say_ready(self) -> None:
         """The one line on standard output."""
-        self._ready("ready " + " ".join(f"{one.listener.role.value}={one.address}" for one in self.listening))
+        places = [f"{one.listener.role.value}={one.address}" for one in self.listening]
+        if self.console is not None:
+            places.append(f"console={self.console.origin}")
+        self._ready("ready " + " ".join(places))
 
     async def receive_mail(self, life: Life, desk: Desk) -> None:
         """A worker."""

@@ -54,6 +54,8 @@ from gatepost.smtp.limits import SmtpLimits
 from gatepost.store.retention import Retention
 from gatepost.store.sealing import QuarantineSettings
 from gatepost.store.store import StoreSettings
+from gatepost.web.settings import ConsoleSettings
+from gatepost.web.settings import problem as console_problem
 from gatepost.submitting.settings import SubmissionSettings
 
 JUNK_HEADER = re.compile(r"X-[A-Za-z0-9-]{1,60}: [ -~]{1,200}")
@@ -153,6 +155,7 @@ class Config:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     digests: DigestSettings = field(default_factory=DigestSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -227,6 +230,9 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     unusable = access_problem(config.access)
     if unusable is not None:
         raise ConfigError(file, f"access.{unusable[0]}", unusable[1])
+    unusable = console_problem(config.console, has_certificate=bool(config.tls.certificate))
+    if unusable is not None:
+        raise ConfigError(file, f"console.{unusable[0]}", unusable[1])
     if config.workers < 0:
         raise ConfigError(file, "workers", "cannot be less than 0.")
     settings = {check.name: getattr(config.checks, check.name) for check in ALL_CHECKS}

@@ -44,7 +44,7 @@ from gatepost.demo.world import OUR_DOMAIN
 from gatepost.dns.zone import Zone
 from gatepost.mail.verdict import Action
 from gatepost.net.zoneserver import ZoneServer
-from gatepost.office import apppasswords, people
+from gatepost.office import apppasswords
 from gatepost.office.apppasswords import Scope
 from gatepost.scan.report import strictest
 from gatepost.store.history import Search
@@ -86,7 +86,10 @@ def run_demo(say: Say, *, port: int, quiet_log: bool = True) -> int:
             prepare(folder, smtp_port=smtp_port, submission_port=submission_port), name="world.zone"
         )
         dns_port = dns.start(zone)
-        config = configure(folder, smtp_port=smtp_port, submission_port=submission_port, dns_port=dns_port, console_port=free_port(CONSOLE_PORT))
+        config = configure(
+            folder, smtp_port=smtp_port, submission_port=submission_port, dns_port=dns_port,
+            console_port=free_port(CONSOLE_PORT),
+        )  # fmt: skip
         marker().unlink(missing_ok=True)
         write_secret(marker(), str(folder).encode())
         if quiet_log:
@@ -205,7 +208,6 @@ def app_password(folder: Path) -> str:
     with opened(folder / "gatepost.toml") as installation:
         office = office_of(installation.loaded, installation.store)
         actor = on_this_machine("demo")
-        installation.run(people.add(office, actor, SENDER))
         made = installation.run(
             apppasswords.make(office, actor, SENDER, name="mail program", scopes=(Scope.SMTP,))
         )
@@ -254,9 +256,9 @@ In another terminal:
   gatepost evaluate --ham {folder}/ham.mbox --spam {folder}/spam.mbox   # on mail it was not taught
   swaks --server 127.0.0.1:{port} --from me@friends.example --to ana@{OUR_DOMAIN}
 
-Ana sends, too, and may write as herself only; a card number waits for approval:
+Ana sends, too, and may write as herself only; a card number for others waits for approval:
 
-  swaks --server 127.0.0.1:{submission_port} --tls --auth-user {SENDER} --auth-password {password} --from {SENDER} --to ben@{OUR_DOMAIN} --body "my card is 4111 1111 1111 1111"
+  swaks --server 127.0.0.1:{submission_port} --tls --auth-user {SENDER} --auth-password {password} --from {SENDER} --to bo@friends.example --body "my card is 4111 1111 1111 1111"
   gatepost history --outgoing
 
 Mailboxes      {folder}/mail

@@ -46,6 +46,10 @@ key = "tls/key.pem"
 servers = ["127.0.0.1:{dns_port}"]   # the demo's own answers
 trust_ad = true
 
+[console]
+address = "127.0.0.1:{console_port}"
+url = "http://localhost:{console_port}"
+
 [[domains]]
 name = "{domain}"
 recipients = [{people}]
@@ -123,12 +127,12 @@ def prepare(folder: Path, *, smtp_port: int, submission_port: int) -> str:
     return text
 
 
-def configure(folder: Path, *, smtp_port: int, submission_port: int, dns_port: int) -> Path:
+def configure(folder: Path, *, smtp_port: int, submission_port: int, dns_port: int, console_port: int) -> Path:
     """Write gatepost.toml and stricter.toml; the path of the first."""
     people = ", ".join(f'"{name}@{OUR_DOMAIN}"' for name in PEOPLE)
     common = {
         "domain": OUR_DOMAIN, "smtp_port": smtp_port, "submission_port": submission_port, "dns_port": dns_port,
-        "people": people,
+        "people": people, "console_port": console_port,
     }  # fmt: skip
     path = folder / "gatepost.toml"
     path.write_text(CONFIG.format(junk_at="4.0", list_mode="observe", **common))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatepost.web import demodoor
 from gatepost.web.page import Page
 from gatepost.web.pages import (
     live,
@@ -27,6 +28,7 @@ ALL_PAGES: tuple[Page, ...] = (
     *message.ROUTES,
     *live.ROUTES,
     *signin.ROUTES,
+    *demodoor.ROUTES,
     *quarantine.ROUTES,
     *queue.ROUTES,
     *policy.ROUTES,

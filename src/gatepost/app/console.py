@@ -1,0 +1,204 @@
+"""The console wired up: its socket and certificate, who is signed in, what its pages may ask of this installation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from ipaddress import ip_network
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gatepost.app.consoleparts import parts_of
+from gatepost.app.health import ask_resolvers, certificates_seen, of_running, read_beat
+from gatepost.app.office import office_of
+from gatepost.app.orders import lists_of
+from gatepost.app.parts import Parts
+from gatepost.config.load import ConfigError
+from gatepost.config.schema import Loaded
+from gatepost.jobs.concerns import SEVERITY, Concern, Level, concerns
+from gatepost.jobs.look import look, remembered
+from gatepost.jobs.presence import running_since
+from gatepost.jobs.work import BEAT_KEY
+from gatepost.net.life import Life
+from gatepost.net.tls import ServerTls, TlsSettings, TlsUnusable, server_context
+from gatepost.web.demodoor import DemoDoor
+from gatepost.web.looks import Looks
+from gatepost.web.server import listening, serve
+from gatepost.web.sessions import OfficeSessions
+from gatepost.web.settings import host_port, origin_of
+from gatepost.web.site import site
+from gatepost.web.visit import LANGUAGES, HealthSeen, Light, Premises
+
+log = logging.getLogger("gatepost")
+HEALTH_S = 15.0
+"""How old what the Overview tells of health may be."""
+LIGHTS = {
+    "gate": ("gate",),
+    "dns": ("resolver",),
+    "lists": ("list:",),
+    "queue": ("queue",),
+    "quarantine": ("quarantine",),
+    "disk": ("disk", "history"),
+    "certificate": ("certificate", "key"),
+    "classifier": ("classifier",),
+}
+"""The health strip, and the beginnings of the concerns that belong to each."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Console:
+    """Bound while we still may; served by `run` in its own process."""
+
+    loaded: Loaded
+    socket: socket.socket
+    tls: ServerTls | None
+    demo: DemoDoor | None = None
+    _seen: tuple[float, HealthSeen] = field(default=(-HEALTH_S, HealthSeen()), init=False)
+
+    @classmethod
+    def bound(cls, loaded: Loaded, *, demo: DemoDoor | None = None) -> Console | None:
+        """None where no address is configured. Raises ConfigError."""
+        settings, file = loaded.config.console, str(loaded.path)
+        if not settings.address:
+            return None
+        host, port = host_port(settings.address)
+        try:
+            tls = console_tls(loaded)
+        except TlsUnusable as fault:
+            raise ConfigError(file, "console.certificate", str(fault)) from None
+        try:
+            return cls(loaded=loaded, socket=listening(host, port), tls=tls, demo=demo)
+        except OSError as fault:
+            problem = f"{settings.address} cannot be had ({fault.strerror}): who listens there? (ss -tlnp)"
+            raise ConfigError(file, "console.address", problem) from None
+
+    @property
+    def origin(self) -> str:
+        """By which people reach it."""
+        return origin_of(self.loaded.config.console, with_tls=self.tls is not None)
+
+    async def run(self, life: Life, parts: Parts, reread: Callable[[], Loaded | None]) -> None:
+        """Until it is time to stop. `reread` reads the configuration again; None when it stays as it was."""
+
+        def reload() -> None:
+            fresh = reread()
+            if fresh is not None:
+                self.loaded = fresh
+                if self.tls is not None and (problem := self.tls.reload()):
+                    log.error("console: %s", problem)
+
+        life.on_reload(reload)
+        premises = self.premises(parts, life)
+        app = site(premises.office, premises.sessions, origin=premises.origin, premises=premises)
+        life.ready()
+        await serve(app, self.socket, life.stopping, tls=self.context())
+
+    def premises(self, parts: Parts, life: Life) -> Premises:
+        """Everything the pages share."""
+        office = office_of(self.loaded, parts.store)
+        settings = self.loaded.config.console
+        more: Mapping[type, Any] = parts_of(
+            lambda: self.loaded, parts, office, life.reload, lambda: self.origin
+        )
+        if self.demo is not None:
+            more = {**more, DemoDoor: self.demo}
+        return Premises(
+            office=office,
+            sessions=OfficeSessions(office),
+            origin=self.origin,
+            looks=Looks(LANGUAGES, zone_of(settings.time_zone)),
+            policies=lambda: self.loaded.policies,
+            health=lambda: self.health(parts),
+            trusted_proxies=tuple(ip_network(one, strict=False) for one in settings.trusted_proxies),
+            demo=self.demo is not None,
+            more=more,
+        )
+
+    def context(self) -> ssl.SSLContext | None:
+        """Hands every handshake the certificate of the moment."""
+        if self.tls is None:
+            return None
+        held = self.tls
+        outer = server_context()
+
+        def newest(tls: ssl.SSLSocket | ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
+            tls.context = held.context
+
+        outer.sni_callback = newest
+        outer.set_alpn_protocols(["http/1.1"])
+        return outer
+
+    async def health(self, parts: Parts) -> HealthSeen:
+        """What was seen a moment ago, or is seen now."""
+        at, seen = self._seen
+        if time.monotonic() - at >= HEALTH_S:
+            self._seen = (time.monotonic(), seen)  # the others need not look at the same time
+            seen = await look_around(self.loaded, parts)
+            self._seen = (time.monotonic(), seen)
+        return seen
+
+
+async def look_around(loaded: Loaded, parts: Parts) -> HealthSeen:
+    """The strip and the list of what needs attention."""
+    store, now = parts.store, time.time()
+    known = store.database.read(lambda connection: remembered(connection, now))
+    since, beat = running_since(loaded.state), read_beat(known.get(BEAT_KEY))
+    certificates = certificates_seen(loaded, beat)
+    validations: Sequence[Any] = ()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(2.0):
+            validations = await ask_resolvers(loaded)
+    facts = look(store, now=now, certificates=certificates, validations=validations, lists=lists_of(loaded))
+    found = (*of_running(since, beat, now), *concerns(facts, loaded.config.alerts))
+    unused = {"lists": not facts.lists_out and not list(lists_of(loaded)), "certificate": not certificates,
+              "classifier": facts.learnt is None}  # fmt: skip
+    return HealthSeen(
+        lights=[light(name, found, off=unused.get(name, False)) for name in LIGHTS], concerns=found
+    )
+
+
+def light(name: str, found: Sequence[Concern], *, off: bool) -> Light:
+    """The worst of what belongs to it."""
+    own = [one for one in found if one.key.startswith(LIGHTS[name])]
+    worst = max((one.level for one in own), key=SEVERITY.__getitem__, default=Level.WELL)
+    return Light(
+        name=name, level="off" if off and not own else worst.value, text=" ".join(one.text for one in own)
+    )
+
+
+def console_tls(loaded: Loaded) -> ServerTls | None:
+    """Its own certificate, else the gate's; None for plain HTTP on loopback. Raises TlsUnusable."""
+    settings, tls = loaded.config.console, loaded.config.tls
+    if not settings.tls:
+        return None
+    if settings.certificate:
+        return ServerTls(
+            TlsSettings(certificate=settings.certificate, key=settings.key), folder=loaded.folder
+        )
+    if settings.url.startswith("http:") or not tls.certificate:
+        return None
+    return ServerTls(tls, folder=loaded.folder)
+
+
+def zone_of(name: str) -> tzinfo:
+    """The named time zone; this machine's without a name, UTC where it is not known."""
+    if not name:
+        return datetime.now(UTC).astimezone().tzinfo or UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        log.warning("console.time_zone: %s is not known here; times are shown in UTC", name)
+        return UTC
+
+
+def demo_door() -> DemoDoor:
+    """With a word nobody can guess."""
+    return DemoDoor(word=secrets.token_urlsafe(24))
