@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.access.rights import ADMINISTRATORS, Right, Role
+from gatepost.access.settings import PasswordCost
 from gatepost.access.standing import Admission, Strength
 from gatepost.office import enrolment, hashing, people, sessions, signin
 from gatepost.office.office import Impossible, ProveAgain
@@ -617,5 +618,22 @@ def test_the_seeds_of_codes_move_to_a_new_master_key(tmp_path: Path) -> None:
         assert store.key_problem() == ""
         place.clock.forward(60)
         assert await place.sign_in_by_password(codes)
+
+    in_office(tmp_path, story)
+
+
+def test_a_password_is_hashed_anew_when_its_cost_has_changed(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        codes, _, _ = await place.with_password()
+        place.office = replace(
+            place.office,
+            access=replace(place.office.access, password_cost=PasswordCost(memory_kib=128, passes=1)),
+        )
+        for _ in range(2):
+            place.clock.forward(60)
+            await place.sign_in_by_password(codes)
+            kept = place.office.store.database.read(lambda c: accounts.find(c, login="ana@example.net"))
+            assert kept is not None
+            assert str(kept.password).startswith("$argon2id$v=19$m=128,")
 
     in_office(tmp_path, story)

@@ -32,6 +32,11 @@ def matches(kept: str, password: str) -> bool:
         return False
 
 
+def outdated(kept: str, cost: PasswordCost) -> bool:
+    """Was it hashed at another cost than new ones are? Then hash it anew when the password is next typed."""
+    return not kept.startswith(f"$argon2id$v=19$m={cost.memory_kib},t={cost.passes},p={cost.lanes}$")
+
+
 def nobodys(cost: PasswordCost) -> str:
     """What no password matches, at the cost of one that does: for accounts that are not there."""
     salt, tag = (b64encode(bytes(size)).decode().rstrip("=") for size in (16, _TAG))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable, Sequence
 
 from gatepost.config.schema import Loaded
+from gatepost.delivery.directory import Directory
 from gatepost.dns.answer import Resolver
+from gatepost.mail.address import Address, parse_address
 from gatepost.office.mailsignin import MailSignIn
 from gatepost.office.mailtokens import ProviderTokens
 from gatepost.office.office import Office
@@ -25,7 +28,20 @@ def office_of(loaded: Loaded, store: Store) -> Office:
         random=os.urandom,
         hostname=loaded.config.hostname,
         access=loaded.config.access,
+        finals=finals_of(loaded),
     )
+
+
+def finals_of(loaded: Loaded) -> Callable[[Address], Sequence[Address]]:
+    """Where mail to an address of ours ends up; one of somebody else's is its own end."""
+    directory = Directory(routes=loaded.routes, clock=time.monotonic)
+
+    def finals(address: Address) -> list[Address]:
+        if loaded.routes.find(address.domain) is None:
+            return [address]
+        return [one for text in directory.expand(address) if (one := parse_address(text, smtputf8=True))]
+
+    return finals
 
 
 def mail_sign_in(loaded: Loaded, store: Store, resolver: Resolver) -> MailSignIn:

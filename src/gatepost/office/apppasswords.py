@@ -19,6 +19,7 @@ from gatepost.mail.address import printable
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.office.people import sender_of, there
 from gatepost.office.sessions import record
+from gatepost.office.tidings import Tiding, tell
 from gatepost.store import accounts, signins
 from gatepost.store import apppasswords as rows
 from gatepost.store.accounts import Account
@@ -130,6 +131,7 @@ async def make(
             networks=limits, at=now, by=actor.who, expires_at=expires_at,
         )  # fmt: skip
         why = f"{called}; {', '.join(wanted)}"
+        tell(connection, office, account, Tiding.APP_PASSWORD, what=why, by=actor.who)
         record(connection, office, account, who=actor.who, what=f"app-password make {made.selector}", why=why)
         kept = rows.find(connection, number)
         assert kept is not None

@@ -24,6 +24,7 @@ from gatepost.office.sessions import (
     record,
     settled,
 )
+from gatepost.office.tidings import Tiding, tell
 from gatepost.store import accounts, signins
 from gatepost.store.accounts import Account, Passkey
 from gatepost.store.database import Connection
@@ -80,6 +81,7 @@ async def register_passkey(
     called = printable(name.strip(), 60) or "Passkey"
 
     def work(connection: Connection) -> int:
+        tell(connection, office, visit.account, Tiding.PASSKEY, what=called, network=visit.session.network)
         number = accounts.add_passkey(
             connection, visit.account.id, credential=made.credential, public_key=made.public_key,
             uses=made.uses, name=called, synced=made.synced, at=office.clock(),
@@ -135,6 +137,7 @@ async def confirm_codes(office: Office, visit: Visit, flow: str, code: str) -> N
         raise Impossible("This code is wrong. Is the clock of your telephone right? Begin again.")
 
     def work(connection: Connection) -> None:
+        tell(connection, office, account, Tiding.PASSWORD, network=visit.session.network)
         if kept:
             accounts.set_password(connection, account.id, kept)
         accounts.set_seed(connection, account.id, octets, seal, session=visit.session.number, step=step)
@@ -154,6 +157,7 @@ async def change_password(office: Office, visit: Visit, password: str) -> None:
     kept = await _kept_password(office, account, password)
 
     def work(connection: Connection) -> None:
+        tell(connection, office, account, Tiding.PASSWORD, network=visit.session.network)
         accounts.set_password(connection, account.id, kept)
         record(connection, office, account, what="enrol password")
 

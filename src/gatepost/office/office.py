@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gatepost.access.rights import Actor, Right
 from gatepost.access.settings import AccessSettings
+from gatepost.mail.address import Address
 from gatepost.store.journal import Why
 from gatepost.store.store import Store
 
@@ -38,6 +39,8 @@ class Office:
     hostname: str
     step_up_s: float = STEP_UP_S
     access: AccessSettings = field(default_factory=AccessSettings)
+    finals: Callable[[Address], Sequence[Address]] | None = None
+    """Where mail to an address of ours ends up, for letters to people; None: none are written."""
 
     def why(self, actor: Actor, reason: str = "") -> Why:
         """What the journal keeps beside the act."""

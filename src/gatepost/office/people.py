@@ -17,6 +17,7 @@ from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role
 from gatepost.mail.address import normal_domain, parse_address, printable
 from gatepost.office.office import Impossible, Office
 from gatepost.office.sessions import fresh, normal_login, own_or_others, record
+from gatepost.office.tidings import Tiding, tell
 from gatepost.store import accounts, signins
 from gatepost.store.accounts import Account, Passkey
 from gatepost.store.database import Connection
@@ -99,6 +100,7 @@ async def invite(office: Office, actor: Actor, login: str, *, reason: str = "") 
         if not account.usable:
             raise Impossible(f"{account.login} is disabled: enable it first.")
         now = office.clock()
+        tell(connection, office, account, Tiding.LINK, by=actor.who, what=reason)
         accounts.add_link(
             connection, account.id, tokens.digest(token), at=now, expires_at=now + office.access.link_s
         )
@@ -119,6 +121,7 @@ async def recover(office: Office, actor: Actor, login: str, *, reason: str = "")
         if not account.usable:
             raise Impossible(f"{account.login} is disabled: enable it first.")
         now = office.clock()
+        tell(connection, office, account, Tiding.FORGOTTEN, by=actor.who, what=reason)
         for one in accounts.passkeys(connection, account.id):
             accounts.remove_passkey(connection, account.id, one.id)
         accounts.set_password(connection, account.id, None)
@@ -154,6 +157,7 @@ async def set_roles(
         _insist_on_owner(connection, account, "give somebody else the role owner first")
         _end_sessions(connection, account.id)
         told = f"{', '.join(sorted(account.roles))} -> {', '.join(sorted(given))}"
+        tell(connection, office, account, Tiding.ROLES, by=actor.who, what=told)
         record(
             connection, office, account, who=actor.who, what=f"account roles {account.login}",
             why=f"{told}; {reason}" if reason else told,
@@ -384,7 +388,6 @@ def _end_sessions(connection: Connection, account: int) -> None:
 
 def _person(connection: Connection, office: Office, account: Account) -> Person:
     now = office.clock()
-    last = [one for one in signins.noted(connection, account.id, limit=20) if one.succeeded]
     return Person(
         account=replace(
             account, password=None if account.password is None else "", seed=account.seed and b""
@@ -394,6 +397,6 @@ def _person(connection: Connection, office: Office, account: Account) -> Person:
         passkeys=tuple(accounts.passkeys(connection, account.id)),
         recovery_codes=accounts.recovery_left(connection, account.id),
         sessions=len(signins.sessions(connection, account.id)),
-        last_sign_in=last[0].at if last else None,
+        last_sign_in=signins.last_success(connection, account.id),
         link_ends=accounts.link_ends(connection, account.id, now),
     )

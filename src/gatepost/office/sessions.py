@@ -14,6 +14,7 @@ from gatepost.access.rights import Actor, Right, rights_of
 from gatepost.access.standing import Admission, Strength, admission, is_over, life
 from gatepost.mail.address import parse_address, printable
 from gatepost.office.office import NotAllowed, Office
+from gatepost.office.tidings import Tiding, tell
 from gatepost.store import accounts, journal, signins
 from gatepost.store.accounts import Account
 from gatepost.store.database import Connection
@@ -148,6 +149,12 @@ def enter(
     )  # fmt: skip
     known_by = tokens.digest(visitor.device)
     has_device = visitor.device != "" and signins.knows_device(connection, account.id, known_by)
+    new_place = not known and not has_device
+    if strength is Strength.RECOVERY or (
+        new_place and admitted is Admission.ENTER and strength is not Strength.DEMO
+    ):
+        tiding = Tiding.RECOVERY if strength is Strength.RECOVERY else Tiding.NEW_PLACE
+        tell(connection, office, account, tiding, network=network, agent=visitor.program)
     if admitted is Admission.ENTER:
         signins.know_device(connection, account.id, known_by if has_device else tokens.digest(device), now)
     return Admitted(
@@ -155,7 +162,7 @@ def enter(
         account=account,
         admission=admitted,
         device="" if has_device or admitted is not Admission.ENTER else device,
-        new_place=not known and not has_device,
+        new_place=new_place,
     )
 
 

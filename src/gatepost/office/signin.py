@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from gatepost.access import codes, tokens
+from gatepost.access import codes, passwords, tokens
 from gatepost.access.standing import Admission, Strength
 from gatepost.office import hashing, passkeys, throttle
 from gatepost.office.office import Office
@@ -91,10 +91,15 @@ async def by_password(
         await _failed(office, account, charged, visitor, "wrong password or code")
         raise SignInRefused(WRONG)
     token, device = fresh(office), fresh(office)
+    # An account whose password costs another amount to check would stand out from those that are not there.
+    old = account.password is not None and passwords.outdated(account.password, office.access.password_cost)
+    renewed = await hashing.hash_of(office, password) if old else None
 
     def work(connection: Connection) -> Admitted | str:
         if not accounts.take_step(connection, account.id, step):
             return WRONG
+        if renewed is not None:
+            accounts.set_password(connection, account.id, renewed)
         throttle.refund(connection, charged)
         return enter(
             connection, office, account.id, Strength.TWO_FACTORS, visitor, token=token, device=device

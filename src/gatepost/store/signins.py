@@ -144,6 +144,14 @@ def noted(
     ]
 
 
+def last_success(connection: Connection, account: int) -> float | None:
+    """When the account last signed in."""
+    row = connection.execute(
+        "SELECT max(at) FROM sign_ins WHERE account = ? AND succeeded = 1", (account,)
+    ).fetchone()
+    return row[0] if row else None
+
+
 def knows_network(connection: Connection, account: int, network: str, *, since: float) -> bool:
     """Did the account sign in from there?"""
     row = connection.execute(
