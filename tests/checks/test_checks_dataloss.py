@@ -64,7 +64,9 @@ def test_nothing_of_the_number_is_kept_beside_the_message() -> None:
 def test_what_a_file_holds_is_looked_at() -> None:
     class Unpacker:
         async def inspect(self, message: Message) -> list[FileReport]:
-            return [FileReport(part=0, path=("list.xlsx",), kind="excel", size=10, text="card 5555555555554444")]
+            return [
+                FileReport(part=0, path=("list.xlsx",), kind="excel", size=10, text="card 5555555555554444")
+            ]
 
     octets = letter(
         "MIME-Version: 1.0", 'Content-Type: application/octet-stream; name="list.xlsx"',
@@ -97,3 +99,26 @@ def test_a_file_that_nobody_can_look_into_waits_where_rules_are_enforced() -> No
     off = {"attachments": {"mode": "off"}}
     assert desk(checks={**off, "dataloss": {"mode": "enforce"}}).send(octets).code == 451
     assert desk(checks=off).send(octets).code == 250
+
+
+def test_what_stays_inside_is_let_through_and_the_rest_waits() -> None:
+    gate = set_to(mode="enforce")
+    assert gate.send(CARD, "ben@example.net").code == 250
+    assert not gate.last.deliveries[0].held
+    gate.send(CARD, "ben@example.net", "bo@example.org")
+    assert [(one.to, one.held) for one in gate.last.deliveries] == [
+        ("ben@example.net", False),
+        ("bo@example.org", True),
+    ]
+    gate = set_to(mode="enforce", inside=True)
+    gate.send(CARD, "ben@example.net")
+    assert gate.last.deliveries[0].held
+
+
+def test_refused_for_others_it_still_reaches_colleagues() -> None:
+    gate = set_to(mode="enforce", handling={"card-numbers": "refuse"})
+    assert gate.send(CARD, "bo@example.org").code == 550
+    assert gate.send(CARD, "ben@example.net", "bo@example.org").code == 250
+    assert [one.held for one in gate.last.deliveries] == [False, True], (
+        "one answer for all: the refused copy waits"
+    )

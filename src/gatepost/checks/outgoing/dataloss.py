@@ -14,12 +14,12 @@ from pathlib import Path
 
 from gatepost.checks.check import OUTGOING, Check, Emits, OnFailure
 from gatepost.mail.client import Mail
-from gatepost.mail.finding import Finding, Mode
+from gatepost.mail.finding import ONLY_FOR, Finding, Mode
 from gatepost.mail.verdict import Action
 from gatepost.rules.facts import Facts, Told
 from gatepost.rules.language import nearest
 from gatepost.rules.ruleset import RuleSet, load_rules
-from gatepost.tools import Tools, Unavailable
+from gatepost.tools import Standing, Tools, Unavailable
 
 HERE = "operating guide, “Sending”"
 NOTED = Emits(name="dataloss.noted", about="A rule on data loss matched, and is only noted.", reference=HERE)
@@ -67,6 +67,8 @@ class DatalossSettings:
     """off, observe or enforce by rule."""
     handling: dict[str, Handling] = field(default_factory=dict)
     """note, hold or refuse by rule; hold, where nothing is said."""
+    inside: bool = False
+    """Look at copies for our own domains as well; otherwise only what goes to others waits."""
 
 
 @cache
@@ -77,6 +79,9 @@ def _loaded(folder: str) -> RuleSet:
 async def dataloss(mail: Mail, tools: Tools, settings: DatalossSettings) -> Sequence[Finding]:
     """A finding for each rule that matches, in the words of the rule."""
     if not mail.client.account:
+        return ()
+    others = await _others(mail, tools)
+    if not (others or settings.inside):
         return ()
     rules = _loaded(settings.rules_folder)
     told = Told(proved=True, known_correspondent=False)
@@ -92,9 +97,12 @@ async def dataloss(mail: Mail, tools: Tools, settings: DatalossSettings) -> Sequ
             facts.with_files(())
         after = rules.judge(facts, [one.name for one in outcome.unknown])
         matched, stopped = (*matched, *after.matched), after.stopped
+    whose: dict[str, list[str]] = {}
+    if not settings.inside and len(others) < len(mail.envelope.recipients):
+        whose[ONLY_FOR] = others
     found = [
         _emits(one.name, settings).found(
-            f"the message {one.finding} (rule {one.name})", {"rule": one.name}, one.name
+            f"the message {one.finding} (rule {one.name})", {"rule": one.name, **whose}, one.name
         )
         for one in matched
         if settings.modes.get(one.name, settings.mode) is not Mode.OFF
@@ -102,6 +110,15 @@ async def dataloss(mail: Mail, tools: Tools, settings: DatalossSettings) -> Sequ
     if stopped:
         found.append(STOPPED.found("the message is so intricate that some rules on data loss were not asked"))
     return found
+
+
+async def _others(mail: Mail, tools: Tools) -> list[str]:
+    """The recipients that are none of ours, by `Address.key`."""
+    return [
+        one.address.key
+        for one in mail.envelope.recipients
+        if (await tools.recipients.find(one.address)).standing is Standing.NOT_OURS
+    ]
 
 
 def _emits(rule: str, settings: DatalossSettings) -> Emits:
