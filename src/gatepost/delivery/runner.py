@@ -244,7 +244,10 @@ class DeliveryRunner:
             outcome = Outcome(result=Result.DEFERRED, status="4.4.7", words=words)
             await self._write_down(item, outcome, None)
             return
-        await self.store.settle(item, None, RetryAt(until + self._jitter_of(item)))
+        again = until + self._jitter_of(item) * min(1.0, max(0.0, until - now))
+        await self.store.settle(item, None, RetryAt(again))
+        if again - now < self.settings.poll_s:
+            asyncio.get_running_loop().call_later(max(0.0, again - self.clock()), self._woken.set)
 
     async def _deliver(self, where: Where, items: list[QueueItem], state: Destination) -> Sequence[_Came]:
         if items[0].account:  # its mail may have been held while this waited for its turn
@@ -252,7 +255,7 @@ class DeliveryRunner:
             if not items:
                 return ()
         try:
-            octets = self.store.delivered_copy(items[0].ref)
+            octets = items[0].octets or self.store.delivered_copy(items[0].ref)
             if items[0].changes:
                 octets = await asyncio.to_thread(changed, octets, items[0].changes)
         except (KeyError, StoreFailed, OSError, CannotChange) as failure:

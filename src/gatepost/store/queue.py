@@ -20,6 +20,8 @@ from gatepost.store.json import encode
 from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Outcome, Queued, QueueItem, RetryAt
 
 ATTEMPT = msgspec.json.Decoder(DeliveryAttempt)
+READ_ALONG_OCTETS = 16 * 1024
+"""Messages up to this size come with the claim of a copy."""
 CHANGES = msgspec.json.Decoder(tuple[Change, ...])
 SHOWN = (
     "SELECT q.id, m.ref, m.envelope, q.to_address, m.size, q.junk, q.created_at, q.due_at, q.worker, q.attempts,"
@@ -61,8 +63,10 @@ def claim(connection: Connection, *, now: float, limit: int, lease_s: float, wor
 def item_from(connection: Connection, row: Any, until: float) -> QueueItem:
     """A claimed row with what its message and its earlier attempts say."""
     number, message, recipient, to, junk, attempts, created_at, delay_told, changes = row
-    ref, envelope, may_bounce, account = connection.execute(
-        "SELECT ref, envelope, may_bounce, account FROM messages WHERE id = ?", (message,)
+    ref, envelope, may_bounce, account, added, removed, octets = connection.execute(
+        "SELECT ref, envelope, may_bounce, account, added_header, removed_fields,"
+        " iif(size <= ? AND key_id IS NULL, octets, NULL) FROM messages WHERE id = ?",
+        (READ_ALONG_OCTETS, message),
     ).fetchone()
     known = messages.ENVELOPE.decode(envelope)
     return QueueItem(
@@ -81,6 +85,9 @@ def item_from(connection: Connection, row: Any, until: float) -> QueueItem:
         account=account,
         delay_told=bool(delay_told),
         history=tuple(attempts_of(connection, ref, to)) if attempts else (),
+        octets=None
+        if octets is None
+        else messages.copy_for_delivery(octets, added, messages.SPANS.decode(removed)),
     )
 
 
@@ -215,7 +222,8 @@ def may_go(connection: Connection, item: QueueItem) -> bool:
     """Is a claimed copy still ours to send? Not when it was held, or taken out, since it was claimed."""
     return (
         connection.execute(
-            "SELECT 1 FROM queue WHERE id = ? AND due_at = ? AND held_because IS NULL", (item.id, item.lease_until)
+            "SELECT 1 FROM queue WHERE id = ? AND due_at = ? AND held_because IS NULL",
+            (item.id, item.lease_until),
         ).fetchone()
         is not None
     )

@@ -48,6 +48,8 @@ class HistoryEntry:
     size: int = 0
     milliseconds: dict[str, float] = field(default_factory=dict)
     mode: str = "enforce"
+    signed_by: tuple[str, ...] = ()
+    """Our keys that signed it, by the names of their records; of forwarded mail the one that sealed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,8 @@ class QueueItem:
     delay_told: bool = False
     """A delay DSN has been sent."""
     history: tuple[DeliveryAttempt, ...] = ()
+    octets: bytes | None = field(default=None, repr=False)
+    """The message as it is delivered, where it is small and kept in plain: one look at the disk less. None: ask for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
