@@ -150,6 +150,20 @@ def test_each_try_sends_the_same_signature(tmp_path: Path) -> None:
     asyncio.run(go())
 
 
+def test_history_says_who_signed(tmp_path: Path) -> None:
+    async def go() -> tuple[str, ...]:
+        store = Store.open(tmp_path)
+        try:
+            await Keeper(store, signer()).carry_out(mail())
+            entry = store.entry("AAAA")
+            assert entry is not None
+            return entry.signed_by
+        finally:
+            await store.close()
+
+    assert asyncio.run(go()) == ("r._domainkey.example.net", "e._domainkey.example.net")
+
+
 def test_our_own_notices_are_signed(tmp_path: Path) -> None:
     async def go() -> None:
         async with bench(tmp_path, zone="example.org. MX 0 .\n") as it:

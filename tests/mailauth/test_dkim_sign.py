@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conftest import real_program
 from drive import drive
@@ -87,6 +89,20 @@ def test_a_domain_in_another_script_is_signed_for_by_its_a_labels() -> None:
     field = sign_with_all(Message.parse(octets), [key], now=NOW)
     (result,), _ = drive(verify_signatures(Message.parse(field + octets), zone, NOW))
     assert (result.result, result.domain) == ("pass", "xn--bcher-kva.example")
+
+
+@given(
+    st.lists(st.sampled_from([b"To", b"Subject", b"X-Odd", b"Cc", b"Date"]), max_size=6),
+    st.text("ab \t:;=<>@äé", max_size=60),
+    st.lists(st.text("ab \t.é", max_size=30), max_size=6),
+)
+def test_whatever_is_signed_verifies(names: list[bytes], value: str, lines: list[str]) -> None:
+    fields = b"".join(name + b": " + value.encode() + b"\r\n" for name in names)
+    body = b"".join(line.encode() + b"\r\n" for line in lines)
+    octets = b"From: ana@example.org\r\n" + fields + b"\r\n" + body
+    field = sign_with_all(Message.parse(octets), KEYS[1:], now=NOW)
+    (result,), _ = drive(verify_signatures(Message.parse(field + octets), ZONE, NOW))
+    assert result.result == "pass", result
 
 
 @pytest.mark.peers

@@ -36,8 +36,9 @@ def tlsa_wanted(loaded: Loaded) -> list[str]:
             found.append(tlsa_of_file(file))
     if loaded.config.certificates.acme:
         with contextlib.suppress(OSError, ValueError):
-            folder = CertificateFolder(loaded.state / CERTIFICATES / loaded.config.hostname)
-            found.append(tlsa_of(folder.next_key().public_key()))
+            key = CertificateFolder(loaded.state / CERTIFICATES / loaded.config.hostname).known_next_key()
+            if key is not None:
+                found.append(tlsa_of(key.public_key()))
     return list(dict.fromkeys(found))
 
 

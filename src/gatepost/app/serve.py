@@ -278,8 +278,9 @@ class Gate:
                 log.error("%s", problem)
             return in_use
         try:
+            prepare(fresh)  # a domain that is new needs a certificate for its policy host
             self.tls = ServerTls(settings, folder=fresh.folder) if settings.certificate else None
-        except TlsUnusable as fault:
+        except (TlsUnusable, ConfigError) as fault:
             log.error("the certificate in use stays as it is: %s", fault)
             return in_use
         return settings

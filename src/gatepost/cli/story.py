@@ -137,6 +137,8 @@ def envelope(entry: HistoryEntry, *, only_looked_at: bool) -> Iterator[Part]:
     sender = entry.envelope.sender
     if sender or not only_looked_at:
         yield "  Sender   ", str(sender or "<> (a bounce or notice)")
+    if entry.signed_by:
+        yield "  Signed   ", ", ".join(entry.signed_by)
     people = [str(one.address) for one in entry.envelope.recipients]
     if people or not only_looked_at:
         yield "  To       ", some(people) or "(nobody yet)"

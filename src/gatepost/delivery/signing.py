@@ -24,6 +24,7 @@ from gatepost.mailauth.arc_seal import seal
 from gatepost.mailauth.dkim_sign import SigningKey, sign_with_all
 from gatepost.mailauth.header import fold_results, results_clauses
 from gatepost.mailauth.keylife import ALGORITHMS, KeyPace
+from gatepost.mailauth.keyrecord import key_name
 from gatepost.store.messages import copy_for_delivery
 from gatepost.store.records import Acceptance, HistoryEntry
 
@@ -117,28 +118,35 @@ class Signer:
         """
         if not self.settings.enabled or any(copy.changes for copy in acceptance.deliveries):
             return acceptance
-        work = self._work(acceptance)
-        if work is None:
+        keys, work = self._work(acceptance)
+        if not keys:
             return acceptance
         large = len(acceptance.octets) > AT_ONCE_OCTETS
         front = await asyncio.to_thread(work) if large else work()
-        return replace(acceptance, added_header=front + acceptance.added_header)
+        if not front:  # a chain that cannot be sealed
+            return acceptance
+        names = tuple(key_name(one.domain, one.selector) for one in keys)
+        return replace(
+            acceptance,
+            entry=replace(acceptance.entry, signed_by=names),
+            added_header=front + acceptance.added_header,
+        )
 
-    def _work(self, acceptance: Acceptance) -> Callable[[], bytes] | None:
-        """What makes the fields; keys are read here, in the loop."""
+    def _work(self, acceptance: Acceptance) -> tuple[Sequence[SigningKey], Callable[[], bytes]]:
+        """The keys, and what makes the fields with them; keys are read here, in the loop."""
         entry = acceptance.entry
         out = goes_out(entry.client)
         forwarder = None if out else self._forwarder(acceptance)
         if not out and forwarder is None:
-            return None
+            return (), bytes
         octets = copy_for_delivery(acceptance.octets, acceptance.added_header, acceptance.removed_fields)
         message = Message.parse(octets)
         if forwarder is not None:
             keys = [one for one in self.of(forwarder) if isinstance(one.private, RSAPrivateKey)]
-            return partial(sealed, message, keys[0], entry, self.hostname) if keys else None
+            return keys[:1], partial(sealed, message, keys[:1], entry, self.hostname)
         keys = list(self.identity(message))
         expires_s = self.settings.expires_s or None
-        return partial(sign_with_all, message, keys, now=entry.at, expires_s=expires_s) if keys else None
+        return keys, partial(sign_with_all, message, keys, now=entry.at, expires_s=expires_s)
 
     def _forwarder(self, acceptance: Acceptance) -> str | None:
         """The domain of ours that sends this message on elsewhere, where that is to be sealed."""
@@ -181,9 +189,9 @@ def goes_out(client: Client) -> bool:
     return bool(client.account)
 
 
-def sealed(message: Message, key: SigningKey, entry: HistoryEntry, hostname: str) -> bytes:
+def sealed(message: Message, keys: Sequence[SigningKey], entry: HistoryEntry, hostname: str) -> bytes:
     """An ARC set that says what we saw of the message when it came in; empty where none can be added."""
-    assert entry.auth is not None
+    (key,) = keys
     results = fold_results("X", hostname, results_clauses(entry.auth)).partition(b":")[2]
     return seal(
         message,

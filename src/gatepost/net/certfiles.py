@@ -60,14 +60,19 @@ class CertificateFolder:
 
     def next_key(self) -> ec.EllipticCurvePrivateKey:
         """The key of the next certificate, made now if there is none."""
-        path = self.path / NEXT_KEY
+        key = self.known_next_key()
+        if key is None:
+            key = ec.generate_private_key(ec.SECP256R1())
+            write_secret(self.path / NEXT_KEY, pem_of(key))
+        return key
+
+    def known_next_key(self) -> ec.EllipticCurvePrivateKey | None:
+        """The same when it was made already: for commands, which may run as another account than the gate."""
         with contextlib.suppress(FileNotFoundError):
-            key = load_pem_private_key(path.read_bytes(), None)
+            key = load_pem_private_key((self.path / NEXT_KEY).read_bytes(), None)
             if isinstance(key, ec.EllipticCurvePrivateKey):
                 return key
-        key = ec.generate_private_key(ec.SECP256R1())
-        write_secret(path, pem_of(key))
-        return key
+        return None
 
     def current_key_pem(self) -> bytes:
         """The key in use."""

@@ -38,6 +38,7 @@ def story_json(entry: HistoryEntry, attempts: list[DeliveryAttempt]) -> dict[str
         "at": entry.at,
         "mode": entry.mode,
         "reply": entry.reply,
+        "signed_by": list(entry.signed_by),
         "client": {
             "ip": str(client.ip) if client.ip else None,
             "hello": client.hello,
