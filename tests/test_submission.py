@@ -299,3 +299,16 @@ def test_an_app_password_that_is_for_one_address_lends_no_other_one() -> None:
     narrow = replace(ANA, sends_as=("alerts@example.net",))
     assert desk().send(client=narrow).code == 553
     assert desk().send(letter(author="alerts@example.net"), client=narrow, sender="alerts@example.net").code == 250
+
+
+def test_an_international_address_is_ones_own_in_every_writing() -> None:
+    jo = replace(ANA, user="jörg@example.net", sends_as=("jörg@example.net",))
+    octets = "From: Jörg <jörg@example.net>\r\nTo: bo@example.org\r\n\r\nhallo\r\n".encode()
+    for sender in ("jörg@example.net", "JÖRG@example.net", "jo\u0308rg@example.net"):
+        assert desk().send(octets, client=jo, sender=sender, smtputf8=True).code == 250
+    assert desk().send(octets, client=ANA, smtputf8=True).enhanced == "5.7.1"
+
+
+def test_a_receipt_goes_out_from_the_null_sender_in_ones_own_name_only() -> None:
+    assert desk().send(sender=None).code == 250
+    assert desk().send(letter(author="ben@example.net"), sender=None).enhanced == "5.7.1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gatepost.checks.connection.dnsbl import DnsblSettings
 from gatepost.checks.dnslists.lists import ListSettings
@@ -134,3 +135,18 @@ def test_figures_of_lists() -> None:
     assert one.decided == 2, "the known sender's mail stays below, the failed reject is refused anyway"
     assert figures["w.example"].asked == 1
     assert tallies(figures, figures)["bl.example"].usual_share == 0.8
+
+
+def test_mail_of_our_own_people_is_decided_by_the_books_for_what_goes_out() -> None:
+    from gatepost.policy.outgoing import assemble_outgoing
+    from gatepost.submitting.settings import OutgoingPolicySettings
+
+    own = entry("out", Finding("fanout.flood", "a flood"), to="bo@example.org")
+    own = replace(own, client=replace(own.client, user="ana@example.net"))
+    configured = configure({})
+    now = assemble_outgoing(OutgoingPolicySettings(), configured)
+    stricter = assemble_outgoing(OutgoingPolicySettings(hold_at=4.0), configured)
+    assert compare([own], book(), book()).looked_at == 0
+    plan = compare([own], book(), book(), outgoing=(now, stricter))
+    (change,) = plan.changes
+    assert (change.before, change.after) == (Action.DELIVER, Action.QUARANTINE)
