@@ -16,7 +16,7 @@ from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gatepost.app.consoleparts import parts_of
+from gatepost.app.deskparts import desk_parts
 from gatepost.app.health import ask_resolvers, certificates_seen, of_running, read_beat
 from gatepost.app.office import office_of
 from gatepost.app.orders import lists_of
@@ -105,9 +105,7 @@ class Console:
         """Everything the pages share."""
         office = office_of(self.loaded, parts.store)
         settings = self.loaded.config.console
-        more: Mapping[type, Any] = parts_of(
-            lambda: self.loaded, parts, office, life.reload, lambda: self.origin
-        )
+        more: Mapping[type, Any] = desk_parts(lambda: self.loaded, parts, office, life.reload)
         if self.demo is not None:
             more = {**more, DemoDoor: self.demo}
         return Premises(
