@@ -256,6 +256,7 @@ def seen(entry: HistoryEntry) -> Iterator[Part]:
 
 
 SEEN_INDENT = 11
+WHEN_INDENT = 27
 BOOKKEEPING = ("dnsbl.asked", "dnsbl.out_of_service", "spam.learning")
 """About our lists and what the classifier still lacks, not about the message."""
 
@@ -307,6 +308,8 @@ def followed(entry: HistoryEntry, attempts: Sequence[DeliveryAttempt]) -> Iterat
         tls = f", {attempt.tls_version}" if attempt.tls_version else ""
         words = f"{attempt.status} to {attempt.to}{where}{tls}: {attempt.reply or attempt.reason}"
         yield f"  {moment(attempt.at)}  ", words
+        if attempt.reason and attempt.reason != attempt.reply:
+            yield " " * WHEN_INDENT, attempt.reason
 
 
 def moment(at: float) -> str:
