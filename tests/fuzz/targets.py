@@ -18,7 +18,7 @@ from gatepost.config.schema import settle
 from gatepost.dns.answer import Answer, Status
 from gatepost.dns.zone import Zone, ZoneError
 from gatepost.files.inspect import FileLimits, inspect_file
-from gatepost.mail.address import parse_address, printable
+from gatepost.mail.address import Address, parse_address, printable
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Client, Envelope
@@ -42,6 +42,7 @@ from gatepost.mailauth.header import (
 from gatepost.mailauth.keys import read_key
 from gatepost.mailauth.spf import SpfQuestion, check_host
 from gatepost.mailauth.spf_record import parse_record
+from gatepost.mailauth.srs import restored, rewritten
 from gatepost.mailauth.taglist import parse_tags, read_base64
 from gatepost.net.dnswire import answers_question, question, read
 from gatepost.net.xclient import client_named
@@ -81,6 +82,7 @@ from gatepost.smtp.reply import (
 from gatepost.smtp.sasl import Exchange, KeysFor, ScramKeys
 from gatepost.smtp.sending import Outgoing, OutgoingRecipient, Protocol, TlsUse
 from gatepost.smtp.server import SmtpServer
+from gatepost.tlspolicy.reportreading import read_report
 
 NOW = 1_700_000_000.0
 LIMITS = SmtpLimits(message_octets=20_000, discard_octets=40_000, errors=8, refusals=8, recipients=5)
@@ -500,16 +502,51 @@ def tnef(octets: bytes) -> None:
     assert sum(len(one.octets) for one in read_tnef(SIGNATURE + octets)) <= 250_000 + 210 * len(octets)
 
 
+def rewritten_sender(octets: bytes) -> None:
+    """Nobody makes us pass mail on, and what we rewrote leads back."""
+    local = octets.decode("utf-8", "replace")
+    for start in ("", "SRS0=", "SRS1="):
+        assert restored(Address(start + local, "example.net"), secrets=[b"s" * 32], now=0.0) is None
+    sender = parse_address(local, smtputf8=True)
+    if sender is not None and not sender.domain.startswith("["):
+        changed_to = rewritten(sender, domain="example.net", secret=b"s" * 32, now=0.0)
+        if changed_to is not None:
+            assert len(changed_to.local.encode()) <= 64
+            back = restored(changed_to, secrets=[b"s" * 32], now=0.0)
+            assert back is not None
+            assert back.key == sender.key or sender.local.upper().startswith("SRS")
+
+
+def tls_report(octets: bytes) -> None:
+    for one in read_report(octets):
+        assert one.good >= 0
+        assert one.bad >= 0
+        assert one.detail.isprintable()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
         condition, server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
-        spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached, content, html, url, tnef,
+        spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached, content, html, url, tnef, rewritten_sender, tls_report,
     )
 }  # fmt: skip
 
 # What a coverage-guided or random run starts from: octets near what each parser reads.
 SEEDS: dict[str, tuple[bytes, ...]] = {
+    "rewritten_sender": (
+        b"sam@example.org",
+        b"SRS0=ABCDEF=AB=example.org=sam@first.example",
+        b"SRS1=ABCDEF=first.example==ABCDEF=AB=example.org=sam@second.example",
+        b"ABCDEF=AB=example.org=sam",
+    ),
+    "tls_report": (
+        (
+            b'{"organization-name":"x","date-range":{"start-datetime":"2026-11-23T00:00:00Z"},"policies":[{"policy":'
+            b'{"policy-type":"sts","policy-domain":"example.net"},"summary":{"total-successful-session-count":3,'
+            b'"total-failure-session-count":1},"failure-details":[{"result-type":"a","failed-session-count":1}]}]}'
+        ),
+    ),
     "content": (
         b"Content-Type: multipart/mixed; boundary=b; boundary*0=c\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<a href=x>y\r\n--b--\r\n",
         b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nQ29udGVudC1UeXBlOiB0ZXh0L3BsYWluCgp4Cg==",

@@ -274,8 +274,8 @@ def insist_on_ours(installation: Installation, domain: str) -> None:
     from gatepost.config.load import nearest
 
     routes = installation.loaded.routes
-    if routes.find(domain) is None:
-        names = {one.name.removeprefix(".") for one in routes.domains}
+    names = {one.name.removeprefix(".") for one in routes.domains}
+    if routes.find(domain) is None and domain not in names:
         raise click.UsageError(f"{domain} is not one of our domains. {nearest(domain, names)}".strip())
 
 
