@@ -17,6 +17,7 @@ from gatepost.app.doors import Doors
 from gatepost.app.lookers import Lookers
 from gatepost.app.opinions import LearntModel
 from gatepost.app.orders import orders
+from gatepost.app.peoplesource import sync_of
 from gatepost.app.signing import forwarding_of, keeping_of, keys_in_use, signer_of
 from gatepost.app.wire import Wire, wire_of
 from gatepost.app.wiring import build_intake, build_submission
@@ -34,6 +35,7 @@ from gatepost.jobs.heads import HeadSending
 from gatepost.jobs.learning import Learning
 from gatepost.jobs.letter import Letters
 from gatepost.jobs.look import DROPPED_KEPT_S, DROPPED_KEY
+from gatepost.jobs.peoplesync import PeopleSync
 from gatepost.jobs.rounds import Round
 from gatepost.jobs.tallies import Differences, Tallies
 from gatepost.jobs.work import Jobs
@@ -294,7 +296,11 @@ class Parts:
         from gatepost.app.deskparts import DIGESTS_S, send_digests
 
         digests = Round("digests", DIGESTS_S, lambda: send_digests(lambda: self.loaded, self))
-        return [*jobs.rounds(), *learning.rounds(), *keys.rounds(), *waiting.rounds(), *self._wire_rounds(), *heads.rounds(), digests]
+        return [*jobs.rounds(), *learning.rounds(), *keys.rounds(), *waiting.rounds(), *self._wire_rounds(), *heads.rounds(), *self.people_from_directory().rounds(), digests]
+
+    def people_from_directory(self) -> PeopleSync:
+        """What brings accounts to what the directory says."""
+        return sync_of(lambda: self.loaded, self.store)
 
     async def came_back(self, item: QueueItem) -> None:
         """What somebody of ours sent could not be delivered for good."""

@@ -24,7 +24,7 @@ COMMANDS = {
         "gatepost.cli.quarantine:quarantine",
         "What is held: list, show, release, delete, deny, rekey.",
     ),
-    "user": ("gatepost.cli.user:user", "People and devices: accounts, roles, app passwords, enrolment links."),
+    "user": ("gatepost.cli.usersync:user", "People and devices: accounts, roles, app passwords, enrolment links."),
     "token": ("gatepost.cli.token:token", "What programs call the API with: create, list, revoke."),
     "key": ("gatepost.cli.key:key", "DKIM keys: list, create, check, records, rotate, retire, remove."),
     "cert": ("gatepost.cli.cert:cert", "Certificates: status, renew, TLSA records."),

@@ -16,7 +16,7 @@ from gatepost.access.settings import problem as access_problem
 from gatepost.checks.connection.hello import HelloSettings
 from gatepost.checks.registry import ALL_CHECKS, configure
 from gatepost.checks.run import Configured
-from gatepost.checks.sender.people import PeopleSettings, Staff
+from gatepost.checks.sender.people import IMPORTED, PeopleSettings, Staff
 from gatepost.config.load import ConfigError, parse_toml, read_table
 from gatepost.config.overlay import NAME as OVERLAY
 from gatepost.config.overlay import merged, read_overlay
@@ -41,6 +41,7 @@ from gatepost.mailauth.authenticate import AuthSettings
 from gatepost.net.authority import CertificateSettings, certificate_problems
 from gatepost.net.callout import CalloutSettings
 from gatepost.net.destinations import destination_problems
+from gatepost.net.directoryservice import PeopleSourceSettings, source_problems
 from gatepost.net.limits import ConnectionLimits, Listener, SessionLimits
 from gatepost.net.outbound import OutboundSettings
 from gatepost.net.resolver import DnsSettings, servers_of
@@ -135,6 +136,7 @@ class Config:
     policy: PolicySettings = field(default_factory=PolicySettings)
     access: AccessSettings = field(default_factory=AccessSettings)
     identity_provider: ProviderSettings = field(default_factory=ProviderSettings)
+    people_source: PeopleSourceSettings = field(default_factory=PeopleSourceSettings)
     submission: SubmissionSettings = field(default_factory=SubmissionSettings)
     marking: MarkingSettings = field(default_factory=MarkingSettings)
     arc: ArcSettings = field(default_factory=ArcSettings)
@@ -285,6 +287,8 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     for text in config.alerts.to:
         if parse_address(text, smtputf8=True) is None:
             raise ConfigError(file, "alerts.to", f'"{text}" is no mail address.')
+    for problem in source_problems(config.people_source):
+        raise ConfigError(file, "people_source", problem)
     for problem in provider_problems(config.identity_provider):
         raise ConfigError(file, "identity_provider", problem)
     for problem in journal_problems(config.journal):
@@ -305,7 +309,10 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     ):
         raise ConfigError(file, "metrics.address", f'is "{config.metrics.address}", but host:port is wanted.')
     try:
-        people = Staff(config.people, own_domains=[one.name for one in config.domains], folder=folder)
+        people = Staff(
+            config.people, own_domains=[one.name for one in config.domains], folder=folder,
+            imported=folder / config.state / IMPORTED if config.people_source.servers else None,
+        )  # fmt: skip
     except ValueError as fault:
         raise ConfigError(file, "people", f"{fault}.") from None
     networks = []

@@ -19,6 +19,8 @@ from gatepost.tools import Person
 MOST_PEOPLE = 20_000
 MOST_PARTNERS = 5_000
 LEARN_AGAIN_S = 300.0
+IMPORTED = "people-directory.csv"
+"""The file in the state folder that people of a directory are written to, in the form of `people_file`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +60,16 @@ class Staff:
         *,
         own_domains: Sequence[str],
         folder: Path,
+        imported: Path | None = None,
     ) -> None:
+        """`imported`: a file like `people_file` that something else writes anew, read again every few minutes; it may be absent."""
         own = (normal_domain(one.lstrip(".")) or one.lstrip(".").lower() for one in own_domains)
         self.own_domains: Sequence[str] = tuple(dict.fromkeys(own))
-        self.protected: Sequence[Person] = tuple(protected_people(settings, folder))
+        self._configured = tuple(protected_people(settings, folder))
+        self._imported = imported
+        self._seen: tuple[int, int] | None = None
+        self._looked_at = float("-inf")
+        self._protected: Sequence[Person] = self._configured
         self._named = tuple(normal_domain(one) or one.lower() for one in settings.partners)
         self._learns = settings.learn_partners
         self._learnt: Callable[[int], Sequence[str]] | None = None
@@ -71,8 +79,27 @@ class Staff:
 
     def learn_from(self, learnt: Callable[[int], Sequence[str]], clock: Callable[[], float]) -> None:
         """`learnt` gives at most so many domains and addresses that we wrote to, the latest first; asked every few minutes."""
+        self._clock = clock
         if self._learns:
-            self._learnt, self._clock = learnt, clock
+            self._learnt = learnt
+
+    @property
+    def protected(self) -> Sequence[Person]:
+        """Configured and imported; the same object until there is another answer."""
+        if self._imported is not None and self._clock() - self._looked_at >= LEARN_AGAIN_S:
+            self._looked_at = self._clock()
+            try:
+                status = self._imported.stat()
+                seen = status.st_ino, status.st_mtime_ns
+                if seen != self._seen:
+                    more = people_of(read_people_file(self._imported))
+                    self._protected, self._seen = (*self._configured, *more), seen
+            except FileNotFoundError:
+                if self._seen is not None:
+                    self._protected, self._seen = self._configured, None
+            except (OSError, ValueError):
+                pass  # what was known stays, until it can be read again
+        return self._protected
 
     @property
     def partners(self) -> Sequence[str]:
@@ -97,6 +124,11 @@ def protected_people(settings: PeopleSettings, folder: Path) -> Iterator[Person]
     every = list(settings.protected)
     if settings.people_file:
         every += read_people_file(folder / settings.people_file)
+    yield from people_of(every)
+
+
+def people_of(every: Sequence[PersonSettings]) -> Iterator[Person]:
+    """One Person for each writing of a name. Raises ValueError."""
     for one in every[:MOST_PEOPLE]:
         addresses = tuple(
             address.key for text in one.addresses if (address := parse_address(text, smtputf8=True))

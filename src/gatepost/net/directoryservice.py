@@ -1,0 +1,420 @@
+"""People out of a directory: LDAP (RFC 4511) with OpenLDAP's or Active Directory's attributes, over TLS alone.
+
+The library (ldap3) blocks, so it runs in a thread. What a person typed never reaches a filter unescaped (RFC 4515 §3), and a
+password is never sent empty: directories take that for an anonymous bind (RFC 4513 §5.1.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import ssl
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gatepost.access.rights import Role
+from gatepost.mail.address import parse_address, printable
+from gatepost.net.tls import TlsUnusable, expand
+from gatepost.tools import Unavailable
+
+PEOPLE_MOST = 100_000
+VALUES_MOST = 5_000
+"""Of one attribute: members of a group, addresses of a person."""
+PAGE = 500
+DISABLED_FLAG = 0x2
+"""ACCOUNTDISABLE of userAccountControl (MS-ADTS §2.2.16)."""
+STATE_ATTRIBUTES = ("userAccountControl", "nsAccountLock", "pwdAccountLockedTime")
+MEMBER_ATTRIBUTES = ("member", "uniqueMember", "memberUid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRoles:
+    """What members of a group are here."""
+
+    group: str
+    """The group's distinguished name."""
+    roles: tuple[Role, ...] = ()
+    """Roles they have as long as they are in it. `owner` counts only with `may_make_owners`."""
+    protected: bool = False
+    """Their names are watched for impersonation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleSourceSettings:
+    """A directory (LDAP or Active Directory) that accounts come from."""
+
+    servers: tuple[str, ...] = ()
+    """`ldaps://dc1.example.net`, or `ldap://…`, which must offer StartTLS; asked in this order. Empty: there is no directory."""
+    bind_dn: str = ""
+    """Who asks, by distinguished name (or, in Active Directory, `user@domain`)."""
+    password_file: str = ""
+    """A file with the password, ``%d/NAME`` for a systemd credential."""
+    base: str = ""
+    """Below which people are looked for, such as `ou=people,dc=example,dc=net`."""
+    filter: str = "(&(objectClass=person)(mail=*))"
+    """Who of those counts. For Active Directory: `(&(objectCategory=person)(objectClass=user)(mail=*))`."""
+    key_attribute: str = "entryUUID"
+    """What a person is known by for good. For Active Directory: `objectGUID`."""
+    login_attribute: str = "mail"
+    """The address somebody signs in with."""
+    name_attributes: tuple[str, ...] = ("displayName", "cn")
+    """The person's name, the first that is there; further ones are other writings of it."""
+    address_attributes: tuple[str, ...] = (
+        "mail",
+        "proxyAddresses",
+        "mailLocalAddress",
+        "mailAlternateAddress",
+    )
+    """Further addresses; those in our domains become the person's own."""
+    groups: tuple[GroupRoles, ...] = ()
+    """Groups that mean something here."""
+    may_make_owners: bool = False
+    """A group may make owners: whoever can change it in the directory can then do everything here."""
+    protect_everybody: bool = False
+    """The names of all people in it are watched for impersonation, not only those of groups that say so."""
+    check_passwords: bool = True
+    """Its people may sign in to the console with the directory's password and a one-time code of ours."""
+    gone_at_most: float = 0.2
+    """When more than this share of the people is missing at once, nobody is disabled until somebody looks
+    (`gatepost user sync --force`)."""
+    every_s: float = 900.0
+    """How often it is asked."""
+    trust_anchors: str = ""
+    """A PEM file of certificates trusted instead of the system's."""
+    timeout_s: float = 10.0
+    """How long it may take to answer one question."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryPerson:
+    """Somebody in the directory."""
+
+    key: str
+    login: str
+    """Normal form."""
+    name: str
+    also: tuple[str, ...] = ()
+    """The name in other writings."""
+    addresses: tuple[str, ...] = ()
+    """All of them, normal form, the login's among them."""
+    groups: frozenset[str] = frozenset()
+    """Those of the settings, as written there."""
+    disabled: bool = False
+    dn: str = field(default="", repr=False)
+
+
+def source_problems(settings: PeopleSourceSettings) -> list[str]:
+    """What is wrong with the settings, one sentence each."""
+    wrong = []
+    for one in settings.servers:
+        try:
+            parts = urlsplit(one)
+            sound = parts.scheme in ("ldap", "ldaps") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            sound = False
+        if not sound:
+            wrong.append(f'servers: "{one}" is no address such as ldaps://dc1.example.net')
+    if settings.servers and not settings.base:
+        wrong.append(
+            "base: is missing: where in the directory people are, such as ou=people,dc=example,dc=net"
+        )
+    if settings.servers and bool(settings.bind_dn) != bool(settings.password_file):
+        wrong.append("bind_dn and password_file: are given together, or neither")
+    wrong += [
+        f"groups: {group.group} would make owners: that takes may_make_owners = true"
+        for group in settings.groups
+        if Role.OWNER in group.roles and not settings.may_make_owners
+    ]
+    if not 0 < settings.gone_at_most <= 1:
+        wrong.append("gone_at_most: is a share, more than 0 and at most 1")
+    return wrong
+
+
+@dataclass(slots=True)
+class DirectoryService:
+    """Asks the directory of the settings."""
+
+    settings: PeopleSourceSettings
+    folder: Path
+    """Where relative paths start."""
+
+    async def people(self) -> list[DirectoryPerson]:
+        """Everybody who counts. Raises Unavailable; never a part of them."""
+        return await asyncio.to_thread(self._people)
+
+    async def proves(self, key: str, password: str) -> bool:
+        """Is it this person's password there? An empty or unknown `key` costs the same. Raises Unavailable."""
+        return await asyncio.to_thread(self._proves, key, password)
+
+    def _people(self) -> list[DirectoryPerson]:
+        settings = self.settings
+        wanted = [
+            settings.key_attribute,
+            settings.login_attribute,
+            "memberOf",
+            "uid",
+            *settings.name_attributes,
+        ]
+        wanted += [*settings.address_attributes, *STATE_ATTRIBUTES]
+        with self._bound() as connection:
+            members = {one.group: _members(connection, one.group) for one in settings.groups}
+            found, keys = [], set()
+            for dn, attributes in _search(
+                connection, settings.base, settings.filter, list(dict.fromkeys(wanted))
+            ):
+                person = _person(dn, attributes, settings, members)
+                if person is not None and person.key not in keys:
+                    keys.add(person.key)
+                    found.append(person)
+                if len(found) > PEOPLE_MOST:
+                    raise Unavailable(
+                        f"the directory has more than {PEOPLE_MOST} people: narrow base or filter"
+                    )
+        return found
+
+    def _proves(self, key: str, password: str) -> bool:
+        if not password or "\0" in password:
+            return False
+        ldap3 = library()
+        escape = ldap3.utils.conv.escape_filter_chars
+        # Keys are kept in a form of our own, so the very octets are asked for.
+        value = escape(bytes.fromhex(key[4:])) if key.startswith("hex:") else escape(key or "nobody")
+        lookup = f"(&{self.settings.filter}({self.settings.key_attribute}={value}))"
+        with self._bound() as connection:
+            found = [
+                dn for dn, _ in _search(connection, self.settings.base, lookup, [self.settings.key_attribute])
+            ]
+        dn = found[0] if len(found) == 1 else f"cn=nobody,{self.settings.base}"
+        try:
+            with self._bound(dn, password):
+                return len(found) == 1
+        except _WrongPassword:
+            return False
+
+    @contextmanager
+    def _bound(self, dn: str | None = None, password: str = "") -> Iterator[Any]:
+        """A connection over checked TLS, signed in as `dn`, or as who the settings say. Raises Unavailable."""
+        ldap3 = library()
+        failures = []
+        for url in self.settings.servers:
+            try:
+                connection = self._open(ldap3, url)
+            except (ldap3.core.exceptions.LDAPException, OSError) as fault:
+                failures.append(f"{url} ({_why(fault)})")
+                continue
+            try:
+                self._sign_in(ldap3, connection, url, dn, password)
+                yield connection
+            except ldap3.core.exceptions.LDAPException as fault:
+                raise Unavailable(f"the directory {url} failed: {_why(fault)}") from None
+            finally:
+                with suppress(ldap3.core.exceptions.LDAPException, OSError):
+                    connection.unbind()
+            return
+        raise Unavailable(f"no directory can be reached: {'; '.join(failures) or 'none is named'}")
+
+    def _open(self, ldap3: Any, url: str) -> Any:
+        parts = urlsplit(url)
+        over_tls = parts.scheme == "ldaps"
+        server = ldap3.Server(
+            parts.hostname, port=parts.port or (636 if over_tls else 389), use_ssl=over_tls, get_info=ldap3.NONE,
+            tls=checked_tls(self._context()), connect_timeout=self.settings.timeout_s,
+        )  # fmt: skip
+        connection = ldap3.Connection(
+            server, auto_bind=ldap3.AUTO_BIND_NONE, auto_referrals=False, raise_exceptions=False, check_names=False,
+            receive_timeout=max(1, round(self.settings.timeout_s)), return_empty_attributes=False, auto_range=True,
+        )  # fmt: skip
+        try:
+            connection.open(read_server_info=False)
+            if not over_tls and not connection.start_tls(read_server_info=False):
+                raise OSError("it does not offer StartTLS")
+        except BaseException:
+            if connection.socket is not None:
+                connection.socket.close()
+            raise
+        return connection
+
+    def _sign_in(self, ldap3: Any, connection: Any, url: str, dn: str | None, password: str) -> None:
+        given = dn is not None
+        if dn is None:
+            if not self.settings.bind_dn:
+                return
+            dn, password = self.settings.bind_dn, self._password()
+        connection.authentication, connection.user, connection.password = ldap3.SIMPLE, dn, password
+        if connection.bind(read_server_info=False):
+            return
+        said = printable(str(connection.result.get("description", "")), 100)
+        if given and said in (
+            "invalidCredentials",
+            "noSuchObject",
+            "invalidDNSyntax",
+            "inappropriateAuthentication",
+        ):
+            raise _WrongPassword
+        raise Unavailable(f"the directory {url} does not let us in as {dn}: {said}")
+
+    def _password(self) -> str:
+        try:
+            return expand(self.settings.password_file, self.folder).read_text("utf-8").strip("\r\n")
+        except TlsUnusable as fault:
+            raise Unavailable(str(fault)) from None
+        except (OSError, UnicodeDecodeError) as fault:
+            why = getattr(fault, "strerror", None) or "it is no text"
+            raise Unavailable(f"{self.settings.password_file} cannot be read: {why}") from None
+
+    def _context(self) -> ssl.SSLContext:
+        """Certificate and name are checked; TLS 1.2 at least."""
+        named = self.settings.trust_anchors
+        try:
+            context = ssl.create_default_context(cafile=str(expand(named, self.folder)) if named else None)
+        except (OSError, TlsUnusable) as fault:
+            raise Unavailable(f"the trust anchors {named} cannot be used: {_why(fault)}") from None
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+
+class _WrongPassword(Exception):
+    """The directory does not take it."""
+
+
+@functools.cache
+def library() -> Any:
+    """ldap3, which takes a while to import, and touches names that pyasn1 calls outdated while it does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import ldap3
+        import ldap3.utils.conv
+    return ldap3
+
+
+def checked_tls(context: ssl.SSLContext) -> Any:
+    """ldap3's TLS with our context: the name is checked in the handshake, as everywhere else."""
+    base = library().Tls
+
+    class CheckedTls(base):  # type: ignore[misc, valid-type]
+        def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
+            plain: socket.socket = connection.socket
+            host = connection.server.host
+            connection.socket = context.wrap_socket(
+                plain, server_hostname=host, do_handshake_on_connect=do_handshake
+            )
+
+    return CheckedTls(validate=ssl.CERT_REQUIRED)
+
+
+def _search(
+    connection: Any, base: str, query: str, attributes: Sequence[str]
+) -> Iterator[tuple[str, Mapping[str, Sequence[bytes]]]]:
+    """Every entry with its raw values, page by page (RFC 2696). Raises Unavailable when it is cut short."""
+    found = connection.extend.standard.paged_search(
+        base, query, attributes=list(attributes), paged_size=PAGE, generator=True
+    )
+    for one in found:
+        if one.get("type") == "searchResEntry":
+            raw = one["raw_attributes"]
+            yield str(one["dn"]), {name.lower(): values[:VALUES_MOST] for name, values in raw.items()}
+    said = connection.result.get("description", "")
+    if said not in ("success", "noSuchObject"):
+        raise Unavailable(
+            f"the directory did not answer a search below {base} to the end: {printable(str(said), 100)}"
+        )
+
+
+def _members(connection: Any, group: str) -> frozenset[str]:
+    """Who is in a group, by the group's own word: names and uids in a form to compare."""
+    query = "(objectClass=*)"
+    connection.search(group, query, search_scope="BASE", attributes=list(MEMBER_ATTRIBUTES))
+    said = str(connection.result.get("description", ""))
+    if said not in ("success", "noSuchObject"):
+        raise Unavailable(f"the directory does not show the group {group}: {printable(said, 100)}")
+    found: set[str] = set()
+    for one in connection.response or ():
+        for values in one.get("raw_attributes", {}).values():
+            found.update(_comparable(_text(value)) for value in values[:PEOPLE_MOST])
+    return frozenset(found)
+
+
+def _person(
+    dn: str,
+    attributes: Mapping[str, Sequence[bytes]],
+    settings: PeopleSourceSettings,
+    members: Mapping[str, frozenset[str]],
+) -> DirectoryPerson | None:
+    """None for an entry without a key or an address to sign in with."""
+
+    def texts(name: str) -> list[str]:
+        return [_text(value) for value in attributes.get(name.lower(), ())]
+
+    keys = attributes.get(settings.key_attribute.lower(), ())
+    logins = [key for text in texts(settings.login_attribute) if (key := _address(text))]
+    if not keys or not logins:
+        return None
+    names = [
+        printable(text.strip(), 100)
+        for name in settings.name_attributes
+        for text in texts(name)
+        if text.strip()
+    ]
+    addresses = [logins[0], *logins]
+    addresses += [
+        key for name in settings.address_attributes for text in texts(name) if (key := _address(text))
+    ]
+    said = {_comparable(text) for text in texts("memberOf")}
+    known_as = {_comparable(dn), *(_comparable(text) for text in texts("uid"))}
+    groups = (one.group for one in settings.groups)
+    return DirectoryPerson(
+        key=_key(keys[0]),
+        login=logins[0],
+        name=names[0] if names else "",
+        also=tuple(dict.fromkeys(names[1:])),
+        addresses=tuple(dict.fromkeys(addresses)),
+        groups=frozenset(one for one in groups if _comparable(one) in said or members[one] & known_as),
+        disabled=_disabled(texts),
+        dn=dn,
+    )
+
+
+def _disabled(texts: Any) -> bool:
+    flags = texts("userAccountControl")
+    if flags and flags[0].lstrip("-").isdecimal() and int(flags[0]) & DISABLED_FLAG:
+        return True
+    return "TRUE" in [one.upper() for one in texts("nsAccountLock")] or "000001010000Z" in texts(
+        "pwdAccountLockedTime"
+    )
+
+
+def _key(octets: bytes) -> str:
+    """Text as it is; a GUID or anything else in hexadecimal."""
+    text = octets.decode("ascii", "replace")
+    return text if text.isprintable() and text.isascii() and len(text) <= 200 else f"hex:{octets.hex()}"
+
+
+def _text(octets: bytes) -> str:
+    return octets[:4096].decode("utf-8", "replace")
+
+
+def _address(text: str) -> str:
+    """A mail address in normal form, also behind Active Directory's ``smtp:``; else empty."""
+    kind, colon, rest = text.partition(":")
+    if colon:
+        if kind.lower() != "smtp":
+            return ""
+        text = rest
+    address = parse_address(text.strip(), smtputf8=True) if len(text) <= 320 else None
+    return address.key if address is not None and address.domain else ""
+
+
+def _comparable(dn: str) -> str:
+    """A distinguished name without blanks and case around its commas."""
+    return ",".join(part.strip() for part in dn.casefold().split(","))
+
+
+def _why(fault: BaseException) -> str:
+    text = getattr(fault, "verify_message", None) or getattr(fault, "strerror", None) or str(fault)
+    return printable(str(text) or type(fault).__name__, 200)
