@@ -1,8 +1,8 @@
 """What the learners see of a message: hashed words by place, 4-grams of the text, and facts of its structure.
 
 A footer (what stands below a line of dashes at the end: of a mailing list, a signature, a disclaimer) is kept apart. It is
-the same in all mail that comes one way, so it would outweigh the text above it: nobody learns it, and it may speak against
-a message, never for it.
+the same in all mail that comes one way, so it would outweigh the text above it: its words are counted, the regression does
+not learn them, and it may speak against a message, never for it.
 
 Left out on purpose, and measured: hidden text and markup (a filter that learns them takes every newsletter for spam).
 Left out on principle: dates, the mere presence of any header, mail programs' and mailing lists' marks, recipients'
@@ -78,6 +78,13 @@ class Features:
     footer_grams: Hashes = field(default_factory=lambda: NOTHING)
     tokens: Tokens | None = None
     exact: tuple[Named, ...] = ()
+
+    @property
+    def all_words(self) -> Hashes:
+        """Those of the footer behind the others."""
+        if not len(self.footer_words):
+            return self.words
+        return np.concatenate((self.words, self.footer_words))
 
     def names(self, words: Hashes) -> list[str]:
         """Tokens as a person reads them, printable; empty for one that is not known any more."""

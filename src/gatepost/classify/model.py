@@ -56,14 +56,14 @@ class SiteModel:
     def learn(self, features: Features, spam: bool, weight: float = 1.0) -> None:
         """One lesson, at most MOST_WEIGHT strong."""
         weight = min(max(weight, 0.0), MOST_WEIGHT)
-        self.bayes.learn(features.words, spam=spam, weight=weight)
+        self.bayes.learn(features.all_words, spam=spam, weight=weight)
         self.logistic.learn(features.words, features.grams, spam=spam, weight=weight)
         self.learnt[spam] += 1
 
     def unlearn(self, features: Features, spam: bool, weight: float = 1.0) -> None:
         """Take a lesson back."""
         weight = min(max(weight, 0.0), MOST_WEIGHT)
-        self.bayes.learn(features.words, spam=spam, weight=-weight)
+        self.bayes.learn(features.all_words, spam=spam, weight=-weight)
         self.logistic.learn(features.words, features.grams, spam=not spam, weight=weight)
         self.learnt[spam] = max(self.learnt[spam] - 1, 0)
 
@@ -79,9 +79,7 @@ class SiteModel:
 
     def opinion(self, features: Features, user_layer: UserLayer | None = None) -> Opinion:
         """What it thinks of a message, and the words that decided."""
-        words = features.words
-        if len(features.footer_words):
-            words = np.concatenate((words, features.footer_words))
+        words = features.all_words
         each = self.bayes.log_odds(words)
         own = len(features.words)
         logistic = self.logistic.score(
@@ -214,7 +212,7 @@ def _taught(lessons: Sequence[Lesson]) -> SiteModel:
     """Every lesson counted once, and replayed to the regression in shuffled order."""
     model = SiteModel()
     for features, spam in lessons:
-        model.bayes.learn(features.words, spam=spam)
+        model.bayes.learn(features.all_words, spam=spam)
         model.learnt[spam] += 1
     chance = np.random.default_rng(1)
     for _ in range(PASSES):

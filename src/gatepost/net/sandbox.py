@@ -31,7 +31,7 @@ from gatepost.mail.filereport import FileFact, FileReport
 from gatepost.mail.message import Message
 from gatepost.mail.part import Part
 from gatepost.net.confinement import NOBODY
-from gatepost.net.sandbox_wire import MAX_FRAME, Answer, Order, Ready, Setup, reports_of
+from gatepost.net.sandbox_wire import MAX_FRAME, UNREADABLE, Answer, Order, Ready, Setup, reports_of
 from gatepost.tools import Unavailable
 
 DECODED_HERE = 256 * 1024
@@ -111,7 +111,7 @@ class Child:
             async with asyncio.timeout(START_S):
                 await child.say(setup)
                 ready = msgspec.msgpack.decode(await child.hear(), type=Ready)
-        except (Lost, TimeoutError, msgspec.MsgspecError):
+        except (Lost, TimeoutError, *UNREADABLE):
             child.end()
             raise Unavailable("the child that would look into attachments did not come up") from None
         except BaseException:
@@ -130,7 +130,7 @@ class Child:
         await self._send(octets)
         try:
             answer = msgspec.msgpack.decode(await self.hear(), type=Answer)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise Lost("gave no answer that can be read") from None
         left = MAX_CONTENTS
         contents: list[bytes | None] = []

@@ -29,6 +29,9 @@ WORD = re.compile(r"[a-z0-9][a-z0-9.-]{0,60}")
 YARA = "yara"
 """The fact's name when one of the operator's rules matched."""
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+"""What decoding raises: text that is no UTF-8 is not an error of its own."""
+
 Scalar = str | int | float | bool | list[str] | None
 
 
