@@ -223,6 +223,8 @@ def test_history_shows_what_went_out(outside: Outside) -> None:
     assert outside.gate.run("history", "--account", "127.0.0.1") == told
     ref = told.split()[0]
     assert "outgoing" in outside.gate.run("explain", ref)
+    (row,) = outside.gate.rows("explain", ref)
+    assert (row["way"], row["account"]) == ("out", "127.0.0.1")
 
 
 def test_what_cannot_be_delivered_comes_back(outside: Outside) -> None:
@@ -269,6 +271,9 @@ def test_who_signs_in_sends_in_their_own_name_with_every_client(outside: Outside
         session.ehlo()
         assert session.docmd("MAIL FROM:<ana@example.net>")[0] == 530
         session.login("ana@example.net", password)
+        for parameters in ("AUTH=<>", "AUTH=ana@example.net", "AUTH=boss+40elsewhere.example SIZE=100 RET=HDRS ENVID=x"):
+            assert session.docmd(f"MAIL FROM:<ana@example.net> {parameters}")[0] == 250
+            session.rset()
         session.sendmail("ana@example.net", ["bo@elsewhere.example"], letter("signed in"))
         with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
             session.sendmail("ben@example.net", ["bo@elsewhere.example"], letter("not hers"))

@@ -44,7 +44,10 @@ def story_json(entry: HistoryEntry, attempts: list[DeliveryAttempt]) -> dict[str
             "hello": client.hello,
             "tls": {"version": client.tls.version, "cipher": client.tls.cipher} if client.tls else None,
             "user": client.user,
+            "device": client.device,
         },
+        "way": "out" if client.account else "in",
+        "account": client.account or None,
         "envelope": {
             "from": str(envelope.sender) if envelope.sender else "",
             "to": [str(one.address) for one in envelope.recipients],
