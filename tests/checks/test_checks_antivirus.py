@@ -14,8 +14,10 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from struct import pack
 from types import SimpleNamespace
 
 import pytest
@@ -30,6 +32,7 @@ from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Envelope, Mail
 from gatepost.mail.finding import Finding
 from gatepost.mail.message import Message, to_crlf
+from gatepost.mail.tnef import ATTACH_BEGINS, ATTACH_DATA, ATTACH_TITLE, SIGNATURE
 from gatepost.net.clamd import Clamd, Endpoint
 from gatepost.net.sandbox import Sandbox
 from gatepost.tools import Unavailable
@@ -97,7 +100,7 @@ def yenc(octets: bytes) -> bytes:
 
 
 def seven_zip(folder: Path, *options: str, name: str = "a.7z") -> bytes:
-    program = real_program("7z", "7zip")
+    program = real_program("7zz", "7zip")
     (folder / "eicar.com").write_bytes(EICAR)
     subprocess.run(
         [program, "a", "-bso0", *options, name, "eicar.com"],
@@ -126,7 +129,55 @@ def docx_with(octets: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def binhex(octets: bytes) -> bytes:
+    """BinHex 4.0 (RFC 1741), without checksums, as lenient readers take it."""
+    ordinary = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    theirs = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
+    header = b"\x09eicar.com\0TEXTttxt\0\0" + len(octets).to_bytes(4, "big") + bytes(4) + bytes(2)
+    packed = (header + octets + bytes(4)).replace(b"\x90", b"\x90\0").replace(b"\0\0\0\0", b"\0\x90\x04")
+    code = base64.b64encode(packed).rstrip(b"=").translate(bytes.maketrans(ordinary, theirs))
+    lines = b"\r\n".join((b":" + code + b":")[at : at + 64] for at in range(0, len(code) + 2, 64))
+    return b"(This file must be converted with BinHex 4.0)\r\n\r\n" + lines + b"\r\n"
+
+
+def tnef(octets: bytes) -> bytes:
+    def attribute(name: int, value: bytes) -> bytes:
+        return pack("<BII", 2, name, len(value)) + value + pack("<H", sum(value) & 0xFFFF)
+
+    return (
+        SIGNATURE + b"\1\0" + attribute(ATTACH_BEGINS, bytes(14)) + attribute(ATTACH_TITLE, b"eicar.com\0")
+        + attribute(ATTACH_DATA, octets)
+    )  # fmt: skip
+
+
+def rar(octets: bytes, name: bytes = b"eicar.com") -> bytes:
+    """RAR 4, the member stored."""
+
+    def block(kind: int, flags: int, body: bytes, data: bytes = b"") -> bytes:
+        rest = pack("<BHH", kind, flags, 7 + len(body)) + body
+        return pack("<H", zlib.crc32(rest) & 0xFFFF) + rest + data
+
+    body = (
+        pack("<IIBIIBBHI", len(octets), len(octets), 2, zlib.crc32(octets), 0, 20, 0x30, len(name), 0x20)
+        + name
+    )
+    return (
+        b"Rar!\x1a\x07\0"
+        + block(0x73, 0, bytes(6))
+        + block(0x74, 0x8000, body, octets)
+        + block(0x7B, 0x4000, b"")
+    )
+
+
 WRAPPED: dict[str, bytes] = {
+    "binhex in text": entity("text/plain", b"look:\r\n\r\n" + binhex(EICAR)),
+    "binhex declared": mixed(entity("application/mac-binhex40; name=e.hqx", binhex(EICAR))),
+    "tnef": attached(tnef(EICAR), "winmail.dat", "application/ms-tnef"),
+    "zip in tnef": attached(tnef(zipped(EICAR)), "winmail.dat", "application/ms-tnef"),
+    "tnef called otherwise": attached(tnef(EICAR), "notes.bin"),
+    "rar": attached(rar(EICAR), "e.rar"),
+    "rar in zip": attached(zipped(rar(EICAR), "e.rar"), "e.zip"),
+    "zip in rar called a picture": attached(rar(zipped(EICAR), b"e.zip"), "e.jpg", "image/jpeg"),
     "body text": entity("text/plain", EICAR + b"\r\n"),
     "attached plain": mixed(entity("application/octet-stream", EICAR)),
     "base64": attached(EICAR),
@@ -259,6 +310,33 @@ def test_locked_with_the_password_in_the_mail(
     found, not_found = scanned(clamd, with_word, without)
     assert "antivirus.found" in [one.name for one in found]
     assert {one.name for one in not_found} & {"antivirus.unscannable", "antivirus.found"}
+
+
+@pytest.mark.peers
+def test_archives_as_7zip_makes_them_within_each_other(clamd: RealClamd, tmp_path: Path) -> None:
+    inner = seven_zip(tmp_path, "-m0=LZMA2", name="a.7z")
+    (tmp_path / "eicar.com").unlink()
+    program = real_program("7zz", "7zip")
+    for name, within, options in (
+        ("b.7z", "a.7z", ()),
+        ("c.7z", "b.7z", ("-m0=PPMd",)),
+        ("d.zip", "c.7z", ("-mm=Deflate64",)),
+    ):
+        subprocess.run(
+            [program, "a", "-bso0", *options, name, within],
+            cwd=tmp_path,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    seven_zip(tmp_path, "-tzip", "-mm=Deflate64", name="e.zip")
+    assert inner[:2] == b"7z"
+    names = ("a.7z", "b.7z", "c.7z", "d.zip", "e.zip")
+    for name, found in zip(
+        names,
+        scanned(clamd, *(TOP + attached((tmp_path / one).read_bytes(), one) for one in names)),
+        strict=True,
+    ):
+        assert "antivirus.found" in [one.name for one in found], name
 
 
 @pytest.mark.peers

@@ -70,3 +70,19 @@ def test_what_cannot_be_looked_into_is_held() -> None:
 
 
 ODDITIES = {"structure.odd", "structure.hidden_text", "structure.much_hidden_text", "structure.wrong_charset"}
+
+
+def test_what_is_beyond_the_bounds_of_reading_is_said() -> None:
+    links = [f"https://host{number}.example.org/{number}" for number in range(501)]
+    [many] = [
+        one
+        for one in found("Content-Type: text/plain", "", *links)
+        if one.name == "structure.too_much_to_read"
+    ]
+    assert many.evidence["of"] == ["links"]
+    tags = "<b>x</b>" * 4001
+    [html] = [
+        one for one in found("Content-Type: text/html", "", tags) if one.name == "structure.too_much_to_read"
+    ]
+    assert html.evidence["of"] == ["HTML"]
+    assert not names(found("Content-Type: text/html", "", "<b>x</b>" * 300))

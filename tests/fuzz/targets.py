@@ -12,11 +12,15 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
+import msgspec
+
 from drive import drive
+from gatepost.checks.content.targets import MOST_HIDDEN, WEB, hidden_in
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import settle
 from gatepost.dns.answer import Answer, Status
 from gatepost.dns.zone import Zone, ZoneError
+from gatepost.files.inflate64 import Damaged, inflate64
 from gatepost.files.inspect import FileLimits, inspect_file
 from gatepost.mail.address import Address, parse_address, printable
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
@@ -24,13 +28,17 @@ from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Client, Envelope
 from gatepost.mail.content import MAX_LINKS, MAX_TEXT, content_of
 from gatepost.mail.encoded_words import decode_words
+from gatepost.mail.filereport import FileFact, FileReport
 from gatepost.mail.hosts import normal_host
 from gatepost.mail.html_text import read_html
+from gatepost.mail.marking import CannotChange, changed
 from gatepost.mail.message import Message
 from gatepost.mail.text import MAX_VISIBLE
 from gatepost.mail.tnef import SIGNATURE, read_tnef
 from gatepost.mail.trace import client_behind, read_from_clause, topmost_client
+from gatepost.mail.transfer import MOST_BINHEX, decode_transfer
 from gatepost.mail.urls import link_of, links_in_text
+from gatepost.mail.verdict import Change
 from gatepost.mailauth.authenticate import authenticate
 from gatepost.mailauth.dmarc_record import is_policy_record, parse_policy_record
 from gatepost.mailauth.header import (
@@ -45,11 +53,14 @@ from gatepost.mailauth.spf_record import parse_record
 from gatepost.mailauth.srs import restored, rewritten
 from gatepost.mailauth.taglist import parse_tags, read_base64
 from gatepost.net.dnswire import answers_question, question, read
+from gatepost.net.sandbox_wire import MAX_DEPTH, MAX_SENTENCE, MAX_URL, UNREADABLE, reports_of, to_wire
+from gatepost.net.sandbox_wire import Answer as Answer_of_child
 from gatepost.net.xclient import client_named
 from gatepost.rules.brands import Brands
 from gatepost.rules.compiling import Scope, compile_condition
 from gatepost.rules.facts import Facts, TooMuch, Unknown
 from gatepost.rules.language import RuleError
+from gatepost.rules.numbers import cards, ibans, my_numbers
 from gatepost.rules.patterns import Patterns
 from gatepost.scan.source import split_mailbox, why_no_message
 from gatepost.smtp.client import NEED_REPLY, Finished, Ready, SmtpClient, TlsWanted
@@ -82,6 +93,8 @@ from gatepost.smtp.reply import (
 from gatepost.smtp.sasl import Exchange, KeysFor, ScramKeys
 from gatepost.smtp.sending import Outgoing, OutgoingRecipient, Protocol, TlsUse
 from gatepost.smtp.server import SmtpServer
+from gatepost.store.messages import copy_for_delivery
+from gatepost.submitting.header import Trace, prepare
 from gatepost.tlspolicy.reportreading import read_report
 
 NOW = 1_700_000_000.0
@@ -502,6 +515,89 @@ def tnef(octets: bytes) -> None:
     assert sum(len(one.octets) for one in read_tnef(SIGNATURE + octets)) <= 250_000 + 210 * len(octets)
 
 
+def sandbox_wire(octets: bytes) -> None:
+    """Whatever a child says: bounded reports of printable words, or no answer at all."""
+    try:
+        answer = msgspec.msgpack.decode(octets, type=Answer_of_child)
+    except UNREADABLE:
+        return
+    for one in reports_of(answer, (), part=1, declared="a/b"):
+        assert len(one.path) <= MAX_DEPTH
+        assert all(name == printable(name, 200) for name in one.path)
+        assert one.size >= 0
+        assert one.octets is None
+        assert all(fact.text == printable(fact.text, MAX_SENTENCE) for fact in one.facts)
+        assert all(link == printable(link, MAX_URL) for link in one.links)
+
+
+def marking(octets: bytes) -> None:
+    """A tag, a banner and a part less: the subject begins with the tag, the part is gone, or nothing is delivered."""
+    before = Message.parse(octets)
+    parts = content_of(before).parts
+    strip = Change(kind="strip", text="taken out", parts=(len(parts) - 1,))
+    try:
+        gone = changed(octets, [strip])
+    except CannotChange:
+        pass
+    else:
+        if parts[-1].octets and not parts[-1].is_multipart:
+            assert all(
+                one.octets != parts[-1].octets
+                for one in content_of(Message.parse(gone)).parts
+                if not one.is_multipart
+            )
+    after = changed(octets, [Change(kind="tag", text="[Junk?]"), Change(kind="banner", text="Take care")])
+    assert len(after) < 10 * len(octets) + 10_000
+    if not before.defects:
+        assert subject_text(Message.parse(after)).startswith("[Junk?]")
+
+
+def targets(octets: bytes) -> None:
+    """A link, and those it hides: never more than a few, each on the web."""
+    link = link_of(octets.decode("utf-8", "replace"))
+    if link is None:
+        return
+    found = list(hidden_in(link))
+    assert len(found) <= MOST_HIDDEN + MOST_HIDDEN**2 + MOST_HIDDEN**3
+    assert all(one.link.scheme in WEB and one.link.host and one.domain for one in found)
+
+
+def binhex(octets: bytes) -> None:
+    """A file in BinHex is never longer than its own header says, nor than repetitions may make it."""
+    assert len(decode_transfer(octets, "x-binhex")) <= MOST_BINHEX + 255
+
+
+def deflate64(octets: bytes) -> None:
+    """No more than there is room for, whatever the octets."""
+    try:
+        out, used, _ = inflate64(octets, 10_000)
+    except Damaged:
+        return
+    assert len(out) <= 10_000
+    assert used <= len(octets)
+
+
+def submitted(octets: bytes) -> None:
+    """What goes out has no Bcc, one Date and Message-ID where it had none, and otherwise what came."""
+    before = Message.parse(octets)
+    client = Client(ip=ip_address("192.0.2.1"), user="ana@example.net", role="submission")
+    done = prepare(
+        before, client, Envelope(sender=parse_address("ana@example.net")), hostname="mx.example.net", ref="2N5RCX5Y1THAB",
+        now=1e9, trace=Trace.WITHHOLD,
+    )  # fmt: skip
+    whole = copy_for_delivery(octets, done.added, done.removed)
+    after = Message.parse(whole)
+    if "too-many-fields" in (*before.defects, *after.defects):
+        return
+    assert not after.count(b"bcc")
+    assert after.count(b"from") == before.count(b"from")
+    assert after.count(b"date") == max(1, before.count(b"date"))
+    assert after.count(b"message-id") == max(1, before.count(b"message-id"))
+    assert octets[before.body_start :] == whole[after.body_start :]
+    for found in (cards, my_numbers, ibans):
+        found(octets.decode("utf-8", "replace"))
+
+
 def rewritten_sender(octets: bytes) -> None:
     """Nobody makes us pass mail on, and what we rewrote leads back."""
     local = octets.decode("utf-8", "replace")
@@ -528,7 +624,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
         condition, server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
-        spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached, content, html, url, tnef, rewritten_sender, tls_report,
+        spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached, content, html, url, tnef,
+        sandbox_wire, marking, targets, binhex, deflate64, submitted, rewritten_sender, tls_report,
     )
 }  # fmt: skip
 
@@ -546,6 +643,47 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
             b'{"policy-type":"sts","policy-domain":"example.net"},"summary":{"total-successful-session-count":3,'
             b'"total-failure-session-count":1},"failure-details":[{"result-type":"a","failed-session-count":1}]}]}'
         ),
+    ),
+    "submitted": (
+        b"From: a@b\r\nBcc: c@d,\r\n e@f\r\nReceived: from x (y [10.0.0.1]) by z; t\r\n\r\n4111 1111 1111 1111\r\n",
+        b"Date: x\r\nMessage-ID: <1>\r\nbcc : y\r\n\r\nDE89 3704 0044 0532 0130 00",
+    ),
+    "sandbox_wire": (
+        msgspec.msgpack.encode(
+            to_wire(
+                [
+                    FileReport(
+                        path=("a.zip", "b\x1b.exe"),
+                        part=1,
+                        kind="pe",
+                        size=3,
+                        facts=(FileFact("macro", "x", {"a": ["b", "c"], "d": 1.5}),),
+                        links=("http://a.example/",),
+                        text="x",
+                        octets=b"abc",
+                    )
+                ]
+            )
+        ),
+        msgspec.msgpack.encode({"reports": [{"path": [], "kind": "../x", "size": -1, "octets": 1 << 40}]}),
+    ),
+    "marking": (
+        b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\nContent-Type: a/b; name=c\r\n\r\nfile\r\n--b--\r\n",
+        b"Content-Type: text/html; charset=utf-16\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+eDwvYj4=",
+        b"Subject: a\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nx=\r\ny",
+    ),
+    "targets": (
+        b"https://a.example/?u=https%253A%252F%252Fb.example%2Fc&v=aHR0cHM6Ly9jLmV4YW1wbGUv",
+        b"http://a.example/http://b.example/http://c.example/http://d.example/",
+    ),
+    "binhex": (
+        b'(This file must be converted with BinHex 4.0)\n\n:#@0dE@4-C`"548)X)!`!N"d!*!%!!"\'*!!!:\n',
+        b":!*!$!*!$:",
+    ),
+    "deflate64": (
+        b"\xcb\x48\xcd\xc9\xc9\x57\xc8\x40\x27\x00",
+        b"\x01\x03\x00\xfc\xffabc",
+        b"\x05\xc0\x81\x08\x00\x00\x00\x00\x20\x7f\xeb\x03",
     ),
     "content": (
         b"Content-Type: multipart/mixed; boundary=b; boundary*0=c\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<a href=x>y\r\n--b--\r\n",

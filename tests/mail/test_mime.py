@@ -301,3 +301,16 @@ def test_any_lines_make_a_tree_whose_spans_lie_within(lines: list[bytes], line_e
         assert part.raw == part.source[part.start : part.end]
         assert len(part.octets) <= len(part.source)
     assert {one.name for one in found.ambiguities} <= AMBIGUITIES.keys()
+
+
+def test_a_file_in_binhex_is_a_part() -> None:
+    # Name, types, and a data fork that holds the octet which marks runs.
+    data = b"abc" + b"\x90" * 4
+    header = b"\x01a\0TEXTttxt\0\0" + len(data).to_bytes(4, "big") + bytes(6)
+    packed = (header + data).replace(b"\x90", b"\x90\0")
+    theirs = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
+    ordinary = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    code = base64.b64encode(packed).rstrip(b"=").translate(bytes.maketrans(ordinary, theirs))
+    text = b"(This file must be converted with BinHex 4.0)\r\n\r\n:" + code + b":\r\n"
+    tree = tree_of(Message.parse(b"Content-Type: text/plain\r\n\r\nlook:\r\n" + text))
+    assert [one.octets for one in tree.parts if one.reading == "binhex"] == [data]

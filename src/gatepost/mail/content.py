@@ -78,6 +78,11 @@ class Content:
         """All links of text and HTML, at most MAX_LINKS. Those in files come with `tools.unpacker`."""
         return tuple(link for one in self.texts for link in one.links)[:MAX_LINKS]
 
+    @property
+    def too_many_links(self) -> bool:
+        """May there be links that are not among `links`?"""
+        return len(self.links) >= MAX_LINKS
+
     @cached_property
     def attachments(self) -> tuple[Part, ...]:
         """Parts a client offers to open or save, inline images among them, in every reading of the message."""

@@ -1,6 +1,6 @@
 """Files written into plain text: uuencode (POSIX uuencode), yEnc (yenc.org), BinHex (RFC 1741).
 
-Older clients show them as attachments, so they are parts. BinHex is only pointed out.
+Older clients show them as attachments, so they are parts. A file in BinHex has its name within.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Transfer encodings undone, as leniently as the most lenient client (RFC 2045 §6; uuencode and yEnc by custom)."""
+"""Transfer encodings undone, as leniently as the most lenient client (RFC 2045 §6, RFC 1741; uuencode and yEnc by custom)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 NOT_BASE64 = bytes(octet for octet in range(256) if octet not in BASE64_ALPHABET)
 
 
-ENCODINGS = frozenset({"base64", "quoted-printable", "base64;padding-skipped", "x-uuencode", "x-yenc"})
+ENCODINGS = frozenset(
+    {"base64", "quoted-printable", "base64;padding-skipped", "x-uuencode", "x-yenc", "x-binhex"}
+)
 """Those that `decode_transfer` undoes."""
 
 
@@ -37,6 +39,8 @@ def decode_transfer(raw: bytes, encoding: str) -> bytes:
         return decode_uu(raw)
     if encoding == "x-yenc":
         return decode_yenc(raw)
+    if encoding == "x-binhex":
+        return decode_binhex(raw)
     return raw
 
 
@@ -95,3 +99,40 @@ def decode_yenc(raw: bytes) -> bytes:
     lines = [line for line in raw.split(b"\n") if not line.startswith((b"=ybegin ", b"=ypart ", b"=yend"))]
     kept = b"".join(lines).replace(b"\r", b"")
     return YENC_ESCAPED.sub(lambda escape: YENC_ESCAPE_BACK[escape[1]], kept).translate(YENC_BACK)
+
+
+# RFC 1741, Appendix A: the 64 characters in the order of what they stand for.
+BINHEX_ALPHABET = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
+BINHEX_TO_BASE64 = bytes.maketrans(BINHEX_ALPHABET, BASE64_ALPHABET)
+NOT_BINHEX = bytes(octet for octet in range(256) if octet not in BINHEX_ALPHABET)
+REPEATS = 0x90
+MOST_BINHEX = 64 << 20
+"""Octets that repetitions may come to."""
+
+
+def decode_binhex(raw: bytes) -> bytes:
+    """The data fork of a BinHex 4.0 file, without its header and checksums; what can be read where it is cut or damaged."""
+    start = raw.find(b"\n:")
+    body = raw[start + 2 :] if start >= 0 else raw.partition(b":")[2]
+    packed = body.partition(b":")[0].translate(BINHEX_TO_BASE64, NOT_BINHEX)
+    packed = packed[: len(packed) - len(packed) % 4] if len(packed) % 4 == 1 else packed
+    whole = _repeated(binascii.a2b_base64(packed + b"=" * (-len(packed) % 4)))
+    # One octet with the name's length, the name, 1 of version, 4 + 4 of type and creator, 2 of flags, 4 + 4 lengths, 2 checksum.
+    data = (whole[0] if whole else 0) + 22
+    return whole[data : data + int.from_bytes(whole[data - 10 : data - 6], "big")]
+
+
+def _repeated(octets: bytes) -> bytes:
+    """Runs written out: 0x90 and a count repeat what stands before, 0x90 and 0 are 0x90 itself."""
+    out = bytearray()
+    at = 0
+    while len(out) < MOST_BINHEX:
+        mark = octets.find(REPEATS, at)
+        if mark < 0 or mark + 1 >= len(octets):
+            out += octets[at:] if mark < 0 else octets[at:mark]
+            break
+        out += octets[at:mark]
+        count = octets[mark + 1]
+        out += bytes([REPEATS]) if count == 0 else out[-1:] * (count - 1)
+        at = mark + 2
+    return bytes(out)

@@ -52,6 +52,13 @@ ODD = Emits(
     weight=0.3,
     group="content",
 )
+TOO_MUCH = Emits(
+    name="structure.too_much_to_read",
+    about="There are more links, or more HTML, than are read with care.",
+    reference="configuration reference, [checks.structure]",
+    weight=0.5,
+    group="content",
+)
 HIDDEN = Emits(
     name="structure.hidden_text",
     about="There is text that a reader cannot see.",
@@ -156,6 +163,11 @@ def _of_texts(content: Content) -> list[Finding]:
         text = f"{hidden} characters of text cannot be seen, {visible} can ({', '.join(sorted(how))})"
         if hidden:
             found.append((MUCH_HIDDEN if much else HIDDEN).found(text, evidence))
+    too_much = ["links"] if content.too_many_links else []
+    too_much += ["HTML"] if any(one.coarse for one in content.texts) else []
+    if too_much:
+        what = " and ".join(too_much)
+        found.append(TOO_MUCH.found(f"there is more {what} than is read with care", {"of": too_much}))
     if "zero-width" in how:
         found.append(SPLIT_WORDS.found("words are cut by characters that nobody sees"))
     if any(one in content.text for one in OVERRIDES):
@@ -178,7 +190,7 @@ STRUCTURE = Check(
     run=structure,
     ways=BOTH_WAYS,
     emits=(
-        TRUNCATED, PARTIAL, EXTERNAL, EVASIVE, ODD, HIDDEN, MUCH_HIDDEN, SPLIT_WORDS, BIDI, CHARSET, UTF7,
+        TRUNCATED, PARTIAL, EXTERNAL, EVASIVE, ODD, TOO_MUCH, HIDDEN, MUCH_HIDDEN, SPLIT_WORDS, BIDI, CHARSET, UTF7,
     ),
     asks=False,
 )  # fmt: skip
