@@ -271,7 +271,11 @@ def test_who_signs_in_sends_in_their_own_name_with_every_client(outside: Outside
         session.ehlo()
         assert session.docmd("MAIL FROM:<ana@example.net>")[0] == 530
         session.login("ana@example.net", password)
-        for parameters in ("AUTH=<>", "AUTH=ana@example.net", "AUTH=boss+40elsewhere.example SIZE=100 RET=HDRS ENVID=x"):
+        for parameters in (
+            "AUTH=<>",
+            "AUTH=ana@example.net",
+            "AUTH=boss+40elsewhere.example SIZE=100 RET=HDRS ENVID=x",
+        ):
             assert session.docmd(f"MAIL FROM:<ana@example.net> {parameters}")[0] == 250
             session.rset()
         session.sendmail("ana@example.net", ["bo@elsewhere.example"], letter("signed in"))
@@ -324,3 +328,48 @@ def test_a_wrong_password_sends_nothing(outside: Outside) -> None:
             session.login("ben@example.net", "wrong")
         assert refused.value.smtp_code == 535
         assert session.docmd("MAIL FROM:<ben@example.net>")[0] == 530
+
+
+FLOOD = """
+[submission.policy]
+account_hold_at = 4.0
+[checks.quota]
+account = { strangers_hour = 0 }
+device = { strangers_hour = 0 }
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_flood_is_stopped_before_it_leaves_and_the_postmaster_is_told(tmp_path: Path, workers: str) -> None:
+    try:
+        socket.create_server((MX.replace("25", "26"), 25)).close()
+    except OSError:
+        pytest.skip("may not listen on port 25")
+    peer = Peer(address=MX.replace("25", "26"), port=25)
+    with ExitStack() as stack:
+        stack.enter_context(scripted(peer))
+        gate = stack.enter_context(
+            running(
+                tmp_path, zone=ZONE.replace(MX, peer.address), listeners=LISTENERS, workers=workers,
+                more=tls_for(tmp_path) + SOON + FLOOD,
+            )
+        )  # fmt: skip
+        thief = Outside(gate, peer)
+        password = thief.app_password()
+        with smtplib.SMTP("127.0.0.1", thief.signing_in(), "x", timeout=20) as session:
+            session.starttls(context=thief.trusting)
+            session.ehlo()
+            session.login("ana@example.net", password)
+            for number in range(12):
+                to = [f"p{number}.{one}@elsewhere.example" for one in range(10)]
+                session.sendmail("ana@example.net", to, letter(f"offer {number}"))
+        until(lambda: "ana@example.net" in gate.run("queue", "accounts"), gate.log)
+        (told,) = [one for one in gate.wait_for("ben@example.net") if b"is held" in one]
+        assert b"gatepost queue release-account ana@example.net" in told
+        waiting = gate.rows("queue", "list", "--limit", "1000")
+        held = [one for one in waiting if (one["held_because"] or "").startswith("The account is held: ")]
+        assert len(held) >= 70, "those of the message that showed it, and all that followed"
+        left = [line for line in peer.lines if line.startswith("RCPT")]
+        assert len(left) <= 40, "four messages at most were out before fifty people had been written to"
+        assert "copies deleted" in gate.run("queue", "drop-account", "ana@example.net")
+        assert [line for line in peer.lines if line.startswith("RCPT")] == left
