@@ -29,6 +29,7 @@ from gatepost.jobs.presence import running_since
 from gatepost.jobs.work import BEAT_KEY
 from gatepost.net.life import Life
 from gatepost.net.tls import ServerTls, TlsSettings, TlsUnusable, server_context
+from gatepost.web.api.serving import Api
 from gatepost.web.demodoor import DemoDoor
 from gatepost.web.looks import Looks
 from gatepost.web.server import listening, serve
@@ -97,7 +98,9 @@ class Console:
 
         life.on_reload(reload)
         premises = self.premises(parts, life)
-        app = site(premises.office, premises.sessions, origin=premises.origin, premises=premises)
+        app = site(
+            premises.office, premises.sessions, origin=premises.origin, premises=premises, api=Api(premises)
+        )
         life.ready()
         await serve(app, self.socket, life.stopping, tls=self.context())
 
