@@ -136,8 +136,9 @@ def _way(text: str, user: str, password_file: str, *, reads: bool) -> Hop:
         port = after.removeprefix(":") or port
         if not bracket or (after and not after.startswith(":")):
             host = ""
-    elif rest.count(":") == 1:
-        host, _, port = rest.partition(":")
+    elif ":" in rest:
+        host, _, port = rest.rpartition(":")
+        host = "" if ":" in host else host
     if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise ValueError(f'"{text}" is no way: say HOST:PORT, such as smtp.example.net:587')
     if bool(user) is not bool(password_file):
