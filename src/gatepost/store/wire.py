@@ -20,7 +20,7 @@ from gatepost.tlspolicy.tlsrpt import DAY_S, Counted, Session
 
 SESSION = msgspec.json.Decoder(Session)
 ALIKE_MOST = 200
-"""Different failures kept of one domain and day in this process at a time; the rest is counted with the last."""
+"""Different sessions kept of one domain and day with all their details; at twice as many kinds the rest is not counted."""
 WAITING_MOST = 20_000
 """Different sessions that may wait for the disk."""
 USED_S = 30 * 86_400.0
@@ -217,33 +217,29 @@ class TlsTallies:
 
 
 def add(connection: Connection, day: int, domain: str, alike: bytes, sessions: int) -> None:
-    """Add to a row, or make one; a flood of different failures ends in the row of one of them."""
+    """Add to a row, or make one. In a flood of different failures their details are dropped and the sums stay true."""
+    if grown(connection, day, domain, alike, sessions):
+        return
     kinds = connection.execute(
         "SELECT count(*) FROM tls_sessions WHERE day = ? AND domain = ?", (day, domain)
     ).fetchone()[0]
-    known = connection.execute(
-        "UPDATE tls_sessions SET sessions = sessions + ? WHERE day = ? AND domain = ? AND alike = ?",
-        (sessions, day, domain, alike),
-    ).rowcount
-    if known:
-        return
-    if kinds < ALIKE_MOST:
-        connection.execute("INSERT INTO tls_sessions VALUES (?, ?, ?, ?)", (day, domain, alike, sessions))
-        return
-    # Of the same result, so that the sums stay true.
-    wanted = SESSION.decode(alike).failure
-    for (other,) in connection.execute(
-        "SELECT alike FROM tls_sessions WHERE day = ? AND domain = ?", (day, domain)
-    ):
-        failure = SESSION.decode(other).failure
-        if (failure is None) == (wanted is None) and (failure and failure.trouble) == (
-            wanted and wanted.trouble
-        ):
-            connection.execute(
-                "UPDATE tls_sessions SET sessions = sessions + ? WHERE day = ? AND domain = ? AND alike = ?",
-                (sessions, day, domain, other),
-            )
+    if kinds >= ALIKE_MOST:
+        session = SESSION.decode(alike)
+        failure = replace(session.failure, words="") if session.failure else None
+        alike = encode(replace(session, host="", address="", hello="", failure=failure))
+        if kinds >= 2 * ALIKE_MOST or grown(connection, day, domain, alike, sessions):
             return
+    connection.execute("INSERT INTO tls_sessions VALUES (?, ?, ?, ?)", (day, domain, alike, sessions))
+
+
+def grown(connection: Connection, day: int, domain: str, alike: bytes, sessions: int) -> bool:
+    """Was there such a row to add to?"""
+    return bool(
+        connection.execute(
+            "UPDATE tls_sessions SET sessions = sessions + ? WHERE day = ? AND domain = ? AND alike = ?",
+            (sessions, day, domain, alike),
+        ).rowcount
+    )
 
 
 def noted(connection: Connection, day: int, domain: str, at: float, outcome: str, *, done: bool) -> None:
