@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from file_samples import pdf, word_package, zipped
 from gatepost.config.load import ConfigError
+from gatepost.files.inspect import FileLimits, inspect_file
 from gatepost.mail.filereport import FileReport
 from gatepost.mail.message import Message
+from gatepost.rules.numbers import cards, private_keys
 from sending import Desk, desk, letter
 
 CARD = letter(body="Please charge 4111 1111 1111 1111.\r\n")
@@ -75,6 +78,38 @@ def test_what_a_file_holds_is_looked_at() -> None:
     gate = desk(unpacker=Unpacker(), checks={"dataloss": {"mode": "enforce"}})
     gate.send(octets)
     assert gate.last.deliveries[0].held
+
+
+CELLS = {
+    "[Content_Types].xml": b'<Types xmlns="x"/>',
+    "_rels/.rels": b"<Relationships/>",
+    "xl/workbook.xml": b'<workbook><sheets><sheet name="a"/></sheets></workbook>',
+    "xl/worksheets/sheet1.xml": b'<worksheet><row><c t="inlineStr"><is><t>5555 5555 5555 4444</t></is></c><c><v>371449635398431</v></c></row></worksheet>',
+    "xl/sharedStrings.xml": b"<sst><si><t>4111111111111111</t></si></sst>",
+}
+KEY = b"-----BEGIN EC " + b"PRIVATE KEY-----\nMHcCAQEE\n-----END EC " + b"PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "octets", "rules"),
+    [
+        ("a.docx", word_package("4111 1111 1111 1111"), {"card-numbers": 1}),
+        ("a.pdf", pdf(content=b"BT /F1 12 Tf 20 100 Td (4111 1111 1111 1111) Tj ET"), {"card-numbers": 1}),
+        ("a.xlsx", zipped(CELLS), {"card-numbers": 3}),
+        (
+            "a.zip",
+            zipped({"b.csv": b"name;4111111111111111\n", "c.pem": KEY}),
+            {"card-numbers": 1, "private-key": 1},
+        ),
+        ("b.zip", zipped({"a.docx": word_package("4111 1111 1111 1111")}), {"card-numbers": 1}),
+    ],
+)
+def test_files_and_what_is_in_them(name: str, octets: bytes, rules: dict[str, int]) -> None:
+    reports = inspect_file(name, "", octets, 1, passwords=(), limits=FileLimits(), scratch=None)
+    seen = "\n".join(one.text for one in reports)
+    assert {"card-numbers": len(cards(seen)), "private-key": private_keys(seen)} == {
+        "card-numbers": 0, "private-key": 0, **rules,
+    }  # fmt: skip
 
 
 def test_own_patterns(tmp_path: Path) -> None:

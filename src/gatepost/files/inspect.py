@@ -76,6 +76,7 @@ READERS.update(
         "flat-opc": ooxml.read_flat,
         "rtf": rtf.read_rtf,
         "pdf": pdf.read_pdf,
+        "certificate": message.read_text,
         **dict.fromkeys(("png", "jpeg", "gif", "webp", "bmp", "tiff", "ico"), image.read_image),
         "lnk": shortcut.read_lnk,
         **dict.fromkeys(

@@ -39,6 +39,7 @@ _DDE_LINK = re.compile(
 )
 _BREAK = re.compile(r"</(?:w:p|a:p|si|text:p|text:h|row|w:tc)>|<w:(?:br|tab)\b", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]{0,20000}>")
+_IN_CELL = re.compile(r"<v>([0-9]{12,19})</v>|<t(?:\s[^>]{0,200})?>([^<]{1,2000})</t>")
 _BINARY = re.compile(r"<(?:pkg:binaryData|w:binData)[^>]{0,500}>([A-Za-z0-9+/=\s]{20,})<")
 
 _TEXT_PARTS = re.compile(
@@ -163,6 +164,11 @@ def _text_part(notes: Notes, name: str, page: str) -> None:
     note_fields(notes, instructions)
     if not name.startswith("xl/worksheets"):
         notes.read(_plain(page) + "\n")
+        return
+    # Of a sheet the words that stand in it, and numbers long enough to be one of a person's; the rest is figures.
+    for match in _IN_CELL.finditer(page):
+        if not notes.read((match[1] or unescape(match[2])) + "\n"):
+            break
 
 
 def note_fields(notes: Notes, instructions: str) -> None:
