@@ -178,7 +178,14 @@ def test_sessions_of_administrators_are_short() -> None:
 
 @pytest.mark.parametrize(
     ("started", "seen", "now", "over"),
-    [(0, 0, 9, False), (0, 0, 10, True), (0, 95, 99, False), (0, 95, 100, True), (50, 50, 49, True)],
+    [
+        (0, 0, 9, False),
+        (0, 0, 10, True),
+        (0, 95, 99, False),
+        (0, 95, 100, True),
+        (70, 70, 11, False),
+        (70, 70, 9, True),
+    ],
 )
 def test_sessions_end_when_idle_and_in_any_case(started: float, seen: float, now: float, over: bool) -> None:
     assert is_over(Life(10, 100), started_at=started, seen_at=seen, now=now) is over

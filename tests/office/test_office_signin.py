@@ -637,3 +637,91 @@ def test_a_password_is_hashed_anew_when_its_cost_has_changed(tmp_path: Path) -> 
             assert str(kept.password).startswith("$argon2id$v=19$m=128,")
 
     in_office(tmp_path, story)
+
+
+def test_who_has_a_passkey_may_do_without_the_password(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        codes, admitted, _ = await place.with_password()
+        with pytest.raises(Impossible, match="only way"):
+            await enrolment.forget_codes(place.office, await place.visit(admitted.token))
+        passkey = await place.add_passkey(admitted.token)
+        await enrolment.forget_codes(place.office, await place.visit(admitted.token))
+        place.clock.forward(60)
+        with pytest.raises(SignInRefused, match=WRONG):
+            await place.sign_in_by_password(codes)
+        assert await place.sign_in_by_passkey(passkey)
+
+    in_office(tmp_path, story)
+
+
+def test_an_account_has_so_many_sessions_and_no_more(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        passkey, first = await place.with_passkey()
+        for _ in range(50):
+            place.clock.forward(1)
+            last = await place.sign_in_by_passkey(passkey)
+        actor = await actor_of(place.office, last.token)
+        assert actor is not None
+        assert len(sessions.open_sessions(place.office, actor)) == 50
+        assert await actor_of(place.office, first.token) is None, "the one not seen for longest went"
+
+    in_office(tmp_path, story)
+
+
+def test_other_roles_take_effect_at_once_and_end_sessions_by_passkey_too(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        _, admitted = await place.with_passkey("ana@example.net", Role.OWNER)
+        _, other = await place.with_passkey("ben@example.net", Role.OWNER)
+        await people.set_roles(place.office, ROOT, "ana@example.net", [Role.PERSON])
+        assert await actor_of(place.office, admitted.token) is None
+        assert await actor_of(place.office, other.token) is not None
+
+    in_office(tmp_path, story)
+
+
+def test_a_session_of_somebody_disabled_is_none_even_while_its_row_is_there(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        _, admitted = await place.with_passkey()
+        number = admitted.account.id
+        await place.office.store.database.commit(lambda c: accounts.set_disabled(c, number, place.clock.now))
+        assert await actor_of(place.office, admitted.token) is None
+
+    in_office(tmp_path, story)
+
+
+def test_a_passkey_that_names_another_account_is_refused(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        passkey, _ = await place.with_passkey()
+        other, _ = await place.with_passkey("ben@example.net")
+        passkey.handle = other.handle
+        with pytest.raises(SignInRefused):
+            await place.sign_in_by_passkey(passkey)
+
+    in_office(tmp_path, story)
+
+
+def test_of_two_copies_of_an_authenticator_at_the_same_moment_one_enters(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        passkey, _ = await place.with_passkey()
+        answers = []
+        for _ in range(2):
+            asked = await signin.passkey_options(place.office, PARTY, visitor=HERE)
+            passkey.uses = 6
+            answers.append((asked.flow, passkey.prove(asked.options)))
+        both = await asyncio.gather(
+            *(signin.by_passkey(place.office, PARTY, flow, answer, visitor=HERE) for flow, answer in answers),
+            return_exceptions=True,
+        )
+        assert sorted(isinstance(one, SignInRefused) for one in both) == [False, True]
+
+    in_office(tmp_path, story)
+
+
+def test_an_authenticator_that_does_not_count_is_taken(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        passkey, _ = await place.with_passkey()
+        passkey.counts = False
+        for _ in range(3):
+            assert await place.sign_in_by_passkey(passkey)
+
+    in_office(tmp_path, story)

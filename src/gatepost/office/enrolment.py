@@ -164,6 +164,22 @@ async def change_password(office: Office, visit: Visit, password: str) -> None:
     await office.store.database.commit(work)
 
 
+async def forget_codes(office: Office, visit: Visit) -> None:
+    """No password and no one-time codes any more: passkeys only. Raises ProveAgain, Impossible for the last way in."""
+    _insist(office, visit)
+    account = visit.account
+
+    def work(connection: Connection) -> None:
+        if not accounts.passkeys(connection, account.id):
+            raise Impossible("This is your only way to sign in: add a passkey first.")
+        tell(connection, office, account, Tiding.PASSWORD, network=visit.session.network)
+        accounts.set_password(connection, account.id, None)
+        accounts.set_seed(connection, account.id, None, None, session=None, step=0)
+        record(connection, office, account, what="enrol codes removed")
+
+    await office.store.database.commit(work)
+
+
 async def new_recovery_codes(office: Office, visit: Visit) -> tuple[str, ...]:
     """Ten new ones; older ones end. To be shown once. Raises ProveAgain."""
     _insist(office, visit)

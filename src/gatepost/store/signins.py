@@ -11,6 +11,8 @@ from gatepost.store.database import Connection
 _SESSION = "number, account, strength, started_at, seen_at, proved_at, network, agent"
 CHALLENGES_PER_NETWORK = 100
 """So many wait at most for answers from one network; the oldest go first."""
+SESSIONS = 50
+"""Of one account at a time."""
 DEVICES = 20
 """Browsers that one account is known by."""
 
@@ -60,7 +62,12 @@ def open_session(
     network: str,
     agent: str,
 ) -> int:
-    """A new session; its number."""
+    """A new session; its number. When the account has too many, the one not seen for longest ends."""
+    connection.execute(
+        "DELETE FROM sessions WHERE account = ?1 AND number NOT IN"
+        " (SELECT number FROM sessions WHERE account = ?1 ORDER BY seen_at DESC LIMIT ?2)",
+        (account, SESSIONS - 1),
+    )
     return int(
         connection.execute(
             "INSERT INTO sessions (hash, account, strength, started_at, seen_at, proved_at, network, agent)"
