@@ -180,7 +180,7 @@ def test_a_flood_of_different_failures_keeps_the_sums_and_not_the_details(tmp_pa
             flood = [session(f"mx{number}.example.org", BAD) for number in range(ALIKE_MOST + 300)]
             await it.count(*flood, session())
             counted = it.tallies.counted(DAY, "example.org")
-            assert len(counted) <= ALIKE_MOST + 1
+            assert len(counted) <= ALIKE_MOST + 2
             assert sum(one.sessions for one in counted if one.session.failure) == ALIKE_MOST + 300
             assert sum(one.sessions for one in counted if one.session.failure is None) == 1
 
