@@ -298,7 +298,10 @@ def test_an_account_is_a_login_or_a_machine_and_strangers_have_none() -> None:
 def test_an_app_password_that_is_for_one_address_lends_no_other_one() -> None:
     narrow = replace(ANA, sends_as=("alerts@example.net",))
     assert desk().send(client=narrow).code == 553
-    assert desk().send(letter(author="alerts@example.net"), client=narrow, sender="alerts@example.net").code == 250
+    assert (
+        desk().send(letter(author="alerts@example.net"), client=narrow, sender="alerts@example.net").code
+        == 250
+    )
 
 
 def test_an_international_address_is_ones_own_in_every_writing() -> None:

@@ -12,7 +12,15 @@ import click
 
 from gatepost.cli.acting import HANG, json_option, queue, why_option
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, find_config, harmless, json_line, say, whoami
+from gatepost.cli.terminal import (
+    config_option,
+    failing_clearly,
+    find_config,
+    harmless,
+    json_line,
+    say,
+    whoami,
+)
 
 if TYPE_CHECKING:
     from gatepost.store.database import Connection
@@ -39,7 +47,10 @@ def accounts(config: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json_line(asdict(one)))
         else:
-            say(f"{one.account}  since {moment(one.held_at)}  {one.copies} copies wait  {one.reason}", hang=HANG)
+            say(
+                f"{one.account}  since {moment(one.held_at)}  {one.copies} copies wait  {one.reason}",
+                hang=HANG,
+            )
     if not found and not as_json:
         click.echo("No account is held.", err=True)
 
@@ -93,7 +104,9 @@ def drop_account(account: str, config: str | None, why: str) -> None:
     from gatepost.store import heldaccounts
 
     copies = act(account, config, why, heldaccounts.drop)
-    say(f"{account}: copies deleted: {copies}. It stays held; end that with gatepost queue release-account {account}")
+    say(
+        f"{account}: copies deleted: {copies}. It stays held; end that with gatepost queue release-account {account}"
+    )
 
 
 def act(account: str, config: str | None, why: str, work: Act) -> int:

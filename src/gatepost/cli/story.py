@@ -53,7 +53,9 @@ def tell(
     for verdict, people in groups:
         whom = people if len(groups) > 1 else ()
         observing = entry.mode == "observe"
-        words = summary(verdict, whom, observing=observing, arrived=arrived, only_looked_at=only_looked_at, out=out)
+        words = summary(
+            verdict, whom, observing=observing, arrived=arrived, only_looked_at=only_looked_at, out=out
+        )
         yield "", words
     if not groups:
         yield "", f"Turned away, because {inner(entry.findings[0].text if entry.findings else entry.reply)}."
@@ -89,7 +91,13 @@ def alike(judged: Iterable[Judged]) -> list[tuple[Verdict, list[str]]]:
 
 
 def summary(
-    verdict: Verdict, people: Sequence[str], *, observing: bool, arrived: bool, only_looked_at: bool, out: bool = False
+    verdict: Verdict,
+    people: Sequence[str],
+    *,
+    observing: bool,
+    arrived: bool,
+    only_looked_at: bool,
+    out: bool = False,
 ) -> str:
     """What was done and why, in one sentence; `people` where others of the same message fared differently."""
     action = verdict.action
@@ -182,7 +190,9 @@ def connected(client: Client) -> str:
     tls = f"{client.tls.version} with {client.tls.cipher}" if client.tls else "without TLS"
     user = f", signed in as {client.user}" if client.user else ""
     user += f" with {client.device}" if client.user and client.device else ""
-    user += ", a machine of our own network that need not sign in" if client.excused and not client.user else ""
+    user += (
+        ", a machine of our own network that need not sign in" if client.excused and not client.user else ""
+    )
     return f"{client.ip}, which called itself {client.hello or '(nothing yet)'}, {tls}{user}."
 
 
@@ -298,7 +308,10 @@ def followed(entry: HistoryEntry, attempts: Sequence[DeliveryAttempt]) -> Iterat
         yield "  ", f"It is held. To let it go: gatepost quarantine release {entry.ref}"
     for one in entry.findings:
         if one.name in ("account.held", "account.is_held") and not attempts:
-            yield "  ", f"{inner(one.text)}. To let it all go: gatepost queue release-account {entry.client.account}"
+            yield (
+                "  ",
+                f"{inner(one.text)}. To let it all go: gatepost queue release-account {entry.client.account}",
+            )
     for attempt in attempts:
         where = (
             f" at {attempt.host}" + (f" [{attempt.address}]" if attempt.address else "")

@@ -224,7 +224,11 @@ class Session(asyncio.Protocol):
         limit_s = self._service.smtp_limits.handshake_s
         self._question = self._loop.create_task(
             self._loop.start_tls(
-                self._transport, self, tls.context_for(self.client.role), server_side=True, ssl_handshake_timeout=limit_s
+                self._transport,
+                self,
+                tls.context_for(self.client.role),
+                server_side=True,
+                ssl_handshake_timeout=limit_s,
             )
         )
         self._question.add_done_callback(self._shaken)

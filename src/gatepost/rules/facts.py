@@ -255,7 +255,11 @@ def _data(facts: Facts) -> str:
             if facts.told.files is None:
                 raise Unknown("files")
             pieces += [one.text for one in facts.told.files[:MOST_ITEMS]]
-            pieces += [one.octets[:DATA_PART].decode("latin-1") for one in content.attachments if one.size <= DATA_PART]
+            pieces += [
+                one.octets[:DATA_PART].decode("latin-1")
+                for one in content.attachments
+                if one.size <= DATA_PART
+            ]
         facts.values[key] = "\n\n".join(pieces)[:DATA_TEXT]
     return cast("str", facts.values[key])
 

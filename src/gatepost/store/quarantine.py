@@ -136,7 +136,9 @@ class Wanted:
     """Also what became of others, whatever their state."""
 
 
-def search(connection: Connection, wanted: Wanted, *, before: int | None = None, limit: int = 100) -> list[Held]:
+def search(
+    connection: Connection, wanted: Wanted, *, before: int | None = None, limit: int = 100
+) -> list[Held]:
     """Copies that fit, newest first, numbered below `before`."""
     where, values = ["1"], list[Any]()
     if wanted.state is not None:
@@ -212,7 +214,13 @@ def move(connection: Connection, number: int, state: State, why: Why) -> Moved |
     if state is State.RELEASED:
         held = heldaccounts.held_because(connection, messages.account_of(connection, message))
         queue.add(
-            connection, message, messages.RECIPIENT.decode(recipient), to, junk=False, now=why.at, held_because=held
+            connection,
+            message,
+            messages.RECIPIENT.decode(recipient),
+            to,
+            junk=False,
+            now=why.at,
+            held_because=held,
         )
     return Moved(None if state in WAITING else messages.drop_if_unused(connection, message))
 
