@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from gatepost.app.checkup import examine
-from gatepost.config.schema import load
+from gatepost.config.schema import load, settle
 
 BASE = """
 hostname = "mx.example.net"
@@ -80,3 +80,14 @@ def told_before_it_happens(folder: Path) -> None:
     assert f"key.pem is readable for root but not for {user}" in found
     os.chown(folder / "key.pem", pwd.getpwnam(user).pw_uid, -1)
     assert problems(folder, top=f'user = "{user}"', more=tls) == []
+
+
+def test_certificates_that_the_gate_gets_itself_need_not_be_there(tmp_path: Path) -> None:
+    table = {
+        "hostname": "mx.example.net",
+        "listeners": [{"address": "127.0.0.1:0", "role": "submission"}],
+        "certificates": {"acme": "https://acme.example/directory", "agree": True, "http_address": "127.0.0.1:0"},
+    }
+    loaded = settle(table, file="x", path=None, folder=tmp_path)
+    assert loaded.config.tls.certificate == "var/certificates/mx.example.net/current/fullchain.pem"
+    assert not [one for one in examine(loaded) if one.startswith("tls")]

@@ -54,7 +54,9 @@ def examine(loaded: Loaded) -> list[str]:
         networks(config.limits.connections.unlimited_clients)
     except ValueError as fault:
         problems.append(f"limits.connections.unlimited_clients: {fault}.")
-    if config.tls.certificate or config.tls.key:
+    if to_be_got(loaded):
+        pass  # the gate makes one to begin with
+    elif config.tls.certificate or config.tls.key:
         try:
             ServerTls(config.tls, folder=loaded.folder)
         except TlsUnusable as fault:
@@ -144,7 +146,8 @@ def files(loaded: Loaded) -> Iterator[tuple[str, Path]]:
         (config.tls.certificate, config.tls.key),
         *((one.certificate, one.key) for one in config.tls.more),
     ]
-    yield from (("tls", expand(name, loaded.folder)) for pair in pairs for name in pair if name)
+    if not to_be_got(loaded):
+        yield from (("tls", expand(name, loaded.folder)) for pair in pairs for name in pair if name)
     if config.outbound.trust_anchors:
         yield "outbound.trust_anchors", loaded.folder / config.outbound.trust_anchors
     if loaded.key_file is not None and loaded.key_file.exists():
@@ -152,3 +155,8 @@ def files(loaded: Loaded) -> Iterator[tuple[str, Path]]:
     for domain in loaded.routes.domains:
         if isinstance(domain.recipients, ListedIn):
             yield "domains", domain.recipients.path
+
+
+def to_be_got(loaded: Loaded) -> bool:
+    """Does the gate get its certificates itself, and has not begun to?"""
+    return bool(loaded.config.certificates.acme) and not (loaded.state / "certificates").exists()

@@ -55,9 +55,9 @@ from gatepost.smtp.limits import SmtpLimits
 from gatepost.store.retention import Retention
 from gatepost.store.sealing import QuarantineSettings
 from gatepost.store.store import StoreSettings
+from gatepost.submitting.settings import SubmissionSettings
 from gatepost.web.settings import ConsoleSettings
 from gatepost.web.settings import problem as console_problem
-from gatepost.submitting.settings import SubmissionSettings
 
 JUNK_HEADER = re.compile(r"X-[A-Za-z0-9-]{1,60}: [ -~]{1,200}")
 
@@ -275,6 +275,11 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
             raise ConfigError(
                 file, "learning", f"{address} takes reports, but {address.domain} is not one of our domains."
             )
+    srs_domain = config.signing.srs_domain
+    if srs_domain and routes.find(normal_domain(srs_domain) or "") is None:
+        raise ConfigError(
+            file, "signing.srs_domain", f'is "{srs_domain}", which is none of our domains: its bounces would be lost.'
+        )
     try:
         servers_of(config.dns)
     except ValueError as fault:

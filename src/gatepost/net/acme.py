@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import subprocess
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gatepost.mail.address import printable
 from gatepost.net.authority import ALPN, HTTP, AcmeFailed, Prover, Renewal
 from gatepost.net.certfiles import pem_of, write_secret
 
@@ -38,6 +40,9 @@ with warnings.catch_warnings():
 
 log = logging.getLogger("gatepost.certificates")
 
+SYSTEM_WORDS = re.compile(
+    r"\[Errno -?[0-9]+\] ([A-Za-z ,]{3,100})|(?:CERTIFICATE_VERIFY_FAILED\] ([^(]{3,100}))"
+)
 PATIENCE_S = 120.0
 """For one order, from challenge to certificate."""
 HOOK_PATIENCE_S = 300.0
@@ -138,7 +143,7 @@ class Acme:
             raise AcmeFailed(f"the certificate authority was not done after {PATIENCE_S:.0f} s") from None
         except (errors.Error, OSError, ValueError, KeyError, JoseError) as failure:
             # requests' exceptions are OSErrors.
-            raise AcmeFailed(f"{self.directory} cannot be used: {str(failure)[:300]}") from None
+            raise AcmeFailed(f"{self.directory} cannot be used: {plain_words(failure)}") from None
 
     def _open(self) -> Any:
         """The account, made at the first use: its key is on the disk before the server hears of it."""
@@ -264,6 +269,17 @@ def alpn_certificate(name: str, key_authorization: str) -> tuple[bytes, bytes]:
         .sign(key, hashes.SHA256())
     )
     return certificate.public_bytes(Encoding.PEM), pem_of(key)
+
+
+def plain_words(failure: Exception) -> str:
+    """What went wrong, without the libraries' wrapping of the system's own words."""
+    text = str(failure)
+    found = SYSTEM_WORDS.search(text)
+    if found is not None:
+        return (found[1] or found[2]).strip()
+    if "timed out" in text:
+        return "it does not answer in time"
+    return printable(text, 300) or type(failure).__name__
 
 
 def validation_words(failure: Any) -> str:
