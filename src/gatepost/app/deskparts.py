@@ -14,10 +14,11 @@ from typing import Any
 
 from gatepost import __version__
 from gatepost.app.health import certificates_seen, read_beat
-from gatepost.app.office import console_url, office_of
+from gatepost.app.office import console_url, office_of, provider_in
 from gatepost.app.ownfacts import tlsa_wanted
 from gatepost.app.ownrecords import OwnFacts, own_records
 from gatepost.app.parts import Parts, fresh_ref
+from gatepost.app.peoplesource import password_sources
 from gatepost.app.policyfile import PolicyFile
 from gatepost.app.scanning import open_examiner
 from gatepost.app.told import told_by_people
@@ -44,6 +45,7 @@ from gatepost.store.records import HistoryEntry, Notice
 from gatepost.store.secretfile import SecretFile
 from gatepost.tools import RecipientAnswer
 from gatepost.web.pages.privacy import Periods
+from gatepost.web.pages.provider import Elsewhere as SignInElsewhere
 
 log = logging.getLogger("gatepost.jobs")
 
@@ -72,6 +74,9 @@ def desk_parts(
         Digests: digests_of(loaded, office, holding),
         Installed: installed(loaded, parts, office),
         Periods: Periods(config.retention),
+        SignInElsewhere: SignInElsewhere(
+            provider=provider_in(loaded(), parts.resolver), passwords=password_sources(loaded())
+        ),
     }
 
 

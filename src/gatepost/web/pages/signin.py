@@ -20,6 +20,7 @@ from gatepost.office.sessions import Admitted, SignInRefused
 from gatepost.store import accounts
 from gatepost.web.looks import N_
 from gatepost.web.page import open_page, page
+from gatepost.web.pages.provider import elsewhere, provider_name
 from gatepost.web.sessions import drop, enrolment_cookie, keep, let_in, visitor_of
 from gatepost.web.visit import NotThere, Visit, own_path
 
@@ -58,6 +59,7 @@ def form(visit: Visit, problem: str = "", status: int = 200) -> Response:
         problem=problem,
         login=visit.field("login", 320),
         recovery=False,
+        provider=provider_name(visit),
     )
 
 
@@ -66,7 +68,7 @@ async def by_password(visit: Visit) -> Response:
     try:
         admitted = await signin.by_password(
             visit.office, visit.field("login", 320), visit.field("password", 1024), visit.field("code", 20),
-            visitor=visitor_of(visit),
+            visitor=visitor_of(visit), sources=elsewhere(visit).passwords,
         )  # fmt: skip
     except SignInRefused as refusal:
         return form(visit, visit._(str(refusal)), 403)
