@@ -56,7 +56,7 @@ def test_every_answer_carries_the_headers(app):
         assert "require-trusted-types-for 'script'" in policy
         assert "frame-ancestors 'none'" in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["strict-transport-security"].startswith("max-age=")
 
 

@@ -235,7 +235,7 @@ def strictest(entry: HistoryEntry) -> Verdict:
 
 def story(office: Office, actor: Actor, ref: str) -> Story:
     """The whole story of one message, as far as it is the actor's to see. Raises NotAllowed."""
-    entry = office.store.entry(as_typed(ref))
+    entry = office.store.entry(ref) or office.store.entry(as_typed(ref))
     if entry is None:
         raise NotAllowed(NOT_HERE)
     own = [one for one in recipients_of(entry) if actor.owns(one)]
