@@ -15,6 +15,7 @@ from gatepost.mail.client import Mail
 from gatepost.scan.nothing import NOTHING
 from gatepost.store import heldaccounts
 from gatepost.store.journal import Why
+from gatepost.store.memory import StoredMemory
 from gatepost.store.postmaster import Postmaster
 from gatepost.store.records import AccountHold, Notice, RetryAt
 from gatepost.store.store import Store
@@ -255,3 +256,26 @@ def test_malware_reported_and_sent_at_once_is_held_as_malware_for_the_others() -
         ("spam@example.net", False, ""),
         ("bo@example.org", True, "malware"),
     ]
+
+
+def test_whom_a_postmaster_let_go_is_not_held_again_for_a_day() -> None:
+    gate = settled(Model(), submission={"policy": {"account_hold_at": 1.0}})
+    asyncio.run(gate.world.put(heldaccounts.VOUCHED + "ana@example.net", "pia", ttl_s=DAY))
+    gate.send(client=THIEF)
+    assert gate.store.holds == []
+    assert "habits.new_network" in gate.findings()
+    gate.world.now += 1.1 * DAY
+    gate.send(client=replace(ANA, ip=ip_address("198.18.0.1")))
+    assert len(gate.store.holds) == 1
+
+
+def test_a_release_by_hand_vouches_in_the_memory_of_all_processes(tell: Callable[[Story], None]) -> None:
+    async def story(store: Store) -> None:
+        await queued(store)
+        await store.database.commit(lambda c: heldaccounts.release(c, "ana@example.net", WHY))
+        memory = StoredMemory(store.database, lambda: NOW + 61)
+        assert await memory.get(heldaccounts.VOUCHED + "ana@example.net") == "ben"
+        later = StoredMemory(store.database, lambda: NOW + 61 + DAY)
+        assert await later.get(heldaccounts.VOUCHED + "ana@example.net") is None
+
+    tell(story)

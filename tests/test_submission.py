@@ -7,9 +7,11 @@ from ipaddress import ip_address
 
 import pytest
 
-from gatepost.mail.client import Client
+from gatepost.mail.client import Client, Envelope, Recipient
 from gatepost.mail.verdict import Action
-from sending import ANA, LETTER, PRINTER, STRANGER, desk, letter
+from gatepost.smtp.handler import Screened
+from gatepost.smtp.reply import Reply
+from sending import ANA, LETTER, PRINTER, STRANGER, desk, known, letter
 
 
 def test_mail_goes_out_and_stays_as_it_was() -> None:
@@ -315,3 +317,30 @@ def test_an_international_address_is_ones_own_in_every_writing() -> None:
 def test_a_receipt_goes_out_from_the_null_sender_in_ones_own_name_only() -> None:
     assert desk().send(sender=None).code == 250
     assert desk().send(letter(author="ben@example.net"), sender=None).enhanced == "5.7.1"
+
+
+def test_an_author_of_ones_own_is_asked_for_while_the_gate_observes() -> None:
+    assert desk(mode="observe").send(letter(author="ben@example.net")).enhanced == "5.7.1"
+
+
+def test_malware_stays_refused_when_its_default_decision_is_taken_away() -> None:
+    tables = {"checks": {"antivirus": {"clamd": "tcp:127.0.0.1:1"}}}
+    for action in ("deliver", "quarantine"):
+        gate = desk(
+            scanner=Scanner(), submission={"policy": {"actions": {"antivirus.found": action}}}, **tables
+        )
+        assert gate.send(letter(body="VIRUS\r\n")).code == 550
+
+
+def test_lmtp_behind_a_front_that_names_who_signed_in_is_answered_for_each_recipient() -> None:
+    import asyncio
+
+    gate = desk()
+    client = replace(ANA, role="lmtp")
+    to = [Recipient(address=known(one)) for one in ("a@example.org", "b@example.org")]
+    envelope = Envelope(sender=known("ana@example.net"), recipients=tuple(to))
+    ok = [Screened(Reply(250, "2.1.5", "ok"))] * 2
+    assert [one.code for one in asyncio.run(gate.submission.receive(client, envelope, LETTER, ok))] == [
+        250,
+        250,
+    ]

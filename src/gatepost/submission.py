@@ -38,6 +38,7 @@ from gatepost.policy import category, decide_at_door
 from gatepost.policy.outgoing import APPROVAL, suspicion, told
 from gatepost.smtp.handler import Screened
 from gatepost.smtp.reply import Reply
+from gatepost.store.heldaccounts import VOUCHED
 from gatepost.store.records import Acceptance, AccountHold, HistoryEntry, Judged, Notice
 from gatepost.submitting.header import Prepared, prepare
 from gatepost.submitting.senders import as_machine
@@ -112,7 +113,8 @@ class Submission(Desk):
         tools = self.tools(now)
         mail = Mail(client=client, envelope=envelope, message=message, auth=signed_in_as_author(message))
         entry = await self._examine(mail, screened, prepared, tools, now=now, ref=ref)
-        return await self._carry_out(entry, mail, prepared, tools)
+        replies = await self._carry_out(entry, mail, prepared, tools)
+        return replies * len(envelope.recipients) if client.role == "lmtp" else replies
 
     def _known(self, client: Client) -> Client:
         return as_machine(client, self.own_domains, self.settings.machines_send_as)
@@ -143,9 +145,10 @@ class Submission(Desk):
 
     async def _carry_out(
         self, entry: HistoryEntry, mail: Mail, prepared: Prepared, tools: Tools
-    ) -> Sequence[Reply]:
+    ) -> list[Reply]:
         """Store what is accepted in one commit, with the hold of its account where one is due, and only then say so."""
-        hold = self._hold(entry)
+        vouched = await tools.memory.get(VOUCHED + entry.client.account)
+        hold = self._hold(entry) if vouched is None else None
         actions = together([outgoing(one.verdict.action) for one in entry.judged])
         if hold is not None:  # one queue holds it all, to be let go or dropped together
             actions = [
@@ -180,12 +183,12 @@ class Submission(Desk):
             )
         )
         if failure is not None:
-            return self.not_kept(entry, failure)
+            return list(self.not_kept(entry, failure))
         await self._remember(entry, mail, tools, held=held)
         self.announce(entry)
         return [kept]
 
-    async def _turn_down(self, entry: HistoryEntry, hold: AccountHold | None) -> Sequence[Reply]:
+    async def _turn_down(self, entry: HistoryEntry, hold: AccountHold | None) -> list[Reply]:
         """Nobody gets it; what it says of its account counts all the same."""
         if hold is not None:
             await self.holds.hold_account(hold)

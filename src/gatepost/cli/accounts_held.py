@@ -88,7 +88,7 @@ def release_account(account: str, config: str | None, why: str) -> None:
     from gatepost.store import heldaccounts
 
     copies = act(account, config, why, heldaccounts.release)
-    say(f"{account} is held no more; copies that go out now: {copies}.")
+    say(f"{account} is held no more, nor again for a day; copies that go out now: {copies}.")
 
 
 @queue.command("drop-account")

@@ -20,6 +20,7 @@ from gatepost.submitting.settings import OutgoingPolicySettings
 HIJACK = "hijack"
 """The group of facts that say an account does not behave like its owner."""
 OPINION = "spam.opinion"
+MALWARE_FOUND = "antivirus.found"
 APPROVAL = "approval"
 """The category of outgoing mail that is held."""
 MALWARE_SAYS = 3.0
@@ -58,7 +59,7 @@ def assemble_outgoing(
 
 def _outgoing(name: str, rule: FactRule) -> FactRule:
     """What a fact means here: no Junk, no mail changed on the way, no malware."""
-    if rule.group == "malware" and rule.action is not None:
+    if name.partition(":")[0] == MALWARE_FOUND or (rule.group == "malware" and rule.action is not None):
         return replace(rule, action=Action.REFUSE, binding=True, reply="550 5.7.1")
     if name == STRIP:
         return replace(rule, action=Action.QUARANTINE)

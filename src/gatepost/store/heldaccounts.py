@@ -13,6 +13,9 @@ from gatepost.store.database import Connection
 from gatepost.store.journal import Why
 from gatepost.store.records import AccountHold
 
+VOUCHED = "out:vouched:"
+"""A fact in memory: a person has let the account's mail go, and for a while evidence alone does not hold it again."""
+VOUCHED_S = 86_400.0
 WORDS = "The account is held: "
 """How `held_because` of its copies begins."""
 
@@ -69,7 +72,10 @@ def listed(connection: Connection) -> list[HeldAccount]:
 
 
 def release(connection: Connection, account: str, why: Why) -> int | None:
-    """End the hold; its mail falls due at once. Returns how many copies; None when the account is not held."""
+    """End the hold; its mail falls due at once, and for a day only a person holds the account again.
+
+    Returns how many copies; None when the account is not held.
+    """
     if not connection.execute("DELETE FROM held_accounts WHERE account = ?", (account,)).rowcount:
         return None
     freed = connection.execute(
@@ -77,6 +83,10 @@ def release(connection: Connection, account: str, why: Why) -> int | None:
         " AND message IN (SELECT id FROM messages WHERE account = ?)",
         (why.at, WORDS, account),
     ).rowcount
+    connection.execute(
+        "INSERT INTO memory VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at",
+        (VOUCHED + account, why.who, why.at + VOUCHED_S),
+    )
     what = f"account release <{account}>: {freed} copies go out"
     journal.append(connection, at=why.at, who=why.who, what=what, why=why.why, subject="")
     return int(freed)

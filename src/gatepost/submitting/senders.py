@@ -25,7 +25,12 @@ def allowed(client: Client) -> tuple[str, ...]:
         return ()
     login = parse_address(client.user, smtputf8=True) if client.user is not None else None
     own = (login.key,) if login is not None else ()
-    return tuple(dict.fromkeys(one.lower() for one in client.sends_as)) or own
+    return tuple(dict.fromkeys(map(_normal, client.sends_as))) or own
+
+
+def _normal(text: str) -> str:
+    address = None if text.startswith("@") else parse_address(text, smtputf8=True)
+    return text.lower() if address is None else address.key
 
 
 def as_machine(client: Client, own_domains: Sequence[str], named: Sequence[str]) -> Client:
