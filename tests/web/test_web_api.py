@@ -97,7 +97,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[Pr
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_schemathesis_finds_nothing(case: schemathesis.Case, tried: Program, clock: Clock) -> None:
     clock.at += 1000
     kwargs = case.as_transport_kwargs(base_url=ORIGIN)
