@@ -10,9 +10,10 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote_plus, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 import trustme
 from joserfc import jwk, jwt
@@ -119,6 +120,13 @@ class TestProvider:
                     "keys": [one.as_dict(private=False) for one in self.published]
                     + [{"kty": "AKP"}, {"kty": "EC"}, 7]
                 }
+            case _ if path.startswith("/authorize?"):  # a page where the person agrees
+                asked = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
+                back = f"{asked['redirect_uri']}?{urlencode(self.authorize(self.issuer + path))}"
+                return (
+                    200,
+                    f"<!doctype html><html><title>x</title><a id=agree href='{escape(back)}'>agree</a></html>".encode(),
+                )
             case "/me":
                 assert fields["authorization"] == "Bearer access"
                 told = self.userinfo
