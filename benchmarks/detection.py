@@ -51,7 +51,9 @@ class Ours:
         if sample.name not in self.known:
             message = Message.parse(sample.octets)
             found = features(content_of(message), message)
-            self.known[sample.name] = Features(found.words, found.grams)
+            kept = Features.from_bytes(found.to_bytes())  # without the text, which would fill the memory
+            assert kept is not None
+            self.known[sample.name] = kept
         return self.known[sample.name]
 
     def __call__(self, taught: Sequence[Sample], judged: Sequence[Sample]) -> Scores:

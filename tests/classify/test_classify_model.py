@@ -218,3 +218,19 @@ def test_what_is_kept_of_a_message_is_read_back_whole() -> None:
     assert read is not None
     for name in ("words", "grams", "footer_words", "footer_grams"):
         assert np.array_equal(getattr(read, name), getattr(found, name)), name
+
+
+def test_how_much_wanted_mail_may_be_called_junk_is_the_sites_choice() -> None:
+    chance = np.random.default_rng(5)
+    spam = np.arange(4000) % 2 == 1
+    bayes, logistic = chance.normal(spam * 5.0 - 2.5, 2.0), chance.normal(spam * 4.0 - 2.0, 2.0)
+    caught = []
+    for lost in (0.0005, 0.001, 0.01):
+        made = calibrated(bayes, logistic, spam, lost)
+        evidence = np.array(
+            [made.evidence(made.log_odds(made.joint(*one))) for one in zip(bayes, logistic, strict=True)]
+        )
+        junk = evidence >= JUNK_AT
+        assert junk[~spam].mean() <= 3 * lost
+        caught.append(junk[spam].mean())
+    assert caught[0] < caught[1] < caught[2]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.classify.model import SiteModel, train
 from gatepost.demo.mailbag import unwanted, wanted
 from gatepost.jobs.learning import Learning, catch_up
 from gatepost.jobs.settings import LearningSettings
@@ -233,3 +234,19 @@ def test_what_we_put_in_front_is_taken_off_so_that_every_copy_is_the_same_messag
     assert none == ""
     assert digest(message) == digest(plain)
     assert digest(plain) != digest(Message.parse(SPAM[0]))
+
+
+def test_the_share_of_wanted_mail_that_may_be_junk_is_the_sites(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def watched(lessons: object, lost: float) -> SiteModel:
+        asked.append(lost)
+        return train(lessons, lost)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("gatepost.jobs.learning.train", watched)
+    for number, wanted_as_junk in enumerate((1.0, 5.0, 1000.0, -1.0)):
+        tell(state, HAM[120 + number : 121 + number], spam=False)
+        catch_up(state, LearningSettings(wanted_as_junk=wanted_as_junk))
+    assert asked == [0.001, 0.005, 0.05, 0.0001]

@@ -3,7 +3,7 @@
 Each learner's score is measured by its spread over messages it had not learnt (mean 0, spread 1), the two are added,
 and a logistic curve (J. Platt, 1999) over the same messages turns the sum into log-odds. Classes weigh the same there,
 so the log-odds say nothing of how much of what was learnt is spam. The evidence a message gets is stretched so that one
-ham in a thousand reaches JUNK_AT: thresholds of the policy then mean on every site what they mean on the next.
+ham in a thousand (or as many as the site says) reaches JUNK_AT: thresholds of the policy then mean on every site what they mean on the next.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 JUNK_AT = 4.0
 """Evidence that puts a message into Junk by the policy's own measure."""
 LOST = 0.001
-"""The share of ham that may reach it."""
+"""The share of ham that may reach it, unless somebody says otherwise."""
 TAIL = 0.03
 """The share of ham, the worst scored, from which rarer shares are worked out."""
 FEWEST = 20
@@ -62,8 +62,13 @@ class Calibration:
         )  # fmt: skip
 
 
-def calibrated(bayes: Scores, logistic: Scores, spam: NDArray[np.bool_]) -> Calibration:
-    """A calibration from scores of messages the learners had not learnt; the plain one when there are too few."""
+def calibrated(
+    bayes: Scores, logistic: Scores, spam: NDArray[np.bool_], lost: float = LOST
+) -> Calibration:
+    """A calibration from scores of messages the learners had not learnt; the plain one when there are too few.
+
+    `lost` is the share of ham that may reach JUNK_AT.
+    """
     if min(int(spam.sum()), int((~spam).sum())) < FEWEST:
         return Calibration()
     means, spreads = [], []
@@ -73,7 +78,7 @@ def calibrated(bayes: Scores, logistic: Scores, spam: NDArray[np.bool_]) -> Cali
         spreads.append(max(float(scores[spam].std() + scores[~spam].std()) / 2, 1e-3))
     joint = (bayes - means[0]) / spreads[0] + (logistic - means[1]) / spreads[1]
     slope, offset = _curve(joint, spam)
-    edge = slope * _rare(joint[~spam], LOST) + offset
+    edge = slope * _rare(joint[~spam], lost) + offset
     stretch = min(max(JUNK_AT / max(edge, 0.1), 1 / STEEPEST), STEEPEST)
     return Calibration(means[0], spreads[0], means[1], spreads[1], slope, offset, stretch)
 

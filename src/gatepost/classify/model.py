@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gatepost.classify.bayes import Bayes, Odds, scored
-from gatepost.classify.calibration import Calibration, calibrated
+from gatepost.classify.calibration import LOST, Calibration, calibrated
 from gatepost.classify.features import Features
 from gatepost.classify.logistic import Logistic
 from gatepost.classify.tokens import Hashes
@@ -97,8 +97,11 @@ class SiteModel:
             words=_deciding(features, words, each),
         )
 
-    def calibrate(self, lessons: Sequence[Lesson]) -> None:
-        """Set what scores mean from lessons: each part of them is judged by what the others teach."""
+    def calibrate(self, lessons: Sequence[Lesson], lost: float = LOST) -> None:
+        """Set what scores mean from lessons: each part of them is judged by what the others teach.
+
+        `lost` is the share of wanted mail that may score as junk.
+        """
         if not lessons:
             return
         part = np.random.default_rng(len(lessons)).permutation(len(lessons)) % PARTS
@@ -108,7 +111,7 @@ class SiteModel:
             known = _taught([lessons[int(at)] for at in np.flatnonzero(part != number)])
             for at in np.flatnonzero(part == number).tolist():
                 bayes[at], logistic[at] = known.scores(lessons[at][0])
-        self.calibration = calibrated(bayes, logistic, spam)
+        self.calibration = calibrated(bayes, logistic, spam, lost)
 
     def to_bytes(self) -> bytes:
         """A snapshot: small when little was learnt."""
@@ -201,10 +204,10 @@ def _deciding(features: Features, words: Hashes, odds: Odds) -> tuple[tuple[str,
     return tuple((name, round(weight, 2)) for name, weight in named if name)[:SHOWN]
 
 
-def train(lessons: Sequence[Lesson]) -> SiteModel:
+def train(lessons: Sequence[Lesson], lost: float = LOST) -> SiteModel:
     """A model from all lessons, calibrated; the same for the same lessons in the same order."""
     model = _taught(lessons)
-    model.calibrate(lessons)
+    model.calibrate(lessons, lost)
     return model
 
 

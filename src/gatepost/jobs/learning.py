@@ -196,7 +196,8 @@ def made_anew(connection: Connection, settings: LearningSettings) -> SiteModel:
         place = (about[0].number, features, strength)
         (strong if abs(strength) >= 1 else weak).append(place)
     strong.sort(key=lambda one: one[0])
-    model = train([(features, strength > 0) for _, features, strength in strong])
+    lost = max(min(settings.wanted_as_junk, 50.0), 0.1) / 1000
+    model = train([(features, strength > 0) for _, features, strength in strong], lost)
     for _, features, strength in weak:
         model.learn(features, strength > 0, abs(strength))
     return model

@@ -64,5 +64,8 @@ class LearningSettings:
     """Lessons of one person that count fully in the model of all; with more of them each counts for less."""
     person_weight: float = 0.5
     """How much one person's lesson counts in the model of all, where the postmaster's counts 1. In the person's own it counts whole."""
+    wanted_as_junk: float = 1.0
+    """Wanted messages in a thousand that the classifier alone may send to Junk (0.1 to 50); more catches more. It holds from the next time
+    the model is made anew: `gatepost learn again`."""
     kept: int = 20_000
     """Lessons of each kind that are kept; older ones have been learnt, but a model made anew does without them."""
