@@ -124,7 +124,7 @@ def _addresses(value: str) -> Wanted:
     mail: list[str] = []
     post: list[str] = []
     for uri in [one.strip(" \t") for one in value.split(",")][: RUA_MOST * 2]:
-        uri = uri.partition("!")[0]  # RFC 7489 had sizes here; some copy that
+        uri = uri.partition("!")[0]  # a size limit, as DMARC once had them; some copy that
         if not _URI.fullmatch(uri):
             continue
         scheme, _, rest = uri.partition(":")
