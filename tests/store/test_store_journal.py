@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from pysqlite3 import dbapi2
 
+from gatepost.jobs.concerns import concerns
 from gatepost.jobs.heads import HeadSending, JournalSettings, journal_problems
+from gatepost.jobs.look import look
+from gatepost.jobs.settings import AlertSettings
 from gatepost.store import journal, migrations
 from gatepost.store.database import Connection
 from gatepost.store.journalhead import HeadKey, read_heads, trusted
@@ -228,6 +231,34 @@ def test_the_head_is_sent_away_when_there_is_something_new(tmp_path: Path) -> No
         told = store.database.read(lambda c: journal.verify(c, mailed.head))
         assert told == "journal entry 4 is known from earlier and is missing"
         await job.memory.close()
+
+    with_store(tmp_path, go)
+
+
+def test_what_was_changed_is_an_alarm(tmp_path: Path) -> None:
+    async def go(store: Store) -> None:
+        job = sending(store, JournalSettings(send_head_to=("./heads", "keeper@example.org")), tmp_path)
+
+        async def alarm() -> list[str]:
+            await job.verify()
+            await job.memory.close()
+            facts = look(store, now=NOW, certificates=(), validations=(), lists=())
+            return [one.text for one in concerns(facts, AlertSettings()) if one.key == "journal"]
+
+        await store.database.commit(write)
+        await job.work()
+        assert await alarm() == []
+        await store.database.commit(lambda c: c.execute("DELETE FROM journal WHERE number = 4") and None)
+        assert await alarm() == [
+            "The journal is not as it was written: journal entry 4 is known from earlier and is missing."
+        ]
+        (tmp_path / "heads").write_text(
+            (tmp_path / "heads").read_text().replace("mx.example.net", "other.example")
+        )
+        (told,) = await alarm()
+        assert "a signature that does not hold" in told
+        (tmp_path / "heads").unlink()
+        assert await alarm() == [], "by itself it is whole"
 
     with_store(tmp_path, go)
 

@@ -85,6 +85,8 @@ class Facts:
     """Why what the classifier learnt cannot be read, one sentence; empty when it can."""
     own_side: Sequence[Concern] = ()
     """What our own keys, certificates and policies want (`jobs.owntrouble`)."""
+    journal: str = ""
+    """What the last verification of the journal found wrong; empty when nothing."""
     dropped: int = 0
     """Entries of history lost within the last hour because the disk was too slow."""
 
@@ -112,6 +114,15 @@ def concerns(facts: Facts, settings: AlertSettings) -> list[Concern]:
                 Level.WARNING,
                 f"What the classifier has learnt cannot be read: {facts.classifier}.",
                 "gatepost learn again makes it anew from the lessons.",
+            )
+        )
+    if facts.journal:
+        found.append(
+            Concern(
+                "journal",
+                Level.CRITICAL,
+                f"The journal is not as it was written: {facts.journal}.",
+                "Somebody changed the database: keep a copy of it, and compare with a backup and with the heads sent away.",
             )
         )
     if facts.dropped:

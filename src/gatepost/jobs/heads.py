@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatepost.jobs.letter import letter
+from gatepost.jobs.look import JOURNAL_KEY
 from gatepost.jobs.rounds import Round
 from gatepost.mail.address import Address, parse_address
 from gatepost.store import journal
 from gatepost.store.failures import StoreFailed
-from gatepost.store.journalhead import HeadKey, SignedHead, append_line
+from gatepost.store.journalhead import LONGEST_TEXT, HeadKey, SignedHead, append_line, read_heads, trusted
 from gatepost.store.memory import StoredMemory
 from gatepost.store.records import Notice
 from gatepost.store.store import Store
@@ -21,6 +22,7 @@ log = logging.getLogger("gatepost.jobs")
 
 SENT_KEY = "journal:sent"
 SENT_KEPT_S = 400 * 86_400.0
+KEPT_ALARM_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,8 @@ class JournalSettings:
     not be able to change what is there."""
     head_every_s: float = 3600.0
     """How often it is sent, when there is anything new."""
+    verify_every_s: float = 86_400.0
+    """How often the journal is verified, against the heads in those files as well; what is wrong is an alarm."""
 
 
 def journal_problems(settings: JournalSettings) -> list[str]:
@@ -41,8 +45,11 @@ def journal_problems(settings: JournalSettings) -> list[str]:
         for one in settings.send_head_to
         if "/" not in one and parse_address(one, smtputf8=True) is None
     ]
-    if settings.head_every_s < 60:
-        wrong.append("head_every_s: less than a minute is too often")
+    wrong += [
+        f"{name}: less than a minute is too often"
+        for name, value in (("head_every", settings.head_every_s), ("verify_every", settings.verify_every_s))
+        if value < 60
+    ]
     return wrong
 
 
@@ -64,7 +71,31 @@ class HeadSending:
 
     def rounds(self) -> Sequence[Round]:
         """For the clock."""
-        return [Round("journal", self.settings().head_every_s, self.work)]
+        settings = self.settings()
+        return [
+            Round("journal", settings.head_every_s, self.work),
+            Round("journal-verify", settings.verify_every_s, self.verify),
+        ]
+
+    async def verify(self) -> None:
+        """Is the journal as it was written, and are all heads in it that lie in files? What is wrong becomes an alarm."""
+        problem = await self.problem()
+        if problem is not None:
+            log.error("the journal is not as it was written: %s", problem)
+        await self.memory.put(JOURNAL_KEY, problem or "", ttl_s=KEPT_ALARM_S)
+
+    async def problem(self) -> str | None:
+        """One sentence; None when all is well."""
+        kept: list[SignedHead] = []
+        for one in self.settings().send_head_to:
+            path = self.folder / one
+            if "/" in one and path.is_file():
+                with path.open(encoding="utf-8", errors="replace") as file:
+                    kept += read_heads(file.read(LONGEST_TEXT))
+        heads, problem = trusted(kept, HeadKey(self.store.folder).public() if kept else None)
+        if problem is not None:
+            return problem
+        return await self.store.database.read_apart(lambda connection: journal.verify(connection, *heads))
 
     async def work(self) -> None:
         """Send the head to all, when it is another than the last one sent there."""

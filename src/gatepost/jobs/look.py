@@ -24,6 +24,8 @@ from gatepost.store.store import Store
 
 DROPPED_KEY = "jobs:dropped"
 """Entries of history lost of late."""
+JOURNAL_KEY = "jobs:journal"
+"""What the last verification of the journal found wrong."""
 DROPPED_KEPT_S = 3600.0
 """For so long after the first of them."""
 
@@ -53,6 +55,7 @@ def look(
         classifier=trouble(store.folder),
         own_side=tuple(own_concerns(own_side, now)),
         dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),
+        journal=facts.get(JOURNAL_KEY, ""),
     )
 
 
