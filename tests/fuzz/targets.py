@@ -6,7 +6,11 @@ Used three times: by hypothesis in every `./check` (test_fuzz_targets), with wha
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import tomllib
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_address
@@ -15,6 +19,9 @@ from pathlib import Path
 import msgspec
 
 from drive import drive
+from gatepost.access.codes import fitting_step
+from gatepost.access.passwords import weakness
+from gatepost.access.tokens import read_app_password, recovery_digest
 from gatepost.checks.content.targets import MOST_HIDDEN, WEB, hidden_in
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import settle
@@ -56,6 +63,9 @@ from gatepost.net.dnswire import answers_question, question, read
 from gatepost.net.sandbox_wire import MAX_DEPTH, MAX_SENTENCE, MAX_URL, UNREADABLE, reports_of, to_wire
 from gatepost.net.sandbox_wire import Answer as Answer_of_child
 from gatepost.net.xclient import client_named
+from gatepost.office.office import Impossible
+from gatepost.office.passkeys import RelyingParty, registered, uses_after
+from gatepost.office.sessions import SignInRefused
 from gatepost.rules.brands import Brands
 from gatepost.rules.compiling import Scope, compile_condition
 from gatepost.rules.facts import Facts, TooMuch, Unknown
@@ -93,6 +103,7 @@ from gatepost.smtp.reply import (
 from gatepost.smtp.sasl import Exchange, KeysFor, ScramKeys
 from gatepost.smtp.sending import Outgoing, OutgoingRecipient, Protocol, TlsUse
 from gatepost.smtp.server import SmtpServer
+from gatepost.store.accounts import Passkey
 from gatepost.store.messages import copy_for_delivery
 from gatepost.submitting.header import Trace, prepare
 from gatepost.tlspolicy.reportreading import read_report
@@ -620,12 +631,64 @@ def tls_report(octets: bytes) -> None:
         assert one.detail.isprintable()
 
 
+def passkey(octets: bytes) -> None:
+    """A browser's answer, and what lies in a well-formed one: nothing is registered or proved by what nobody made."""
+    party, challenge = RelyingParty("https://mail.example.net"), b"c" * 32
+    kept = Passkey(
+        id=1, account=1, credential=b"id", public_key=octets[:200], uses=0, name="", synced=False, made_at=0.0,
+        made_in=0, used_at=None,
+    )  # fmt: skip
+    inside = _browsers_answer(octets, challenge)
+    for answer in (octets.decode("utf-8", "replace"), inside):
+        try:
+            uses_after(party, answer, challenge, kept)
+        except SignInRefused:
+            pass
+        else:
+            raise AssertionError("proved with nothing")
+        with contextlib.suppress(Impossible):
+            made = registered(party, answer, challenge)
+            assert made.credential
+            assert len(made.public_key) <= len(octets)
+
+
+def _browsers_answer(octets: bytes, challenge: bytes) -> str:
+    """Right in all but what the authenticator says."""
+
+    def b64(part: bytes) -> str:
+        return urlsafe_b64encode(part).decode().rstrip("=")
+
+    def client(kind: str) -> bytes:
+        told = {"type": kind, "challenge": b64(challenge), "origin": "https://mail.example.net"}
+        return json.dumps(told).encode()
+
+    kind = "webauthn.create" if len(octets) % 2 else "webauthn.get"
+    response = {
+        "clientDataJSON": b64(client(kind)),
+        "attestationObject": b64(octets),
+        "authenticatorData": b64(hashlib.sha256(b"mail.example.net").digest() + octets),
+        "signature": b64(octets[-72:]),
+    }
+    return json.dumps({"id": "aWQ", "rawId": "aWQ", "type": "public-key", "response": response})
+
+
+def typed_secrets(octets: bytes) -> None:
+    """What people type as a code, a recovery code or an app password."""
+    text = octets.decode("utf-8", "replace")
+    found = read_app_password(text)
+    assert found is None or read_app_password(str(found)) == found
+    assert len(recovery_digest(1, text)) == 32
+    assert fitting_step(b"s" * 20, text, now=1e9, after=10**9) is None
+    weakness(text, text, "ana@example.net")
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
         condition, server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
         spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached, content, html, url, tnef,
         sandbox_wire, marking, targets, binhex, deflate64, submitted, rewritten_sender, tls_report,
+        passkey, typed_secrets,
     )
 }  # fmt: skip
 
@@ -779,6 +842,21 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     ),
     "mailbox": (b"A: b\n\n>From x\n\nFrom c@d Thu Jan  1 00:00:00 1970\nB: c\r\n\r\n",),
     "received": (b"mail.example (helo=x) (y [IPv6:2001:db8::1]) by z", b"a ([192.0.2.1]:25)"),
+    "passkey": (
+        b'{"rawId": "aWQ", "response": {"clientDataJSON": "e30"}}',
+        b"\xa3cfmtdnonegattStmt\xa0hauthDataX\xa4"
+        + hashlib.sha256(b"mail.example.net").digest()
+        + b"\x45\0\0\0\0"
+        + bytes(16)
+        + b"\0\x20"
+        + bytes(32)
+        + b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20"
+        + bytes(32)
+        + b"\x22\x58\x20"
+        + bytes(32),
+        b"\x05\0\0\0\x01",
+    ),
+    "typed_secrets": (b"3f9a1c2b-abcd-efgh-ijkl-mnop-qrst-uvwx", b"abcd-efgh-ijkl-mnop", b"123456"),
     "sasl": (
         b"\x00AGEAYg==",
         b"\x05\nYQ==\nYg==",
