@@ -222,9 +222,54 @@ def test_when_nobody_publishes_it_the_present_key_gets_a_new_certificate(
         found = bench.folder.current()
         assert found is not None
         bench.now = ends_at(found) - 5 * DAY
+        authority.ahead_s = 85 * DAY
         await bench.keeping.work()
         assert bench.serial != first
         assert bench.tlsa == current, "the published record still fits"
+        second, following = bench.serial, bench.next_tlsa()
+        orders = len(authority.orders)
+        for _ in range(5):
+            bench.now += 3600
+            await bench.keeping.work()
+        assert (bench.serial, len(authority.orders)) == (second, orders)
+        bench.publish(current, following)
+        bench.now += 61 * DAY
+        await bench.keeping.work()
+        bench.now += 1201
+        await bench.keeping.work()
+        assert bench.tlsa == following, "at the next renewal it is published"
+
+    run(tmp_path, authority, story)
+
+
+def test_an_authority_that_fails_when_time_is_short_is_not_pestered_either(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.keeping.work()
+        bench.publish(bench.tlsa)
+        bench.now += 61 * DAY
+        await bench.keeping.work()
+        found = bench.folder.current()
+        assert found is not None
+        bench.now = ends_at(found) - 5 * DAY
+        authority.refuse = "no more today"
+        before = len(authority.orders)
+        for _ in range(10):
+            await bench.keeping.work()
+            bench.now += 60
+        assert len(authority.orders) == before + 1
+
+    run(tmp_path, authority, story)
+
+
+def test_records_that_fit_nothing_of_ours_keep_no_certificate_waiting(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    async def story(bench: Bench) -> None:
+        bench.publish("3 1 1 " + "ab" * 32)
+        await bench.keeping.work()
+        assert not bench.folder.is_stopgap(), "those of the machine before us: nothing is lost by it"
 
     run(tmp_path, authority, story)
 

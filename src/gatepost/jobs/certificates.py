@@ -27,7 +27,7 @@ from gatepost.jobs.owntrouble import ASKED, PROBLEMS_KEPT_S, PROBLEMS_KEY, RENEW
 from gatepost.jobs.rounds import Round
 from gatepost.mailauth.keyrecord import zone_line
 from gatepost.net.authority import AcmeFailed, CertificateSettings, Prover, Renewal
-from gatepost.net.certfiles import CertificateFolder, tlsa_of
+from gatepost.net.certfiles import NEXT_CHAIN, CertificateFolder, tlsa_of
 from gatepost.store import ownpolicies
 from gatepost.store.database import Database
 from gatepost.store.memory import StoredMemory
@@ -57,8 +57,13 @@ class TlsaGuard:
     resolver: Resolver
     clock: Callable[[], float]
 
-    async def problem(self, host: str, chain: Sequence[bytes], tlsa: str) -> str:
-        """Why not yet, one sentence; empty when it may. `chain`: DER, its own first; `tlsa`: the record for its key."""
+    async def problem(
+        self, host: str, chain: Sequence[bytes], tlsa: str, *, instead_of: Sequence[bytes] = ()
+    ) -> str:
+        """Why not yet, one sentence; empty when it may. `chain`: DER, its own first; `tlsa`: the record for its key.
+
+        `instead_of` is the chain in use: where it fits no published record either, there is nothing to lose.
+        """
         now = self.clock()
         known = self.database.read(lambda connection: ownpolicies.key_change(connection, host))
         if known is not None and known.next_spki != tlsa:
@@ -70,7 +75,13 @@ class TlsaGuard:
             problem = f"{tlsa_name(host)} could not be looked up, and TLSA records may be there"
         elif answer.status is not Status.FOUND:
             problem, seen_since, ttl_s = "", None, 0
-        elif judge(chain, in_use(read_tlsa(answer.records)), names=(host,), now=now) is not None:
+        elif (
+            instead_of
+            and not fits(instead_of, answer.records, host, now)
+            and not fits(chain, answer.records, host, now)
+        ):
+            problem, seen_since = "", None
+        elif not fits(chain, answer.records, host, now):
             problem, seen_since = (
                 f"no TLSA record at {tlsa_name(host)} fits the next key; publish {tlsa}",
                 None,
@@ -188,8 +199,8 @@ class CertificateKeeping:
         tlsa = tlsa_of(waiting.public_key())
         problem = ""
         if dane:
-            chain = [one.public_bytes(Encoding.DER) for one in chain_of(folder.path)]
-            problem = await self.guard.problem(names[0], chain, tlsa)
+            in_use_now = [one.public_bytes(Encoding.DER) for one in (folder.current(),) if one is not None]
+            problem = await self.guard.problem(names[0], chain_of(folder.path), tlsa, instead_of=in_use_now)
         if not problem:
             folder.switch()
             folder.next_key()
@@ -200,16 +211,19 @@ class CertificateKeeping:
             return
         state.problem = f"The next certificate of {names[0]} waits: {problem}"
         current = folder.current()
-        if (
-            current is not None
-            and not folder.is_stopgap()
-            and self.clock() >= urgent_at(current, self.settings())
-        ):
-            key = load_pem_private_key(folder.current_key_pem(), None)
-            assert isinstance(key, ec.EllipticCurvePrivateKey)
-            chain_pem = await asyncio.to_thread(self._server().obtain, names, key, replaces=current)
-            folder.install(chain_pem, folder.current_key_pem())
-            log.warning("%s; its present key got a new certificate meanwhile", state.problem)
+        if current is None or folder.is_stopgap() or self.clock() < urgent_at(current, self.settings()):
+            return
+        if self.clock() < state.not_before:
+            return
+        key = load_pem_private_key(folder.current_key_pem(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        chain_pem = await asyncio.to_thread(self._server().obtain, names, key, replaces=current)
+        folder.install(chain_pem, folder.current_key_pem())
+        folder.drop_waiting()
+        log.warning(
+            "%s; its present key got a new certificate, the next key waits for its end", state.problem
+        )
+        state.failures, state.problem, state.renewal = 0, "", None
 
     async def _tell(self, name: str, state: Standing) -> None:
         """To the postmaster, once for each problem."""
@@ -245,6 +259,11 @@ class CertificateKeeping:
         return self._acme
 
 
+def fits(chain: Sequence[bytes], records: Sequence[str], host: str, now: float) -> bool:
+    """Would a DANE sender be content with this chain?"""
+    return judge(chain, in_use(read_tlsa(records)), names=(host,), now=now) is None
+
+
 def tlsa_name(host: str) -> str:
     """Where the records for our MX stand (RFC 7672 §2.2.3)."""
     return f"_25._tcp.{host}"
@@ -259,9 +278,10 @@ def names_of(certificate: x509.Certificate) -> list[str]:
     return [name.lower() for name in found.get_values_for_type(x509.DNSName)]
 
 
-def chain_of(folder: Path) -> list[x509.Certificate]:
-    """The next certificate and those above it."""
-    return x509.load_pem_x509_certificates((folder / "next.pem").read_bytes())
+def chain_of(folder: Path) -> list[bytes]:
+    """The next certificate and those above it, DER."""
+    found = x509.load_pem_x509_certificates((folder / NEXT_CHAIN).read_bytes())
+    return [one.public_bytes(Encoding.DER) for one in found]
 
 
 def renew_at(certificate: x509.Certificate, settings: CertificateSettings) -> float:

@@ -86,6 +86,10 @@ class CertificateFolder:
         """Keep the next certificate until it may be used."""
         write_secret(self.path / NEXT_CHAIN, chain_pem)
 
+    def drop_waiting(self) -> None:
+        """Forget the next certificate; its key stays the next one."""
+        (self.path / NEXT_CHAIN).unlink(missing_ok=True)
+
     def switch(self) -> None:
         """Use the next certificate with its key from now on."""
         chain, key = (self.path / NEXT_CHAIN).read_bytes(), (self.path / NEXT_KEY).read_bytes()
