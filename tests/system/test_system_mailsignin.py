@@ -204,3 +204,17 @@ def test_without_a_certificate_of_the_named_authorities_nobody_is_a_device(gate:
         assert external(opened)[0] == 535
     with pytest.raises((ssl.SSLError, smtplib.SMTPServerDisconnected, ConnectionError)):
         session(gate, "forged")
+
+
+def test_guessing_is_slowed_for_every_connection_and_never_for_who_has_the_secret(gate: Gate) -> None:
+    password, _ = new(gate, "target@example.net")
+    wrong = b64encode(b"\0target@example.net\0" + b"0" * 8 + b"a" * 24).decode()
+    codes = []
+    for _ in range(4):
+        with session(gate) as opened:
+            codes += [opened.docmd("AUTH", f"PLAIN {wrong}")[0] for _ in range(2)]
+    assert codes == [535] * 5 + [454] * 3
+    with session(gate) as opened:
+        opened.login("target@example.net", password)
+    failures = [one for one in gate.rows("journal", "list") if one["what"] == "sign-in failed mail"]
+    assert sum(one["who"] == "target@example.net" for one in failures) == 5
