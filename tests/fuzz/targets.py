@@ -20,6 +20,15 @@ import msgspec
 
 from drive import drive
 from gatepost.access.codes import fitting_step
+from gatepost.access.oidc import (
+    NotProved,
+    ProviderSettings,
+    bearer_of,
+    claims_of,
+    identity_of,
+    looks_signed,
+    public_keys,
+)
 from gatepost.access.passwords import weakness
 from gatepost.access.tokens import read_app_password, recovery_digest
 from gatepost.checks.content.targets import MOST_HIDDEN, WEB, hidden_in
@@ -104,6 +113,7 @@ from gatepost.smtp.sasl import Exchange, KeysFor, ScramKeys
 from gatepost.smtp.sending import Outgoing, OutgoingRecipient, Protocol, TlsUse
 from gatepost.smtp.server import SmtpServer
 from gatepost.store.accounts import Passkey
+from gatepost.store.journalhead import read_heads, trusted
 from gatepost.store.messages import copy_for_delivery
 from gatepost.submitting.header import Trace, prepare
 from gatepost.tlspolicy.reportreading import read_report
@@ -682,18 +692,66 @@ def typed_secrets(octets: bytes) -> None:
     weakness(text, text, "ana@example.net")
 
 
+def provider_word(octets: bytes) -> None:
+    """What an identity provider says: tokens, keys and claims raise nothing but that they prove nothing."""
+    settings = ProviderSettings(issuer="https://id.example", client_id="c", mail_audience="m", mail_scope="s")
+    text = octets.decode("utf-8", "replace")
+    try:
+        said = json.loads(octets)
+    except (ValueError, RecursionError):
+        said = {}
+    keys = public_keys(said if isinstance(said, dict) else {"keys": said})
+    try:
+        claims_of(text, keys)
+    except NotProved:
+        looks_signed(text)
+    else:
+        raise AssertionError("a token that nobody signed holds")
+    claims = said if isinstance(said, dict) else {}
+    try:
+        identity = identity_of(claims, settings, nonce="n", now=NOW)
+    except NotProved:
+        pass
+    else:
+        assert claims["nonce"] == "n" and 0 < len(identity.subject) <= 255  # noqa: PT018
+    for introspected in (False, True):
+        try:
+            names, subject, _ = bearer_of(claims, settings, now=NOW, introspected=introspected)
+        except NotProved:
+            continue
+        assert all("@" in one for one in names)
+        assert len(subject) <= 255
+
+
+def journal_heads(octets: bytes) -> None:
+    """Heads in any text; none that our key did not sign is trusted."""
+    found = read_heads(octets.decode("utf-8", "replace"))
+    heads, problem = trusted(found, bytes(32))
+    assert not heads or problem is None
+    assert not found or problem is not None
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
         condition, server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
         spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached, content, html, url, tnef,
         sandbox_wire, marking, targets, binhex, deflate64, submitted, rewritten_sender, tls_report,
-        passkey, typed_secrets,
+        passkey, typed_secrets, provider_word, journal_heads,
     )
 }  # fmt: skip
 
 # What a coverage-guided or random run starts from: octets near what each parser reads.
 SEEDS: dict[str, tuple[bytes, ...]] = {
+    "provider_word": (
+        b'{"iss":"https://id.example","aud":["c","m"],"azp":"c","nonce":"n","sub":"u","iat":1700000000,"exp":1700000300}',
+        b'{"iss":"https://id.example","aud":"m","scope":"s","active":true,"email":"a@b.example","email_verified":true,"exp":2e9}',
+        b'{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA","kid":"k"},{"kty":"RSA","n":"AQAB","e":"AQAB"}]}',
+        b"eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0.",
+    ),
+    "journal_heads": (
+        b'x {"kind": "gatepost journal head 1", "host": "a", "number": 1, "chain": "00", "at": 1.5, "key": "AA==", "signature": "AA=="}',
+    ),
     "rewritten_sender": (
         b"sam@example.org",
         b"SRS0=ABCDEF=AB=example.org=sam@first.example",
