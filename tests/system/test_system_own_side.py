@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import os
 import re
+import signal
 import smtplib
 import socket
 import ssl
@@ -13,10 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from test_system_next_hops import scripted
-from whole import Gate, config, mail, run, running, until
+from whole import Gate, config, issue, mail, run, running, tls_for, until
 
 from gatepost.demo.run import free_port
 from gatepost.dns.zone import Zone
@@ -220,3 +223,33 @@ def test_what_is_missing_in_the_dns_is_told(own: OwnSide) -> None:
     assert "missing  _mta-sts.example.net. TXT" in told
     assert "should be v=STSv1; id=" in told
     assert "ok       gate-" in told
+
+
+def test_a_reload_does_not_take_a_key_that_dane_senders_would_refuse(tmp_path: Path) -> None:
+    """Files that others renew: the new key's TLSA record is not published, so the old certificate stays."""
+    tables = tls_for(tmp_path)
+    old = tlsa_of_file(tmp_path / "certificate.pem")
+    zone = f"_25._tcp.mx.example.net. 60 TLSA {old}\n"
+    with running(tmp_path, zone=zone, more=tables + '[certificates]\nlook = "100ms"\n', workers="2") as gate:
+
+        def presented() -> str:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            with smtplib.SMTP("127.0.0.1", gate.port, timeout=20) as session:
+                session.starttls(context=context)
+                assert isinstance(session.sock, ssl.SSLSocket)
+                der = session.sock.getpeercert(binary_form=True)
+            assert der is not None
+            (tmp_path / "seen.pem").write_text(ssl.DER_cert_to_PEM_cert(der))
+            return tlsa_of_file(tmp_path / "seen.pem")
+
+        assert presented() == old
+        issue(tmp_path)
+        fresh = tlsa_of_file(tmp_path / "certificate.pem")
+        assert gate.process is not None
+        os.kill(gate.process.pid, signal.SIGHUP)
+        until(lambda: f"fits the next key; publish {fresh}" in gate.log(), gate.log)
+        assert {presented() for _ in range(6)} == {old}, "whichever worker answers"
+        told = gate.run("cert", "status", status=1)
+        assert f"publish {fresh}" in told
+        assert "_25._tcp.mx.example.net" in gate.run("status", status=None)
