@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from gatepost.app.consoletls import console_tls
+from gatepost.app.wire import rooted
 from gatepost.config.schema import Loaded
 from gatepost.delivery.routes import ListedIn
 from gatepost.mail.address import parse_address
 from gatepost.net.acceptor import CannotListen, host_and_port
 from gatepost.net.census import networks
+from gatepost.net.destinations import destination_problems
 from gatepost.net.sandbox import obstacle
 from gatepost.net.tls import ServerTls, TlsUnusable, expand
 from gatepost.smtp.dialect import Dialect
@@ -63,6 +66,11 @@ def examine(loaded: Loaded) -> list[str]:
             problems.append(f"tls: {fault}")
     elif any(one.role in (Dialect.SUBMISSION, Dialect.SUBMISSIONS) for one in config.listeners):
         problems.append("tls: a submission listener needs tls.certificate and tls.key.")
+    if config.console.address:
+        try:
+            console_tls(loaded)
+        except TlsUnusable as fault:
+            problems.append(f"console: {fault}")
     problems += [
         f"domains: {domain.recipients.path}, the recipients of {domain.name}, is no file."
         for domain in loaded.routes.domains
@@ -71,6 +79,7 @@ def examine(loaded: Loaded) -> list[str]:
     if config.delivery.postmaster and parse_address(config.delivery.postmaster) is None:
         problems.append(f'delivery.postmaster: "{config.delivery.postmaster}" is no address.')
     problems += anchors(loaded)
+    problems += [f"outbound: {one}" for one in destination_problems(rooted(loaded), reads=True)]
     problems += sandbox(loaded)
     problems += key_file(loaded)
     if not problems:
@@ -150,6 +159,10 @@ def files(loaded: Loaded) -> Iterator[tuple[str, Path]]:
         yield from (("tls", expand(name, loaded.folder)) for pair in pairs for name in pair if name)
     if config.outbound.trust_anchors:
         yield "outbound.trust_anchors", loaded.folder / config.outbound.trust_anchors
+    outbound = rooted(loaded)
+    for name in (outbound.smarthost_password_file, *(one.password_file for one in outbound.destinations)):
+        if name:
+            yield "outbound", expand(name, loaded.folder)
     if loaded.key_file is not None and loaded.key_file.exists():
         yield "quarantine.key_file", loaded.key_file
     for domain in loaded.routes.domains:

@@ -16,6 +16,7 @@ from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from gatepost.app.consoletls import console_tls
 from gatepost.app.deskparts import desk_parts
 from gatepost.app.health import ask_resolvers, certificates_seen, of_running, read_beat
 from gatepost.app.office import office_of
@@ -28,7 +29,7 @@ from gatepost.jobs.look import look, remembered
 from gatepost.jobs.presence import running_since
 from gatepost.jobs.work import BEAT_KEY
 from gatepost.net.life import Life
-from gatepost.net.tls import ServerTls, TlsSettings, TlsUnusable, server_context
+from gatepost.net.tls import ServerTls, TlsUnusable, server_context
 from gatepost.web.api.serving import Api
 from gatepost.web.demodoor import DemoDoor
 from gatepost.web.looks import Looks
@@ -173,20 +174,6 @@ def light(name: str, found: Sequence[Concern], *, off: bool) -> Light:
     return Light(
         name=name, level="off" if off and not own else worst.value, text=" ".join(one.text for one in own)
     )
-
-
-def console_tls(loaded: Loaded) -> ServerTls | None:
-    """Its own certificate, else the gate's; None for plain HTTP on loopback. Raises TlsUnusable."""
-    settings, tls = loaded.config.console, loaded.config.tls
-    if not settings.tls:
-        return None
-    if settings.certificate:
-        return ServerTls(
-            TlsSettings(certificate=settings.certificate, key=settings.key), folder=loaded.folder
-        )
-    if settings.url.startswith("http:") or not tls.certificate:
-        return None
-    return ServerTls(tls, folder=loaded.folder)
 
 
 def zone_of(name: str) -> tzinfo:

@@ -23,7 +23,7 @@ from gatepost.store.journal import JournalEntry
 from gatepost.store.numbers import HOUR_S, ListNumbers
 from gatepost.store.records import DeliveryAttempt, Held, HistoryEntry, Judged, Queued
 from gatepost.store.ref import as_typed
-from gatepost.store.searching import look_through
+from gatepost.store.searching import look_through, moments
 
 NOT_HERE = "There is no such message, or it is not yours to see."
 METADATA = frozenset(
@@ -374,11 +374,9 @@ def hours(
             if wanted is None or fits(wanted.search, kind, action):
                 table[action if kind == "message" else "turned"][hour - first] += number
     else:
+        insist(actor)
         search = replace(wanted.search, since=max(since, wanted.search.since or since))
-        many = [
-            (one.at, one.kind, one.action.value)
-            for one in some_rows(connection, actor, replace(wanted, search=search))
-        ]
+        many = moments(connection, search, limit=MOST_COUNTED)
         whole = len(many) < MOST_COUNTED
         for at, kind, action in many:
             place = int(at // HOUR_S) - first
@@ -392,11 +390,6 @@ def fits(search: Search, kind: str, action: str) -> bool:
     return (search.kind is None or search.kind == kind) and (
         search.action is None or search.action.value == action
     )
-
-
-def some_rows(connection: Connection, actor: Actor, wanted: Wanted) -> list[Row]:
-    """The newest that fit: enough for a chart of somebody's mail, bounded."""
-    return list(messages(connection, actor, wanted, limit=500).rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

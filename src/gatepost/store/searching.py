@@ -36,22 +36,11 @@ def look_through(
 
     `page.next` goes on, behind the last one found or behind the last one looked at.
     """
-    by_recipient = search.recipient is not None and not search.recipient.startswith("@")
-    tables = "history_recipients r CROSS JOIN history h ON h.id = r.history" if by_recipient else "history h"
-    at, number = ("r.at", "r.history") if by_recipient else ("h.at", "h.id")
-    where: list[str] = []
-    values: list[Any] = []
-    for condition, *bound in conditions(connection, search):
-        where.append(condition)
-        values += bound
-    for condition, value in ((f"{at} >= ?", search.since), (f"{at} < ?", search.until)):
-        if value is not None:
-            where.append(condition)
-            values.append(value)
+    where, values, tables, at, number = clauses(connection, search)
     if after is not None:
-        where.append(f"({at}, {number}) < (?, ?)")
+        where += f" AND ({at}, {number}) < (?, ?)"
         values += [after.at, after.id]
-    within = f"FROM {tables} WHERE {' AND '.join(where) or '1'}"
+    within = f"FROM {tables} WHERE {where}"
     order = f"ORDER BY {at} DESC, {number} DESC"
     last = connection.execute(  # the pieces are our own; what is searched for is bound
         f"SELECT {at}, {number} {within} {order} LIMIT 1 OFFSET ?",
@@ -70,6 +59,33 @@ def look_through(
         more = Cursor(*last) if last else None
     entries = tuple(decode_entry(facts) for _, _, facts in found[:limit])
     return Looked(page=Page(entries, more), until=last[0] if last and len(found) <= limit else None)
+
+
+def moments(connection: Connection, search: Search, *, limit: int) -> list[tuple[float, str, str]]:
+    """When the newest that fit came, of which kind they are and what became of them; nothing of them is decoded."""
+    where, values, tables, at, number = clauses(connection, search)
+    rows = connection.execute(
+        f"SELECT {at}, h.kind, h.action FROM {tables} WHERE {where} ORDER BY {at} DESC, {number} DESC LIMIT ?",  # noqa: S608
+        [*values, limit],
+    )
+    return list(rows)
+
+
+def clauses(connection: Connection, search: Search) -> tuple[str, list[Any], str, str, str]:
+    """What is searched for as SQL: condition, values, tables, and the columns of time and number to go by."""
+    by_recipient = search.recipient is not None and not search.recipient.startswith("@")
+    tables = "history_recipients r CROSS JOIN history h ON h.id = r.history" if by_recipient else "history h"
+    at, number = ("r.at", "r.history") if by_recipient else ("h.at", "h.id")
+    where: list[str] = []
+    values: list[Any] = []
+    for condition, *bound in conditions(connection, search):
+        where.append(condition)
+        values += bound
+    for condition, value in ((f"{at} >= ?", search.since), (f"{at} < ?", search.until)):
+        if value is not None:
+            where.append(condition)
+            values.append(value)
+    return " AND ".join(where) or "1", values, tables, at, number
 
 
 def like(beginning: str) -> str:

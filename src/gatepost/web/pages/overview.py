@@ -68,25 +68,32 @@ def rule_rows(visit: Visit, rules: Sequence[tuple[str, int]]) -> list[tuple[str,
     return [(rule, number, f"{link}{rule}" if link else "") for rule, number in rules]
 
 
+MOST_BARS = 48
+
+
 def by_verdict(visit: Visit, hours: Hours) -> Chart:
-    """Messages by what became of them."""
-    labels = hour_labels(visit, hours.hours)
-    series = [
-        Series(name=visit._(name), colour=key, values=hours.by_action[key])
-        for key, name in NAMES.items()
-        if any(hours.by_action[key]) or key in ("deliver", "refuse")
-    ]
+    """Messages by what became of them: a bar an hour, or a bar for several where there are many."""
+    step = next(one for one in (1, 6, 24, 24 * 7) if len(hours.hours) <= one * MOST_BARS or one == 24 * 7)
+    starts = hours.hours[::step]
+    labels = hour_labels(visit, starts, days=len(hours.hours) > 26)
+    series = []
+    for key, name in NAMES.items():
+        values = hours.by_action[key]
+        if any(values) or key in ("deliver", "refuse"):
+            together = [sum(values[place : place + step]) for place in range(0, len(values), step)]
+            series.append(Series(name=visit._(name), colour=key, values=together))
     about = visit._("%(number)s in all; the figures are in the table below.", number=hours.counted)
-    return charts.stacked(visit._("Messages by hour"), about, labels, series)
+    title = visit._("Messages by hour") if step == 1 else visit._("Messages, %(hours)s hours a bar", hours=step)
+    return charts.stacked(title, about, labels, series)
 
 
-def hour_labels(visit: Visit, hours: Sequence[int]) -> list[str]:
+def hour_labels(visit: Visit, hours: Sequence[int], *, days: bool = False) -> list[str]:
     """Short words for hours: the time of the day, with the date where there are several days."""
     from datetime import datetime
 
     zone = visit.premises.looks.zone
     moments = [datetime.fromtimestamp(hour * HOUR_S, zone) for hour in hours]
-    if len(hours) <= 26:
+    if not days:
         return [one.strftime("%H:%M") for one in moments]
     pattern = "%-m/%-d %H:%M" if visit.language == "ja" else "%-d %b %H:%M"
     return [one.strftime(pattern) for one in moments]
