@@ -42,15 +42,40 @@ COMMANDS = {
 """Name, where it is, and what it is for."""
 
 
+AFAR = ("--remote", "--token-file")
+"""Options that may stand anywhere: the command then acts on a gate elsewhere."""
+
+
 class OnDemand(click.Group):
     """A group whose commands are imported when they are called."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Finds --remote and --token-file wherever they stand."""
+        kept: list[str] = []
+        found: list[str] = []
+        given = list(args)
+        while given:
+            one = given.pop(0)
+            name, equals, _ = one.partition("=")
+            if one == "--":
+                kept += [one, *given]
+                break
+            if name in AFAR:
+                found += [one] if equals or not given else [one, given.pop(0)]
+            else:
+                kept.append(one)
+        return super().parse_args(ctx, [*found, *kept])
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """In the order a postmaster meets them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command; None when there is none of that name."""
+        if getattr(ctx, "params", {}).get("remote"):
+            from gatepost.cli.remote import COMMANDS as FROM_AFAR
+
+            return FROM_AFAR.get(cmd_name)
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
@@ -71,13 +96,25 @@ class OnDemand(click.Group):
             from gatepost.config.load import nearest
 
             ctx.fail(f"There is no command {args[0]}. {nearest(args[0], COMMANDS)}")
+        if ctx.params.get("remote") and args and self.get_command(ctx, args[0]) is None:
+            ctx.fail(f"{args[0]} works on the machine of the gate only, not with --remote.")
         return super().resolve_command(ctx, args)
 
 
 @click.group(cls=OnDemand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gatepost")
-def gatepost() -> None:
+@click.option(
+    "--remote", envvar="GATEPOST_REMOTE", metavar="URL",
+    help="A gate elsewhere, by its console's URL: for status, history, explain, quarantine and queue.",
+)
+@click.option("--token-file", envvar="GATEPOST_TOKEN_FILE", metavar="FILE", help="The file with the API token for --remote.")
+@click.pass_context
+def gatepost(ctx: click.Context, remote: str | None, token_file: str | None) -> None:
     """A secure mail gateway whose every verdict explains itself.
 
     Example: gatepost scan message.eml
     """
+    if remote:
+        from gatepost.cli.remote import open_remote
+
+        ctx.obj = open_remote(remote, token_file)
