@@ -167,4 +167,9 @@ def test_a_password_file_that_cannot_be_used(tmp_path: Path) -> None:
     file.write_text("two\nlines\n")
     [problem] = destination_problems(settings, reads=True)
     assert "one line" in problem
+    zone = Zone.parse("relay. A 127.0.0.1\n")
+    out = Outbound("gate.test", zone, settings)
+    outcome = asyncio.run(out.send_to_domain("example.org", MESSAGE)).outcomes[0]
+    assert outcome.result is Result.DEFERRED
+    assert f"the password file {file} does not hold one line" in outcome.words
     assert "two" not in problem

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gatepost.mail.address import normal_domain
 from gatepost.net.tls import TlsUnusable, expand
-from gatepost.smtp.sending import Hop, Login
+from gatepost.smtp.sending import Hop, Login, SignIn
 from gatepost.tlspolicy.requirement import Wish
 
 PASSWORD_MOST = 1024
@@ -83,8 +83,8 @@ class Destinations:
     otherwise: Special = field(default_factory=Special)
 
     @classmethod
-    def of(cls, settings: OutboundSettings, *, reads: bool = True) -> Destinations:
-        """Raises ValueError with one sentence. Without `reads` the password files are left alone."""
+    def of(cls, settings: OutboundSettings, *, reads: bool = False) -> Destinations:
+        """Raises ValueError with one sentence; with `reads` for password files as well."""
         exact: dict[str, Special] = {}
         below: dict[str, Special] = {}
         otherwise = Special()
@@ -143,11 +143,15 @@ def _way(text: str, user: str, password_file: str, *, reads: bool) -> Hop:
         raise ValueError(f'"{text}" is no way: say HOST:PORT, such as smtp.example.net:587')
     if bool(user) is not bool(password_file):
         raise ValueError(f"{text}: user and password_file belong together")
-    login = Login(user, _password(password_file) if reads else "") if user else None
-    return Hop(host=host.lower(), port=int(port), login=login)
+    sign_in = SignIn(user, password_file) if user else None
+    if sign_in is not None and reads:
+        read_login(sign_in)
+    return Hop(host=host.lower(), port=int(port), sign_in=sign_in)
 
 
-def _password(named: str) -> str:
+def read_login(sign_in: SignIn) -> Login:
+    """With the password. Raises ValueError with one sentence that does not tell it."""
+    named = sign_in.password_file
     try:
         text = expand(named).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, TlsUnusable) as fault:
@@ -156,4 +160,4 @@ def _password(named: str) -> str:
     password = text.removesuffix("\n").removesuffix("\r")
     if not password or len(password) > PASSWORD_MOST or any(ord(letter) < 32 for letter in password):
         raise ValueError(f"the password file {named} does not hold one line with a password")
-    return password
+    return Login(sign_in.user, password)

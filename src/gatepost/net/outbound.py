@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from gatepost.dns.answer import Resolver, Security
-from gatepost.net.destinations import Destinations, OutboundSettings
+from gatepost.net.destinations import Destinations, OutboundSettings, read_login
 from gatepost.net.link import Broken, Handshake, Link
 from gatepost.net.mailhosts import Found, MailHosts, Place
 from gatepost.net.stspolicies import StsPolicies
@@ -204,7 +204,7 @@ class Outbound:
 
     async def _by_way_of(self, hop: Hop, wish: Wish, names: tuple[str, ...], message: Outgoing) -> Sent:
         """To a host that the operator named: its name needs no proof, its certificate does when we sign in."""
-        if hop.login is not None and wish not in (Wish.REQUIRED, Wish.DANE):
+        if hop.sign_in is not None and wish not in (Wish.REQUIRED, Wish.DANE):
             wish = Wish.REQUIRED
         place = await self.hosts.place(
             hop.host, tlsa_port=hop.port if self._wants_tlsa(Security.SECURE, wish) else 0
@@ -300,6 +300,12 @@ class Outbound:
         where[key] = value
 
     async def _open(self, hop: Hop, address: str, need: Requirement, *, proof: Proof, tried: bool) -> Link:
+        login = None
+        if hop.sign_in is not None:
+            try:
+                login = read_login(hop.sign_in)
+            except ValueError as fault:
+                raise Broken(Fault(words=f"signing in at {hop}: {fault}", stage="auth")) from None
         use = TlsUse.REQUIRED if need.encrypted else TlsUse.OPPORTUNISTIC if tried else TlsUse.NONE
         machine = SmtpClient(
             hello=self.hello,
@@ -307,7 +313,7 @@ class Outbound:
             tls=use,
             patience=self.patience,
             eight_bit_anyway=self.settings.eight_bit_anyway,
-            login=hop.login,
+            login=login,
         )
         link = await Link.connect(machine, hop, address, timeout_s=self.settings.connect_timeout_s)
         try:

@@ -33,6 +33,14 @@ class Login:
     password: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """As whom we sign in at a next hop, and the file with the password: read for each session, so that it may change."""
+
+    user: str
+    password_file: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """A server to hand mail to: host and port, or the path of a Unix socket."""
@@ -42,7 +50,7 @@ class Hop:
     port: int = 25
     path: str = ""
     tls: TlsUse = TlsUse.OPPORTUNISTIC
-    login: Login | None = None
+    sign_in: SignIn | None = None
 
     def __str__(self) -> str:
         return self.path or (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
