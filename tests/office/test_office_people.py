@@ -13,6 +13,8 @@ from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role, rights_of
 from gatepost.office import people, sessions, signin
 from gatepost.office.office import Impossible, NotAllowed, ProveAgain
 from gatepost.office.sessions import SignInRefused
+from gatepost.store.backup import backup, restore
+from gatepost.store.store import Store
 from people_samples import HERE, ROOT, Place, office_at
 
 OWNER = "owner@example.net"
@@ -264,3 +266,22 @@ def test_one_may_rename_oneself_and_nobody_else(tmp_path: Path) -> None:
         assert me.may(Right.OWN)
 
     in_office(tmp_path, story)
+
+
+def test_a_restored_backup_signs_nobody_in_and_opens_no_old_link(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        passkey, admitted = await place.with_passkey("ben@example.net")
+        link = await people.invite(place.office, ROOT, "ana@example.net")
+        await asyncio.to_thread(backup, tmp_path, tmp_path.parent / "backup", now=place.clock.now)
+        restore(tmp_path.parent / "backup", tmp_path.parent / "again", hold_because=None)
+        store = Store.open(tmp_path.parent / "again")
+        place.office = replace(place.office, store=store)
+        assert await sessions.actor_of(place.office, admitted.token) is None
+        assert signin.whom_link_is_for(place.office, link) is None
+        assert await place.sign_in_by_passkey(passkey)
+        await store.close()
+
+    folder = tmp_path / "one" / "state"
+    folder.mkdir(parents=True)
+    tmp_path = folder
+    in_office(folder, story)

@@ -99,7 +99,7 @@ def restore(target: Path, state: Path, *, hold_because: str | None) -> Manifest:
     """Make a store in `state`, which must not exist or be empty, from the backup in `target`.
 
     What was queued then may have been delivered since: with `hold_because` all of it is held in the queue, with
-    that reason, until a person lets it go on; None lets it go out. Raises StoreFailed, and then `state` is as before.
+    that reason, until a person lets it go on; None lets it go out. Nobody is signed in. Raises StoreFailed, and then `state` is as before.
     """
     if state.exists() and any(state.iterdir()):
         raise StoreFailed(f"{state} is not empty: stop Gatepost and move its old state away first")
@@ -113,6 +113,7 @@ def restore(target: Path, state: Path, *, hold_because: str | None) -> Manifest:
         (growing / MANIFEST).unlink()
         with contextlib.closing(Disk().connect(growing / DATABASE)) as connection:
             connection.execute("UPDATE queue SET worker = NULL")
+            end_what_was_open(connection)
             if hold_because is not None:
                 connection.execute(
                     "UPDATE queue SET held_because = coalesce(held_because, ?)", (hold_because,)
@@ -122,6 +123,17 @@ def restore(target: Path, state: Path, *, hold_because: str | None) -> Manifest:
         growing.rename(state)
         Disk().sync_folder(state.parent)
     return msgspec.json.decode((target / MANIFEST).read_bytes(), type=Manifest)
+
+
+OPEN = ("sessions", "known_devices", "enrolment_links", "challenges")
+
+
+def end_what_was_open(connection: dbapi2.Connection) -> None:
+    """Sessions and links may have ended since: a backup makes none of them good again."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    for table in OPEN:
+        if table in there:
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
 
 
 def keep_files(state: Path, target: Path, copy: dbapi2.Connection) -> None:
