@@ -242,3 +242,34 @@ def test_all_addresses_of_both_families():
 def test_address_that_cannot_be_listened_on_is_named(address):
     with pytest.raises(CannotListen, match=address):
         bind([Listener(address="127.0.0.1:0"), Listener(address=address)], backlog=5)
+
+
+def test_a_front_that_may_relay_itself_lends_that_to_nobody_it_names():
+    front = Listener(
+        address="127.0.0.1:0",
+        role=Dialect.SUBMISSION,
+        xclient_from=("127.0.0.1",),
+        relay_for=("127.0.0.1", "10.0.0.0/8"),
+    )
+
+    async def story():
+        async with gate(front) as g:
+            peer = await g.hello()
+            await peer.send_mail()
+            assert (await peer.say("XCLIENT ADDR=10.0.0.9")).startswith("220 ")
+            await peer.say("EHLO printer")
+            await peer.send_mail()
+            assert (await peer.say("XCLIENT ADDR=203.0.113.9")).startswith("220 ")
+            await peer.say("EHLO stranger")
+            assert (await peer.say("MAIL FROM:<a@example.org>")).startswith("530 ")
+            assert (await peer.say("XCLIENT LOGIN=ana")).startswith("220 ")
+            await peer.say("EHLO ana")
+            await peer.send_mail()
+            who = [(str(client.ip), client.user, client.excused) for client, *_ in g.handler.mails]
+            assert who == [
+                ("127.0.0.1", None, True),
+                ("10.0.0.9", None, True),
+                ("203.0.113.9", "ana", False),
+            ]
+
+    asyncio.run(story())
