@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
@@ -16,6 +16,8 @@ from gatepost.access.rights import Actor, Right
 from gatepost.checks.references import reference_of
 from gatepost.mail.verdict import SEVERITY, Action, Verdict, Weighed
 from gatepost.office.office import NotAllowed, Office
+from gatepost.office.whatif import Instead, instead
+from gatepost.policy import PolicyBook
 from gatepost.store import numbers
 from gatepost.store.database import Connection
 from gatepost.store.history import Cursor, Search, find
@@ -31,6 +33,7 @@ METADATA = frozenset(
      "senders", "correspondents", "account", "quota", "volume", "fanout", "habits", "session", "loop", "store"}
 )  # fmt: skip
 """Checks whose sentences tell only who wrote to whom from where; the others may quote subjects, names and text."""
+NAMES_NO_FACT = frozenset({"today", "threshold", "allow", "block"})
 DOMAIN = re.compile(r"@?[\w-]+(\.[\w-]+)+\Z")
 MOST_COUNTED = 20_000
 """Messages that a filtered chart counts."""
@@ -129,6 +132,8 @@ class Story:
     queued: tuple[Queued, ...]
     held: tuple[Held, ...]
     acts: tuple[JournalEntry, ...]
+    changes: tuple[Instead, ...]
+    """What would have led to another action for the first recipient."""
     sees_inside: bool
     """Subject, file names, and what was read inside the message."""
 
@@ -233,8 +238,11 @@ def strictest(entry: HistoryEntry) -> Verdict:
 # One message
 
 
-def story(office: Office, actor: Actor, ref: str) -> Story:
-    """The whole story of one message, as far as it is the actor's to see. Raises NotAllowed."""
+def story(office: Office, actor: Actor, ref: str, book: PolicyBook | None = None) -> Story:
+    """The whole story of one message, as far as it is the actor's to see. Raises NotAllowed.
+
+    With the policy in force it tells what would have changed the first recipient's verdict.
+    """
     entry = office.store.entry(ref) or office.store.entry(as_typed(ref))
     if entry is None:
         raise NotAllowed(NOT_HERE)
@@ -248,17 +256,23 @@ def story(office: Office, actor: Actor, ref: str) -> Story:
         or (bool(own) and not everybody)
     )
     seen = entry if everybody else only_for(entry, actor)
+    changes = instead(seen, seen.judged[0], book) if book is not None and seen.judged else []
+    shown_decisions, shown_evidence = decisions(seen, inside=inside), evidence(seen, inside=inside)
     if not inside:
-        seen = replace(seen, subject="")
+        seen = outside_of(seen)
+        changes = [
+            replace(one, text="") for one in changes if one.how in NAMES_NO_FACT or tells_metadata(one.what)
+        ]
     return Story(
         entry=seen,
         action=strictest(seen).action,
-        decisions=tuple(decisions(seen, inside=inside)),
-        evidence=tuple(evidence(seen, inside=inside)),
+        decisions=tuple(shown_decisions),
+        evidence=tuple(shown_evidence),
         attempts=tuple(one for one in office.store.attempts_of(entry.ref) if everybody or actor.owns(one.to)),
         queued=tuple(one for one in office.store.queued(ref=entry.ref) if everybody or actor.owns(one.to)),
         held=tuple(one for one in office.store.held(ref=entry.ref, decided=True) if everybody or actor.owns(one.to)),
         acts=tuple(reversed(office.store.journal(subject=entry.ref))) if actor.may(Right.JOURNAL) else (),
+        changes=tuple(changes),
         sees_inside=inside,
     )  # fmt: skip
 
@@ -273,7 +287,24 @@ def only_for(entry: HistoryEntry, actor: Actor) -> HistoryEntry:
     return replace(entry, judged=judged, envelope=envelope)
 
 
-def decisions(entry: HistoryEntry, *, inside: bool) -> Iterator[Decision]:
+def outside_of(entry: HistoryEntry) -> HistoryEntry:
+    """The entry without anything that may quote what is inside the message."""
+    judged = tuple(
+        replace(
+            one,
+            verdict=replace(
+                one.verdict, changes=(), reason=one.verdict.reason if tells_metadata(one.verdict.rule) else "",
+                weighed=tuple(each for each in one.verdict.weighed if tells_metadata(each.finding.name)),
+            ),
+        )
+        for one in entry.judged
+    )  # fmt: skip
+    findings = tuple(one for one in entry.findings if tells_metadata(one.name))
+    reply = entry.reply if all(tells_metadata(one.verdict.rule) for one in entry.judged) else entry.reply[:9]
+    return replace(entry, subject="", judged=judged, findings=findings, reply=reply)
+
+
+def decisions(entry: HistoryEntry, *, inside: bool) -> list[Decision]:
     """Recipients of the same verdict together; for what had none, what the reply said."""
     groups: dict[tuple[Action, Action, str, str], list[Judged]] = {}
     for one in entry.judged:
@@ -281,19 +312,32 @@ def decisions(entry: HistoryEntry, *, inside: bool) -> Iterator[Decision]:
         groups.setdefault((verdict.action, verdict.would_action, verdict.rule, verdict.reason), []).append(
             one
         )
+    found = []
     for same in groups.values():
         verdict = same[0].verdict
-        yield Decision(
-            verdict=verdict,
-            recipients=tuple(str(one.recipient.address) for one in same),
-            reference=reference_of(verdict.rule),
-            reason=verdict.reason if inside or tells_metadata(verdict.rule) else "",
+        reason = verdict.reason if inside or tells_metadata(verdict.rule) else ""
+        found.append(
+            Decision(
+                verdict=replace(
+                    verdict, reason=reason, weighed=(), changes=verdict.changes if inside else ()
+                ),
+                recipients=tuple(str(one.recipient.address) for one in same),
+                reference=reference_of(verdict.rule),
+                reason=reason,
+            )
         )
-    if not groups:
+    if not found:
         verdict = strictest(entry)
-        yield Decision(
-            verdict=verdict, recipients=(), reference=reference_of(verdict.rule), reason=verdict.reason
+        reason = verdict.reason if inside or tells_metadata(verdict.rule) else ""
+        found.append(
+            Decision(
+                verdict=replace(verdict, reason=reason),
+                recipients=(),
+                reference=reference_of(verdict.rule),
+                reason=reason,
+            )
         )
+    return found
 
 
 def evidence(entry: HistoryEntry, *, inside: bool) -> list[Evidence]:

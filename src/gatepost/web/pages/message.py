@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -14,7 +13,6 @@ from gatepost.mail.verdict import Action
 from gatepost.office import looking
 from gatepost.office.glass import Glass
 from gatepost.office.preview import preview_of
-from gatepost.office.whatif import instead
 from gatepost.store.store import StoreFailed
 from gatepost.web.looks import N_
 from gatepost.web.page import page
@@ -49,19 +47,10 @@ PREVIEW_CSP = f"sandbox; default-src 'none'; style-src 'sha256-{STYLE_HASH}'; ba
 
 async def message(visit: Visit) -> Response:
     """Its whole story."""
-    story = looking.story(visit.office, visit.me, visit.request.path_params["ref"])
+    book = visit.premises.policies() if visit.premises.policies else None
+    story = looking.story(visit.office, visit.me, visit.request.path_params["ref"], book)
     entry = story.entry
     glass: Glass | None = visit.premises.more.get(Glass)
-    alternatives: list[Any] = []
-    if visit.premises.policies is not None and entry.judged:
-        book = visit.premises.policies()
-        alternatives = instead(entry, entry.judged[0], book)
-        if not story.sees_inside:
-            alternatives = [
-                one
-                for one in alternatives
-                if not one.what or looking.tells_metadata(one.what) or one.how == "threshold"
-            ]
     arrived = any(one.status == "delivered" for one in story.attempts)
     return visit.page(
         "message.html",
@@ -70,7 +59,7 @@ async def message(visit: Visit) -> Response:
         names=NAMES,
         headlines=HEADLINES if arrived or not story.queued else HEADLINES | ACCEPTED,
         thresholds=THRESHOLDS,
-        alternatives=alternatives,
+        alternatives=story.changes,
         readable=glass is not None and glass.may_read(visit.me, entry.ref),
         secure_words={
             0: N_("DNSSEC bogus"),
