@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.jobs.concerns import concerns
+from gatepost.jobs.look import look
+from gatepost.jobs.settings import AlertSettings
 from gatepost.mail.address import Address
 from gatepost.mail.client import Mail
 from gatepost.scan.nothing import NOTHING
@@ -158,6 +161,8 @@ def test_everything_of_the_account_is_held_and_nothing_of_others(tell: Callable[
         assert {one.ref for one in await store.claim(NOW + 1, 10, 60, "w")} == {"OTHER", "N"}
         held = {one.ref: one.held_because for one in store.queued() if one.held_because}
         assert held == dict.fromkeys(("M1", "M2", "M3", "M4"), "The account is held: a flood")
+        seen = look(store, now=NOW, certificates=(), validations=(), lists=())
+        assert "account:ana@example.net" in {one.key for one in concerns(seen, AlertSettings())}
         (one,) = store.database.read(heldaccounts.listed)
         assert (one.account, one.ref, one.copies) == ("ana@example.net", "M3", 4)
 

@@ -87,6 +87,8 @@ class Facts:
     """What our own keys, certificates and policies want (`jobs.owntrouble`)."""
     journal: str = ""
     """What the last verification of the journal found wrong; empty when nothing."""
+    held_accounts: Sequence[str] = ()
+    """Accounts whose mail is held."""
     dropped: int = 0
     """Entries of history lost within the last hour because the disk was too slow."""
 
@@ -102,6 +104,7 @@ def concerns(facts: Facts, settings: AlertSettings) -> list[Concern]:
         *of_disk(facts.disk),
         *of_queue(facts.figures, settings),
         *of_quarantine(facts),
+        *of_accounts(facts.held_accounts),
         *of_resolvers(facts.validations),
         *of_certificates(facts.certificates, facts.now, settings),
         *of_lists(facts.lists_out or {}),
@@ -196,6 +199,17 @@ def of_quarantine(facts: Facts) -> Iterator[Concern]:
             Level.WELL,
             f"{facts.figures.requested} held copies are asked for by their recipients.",
             "gatepost quarantine list --state requested; then release or deny.",
+        )
+
+
+def of_accounts(held: Sequence[str]) -> Iterator[Concern]:
+    """Whose mail waits, because somebody else may have the account."""
+    for account in held:
+        yield Concern(
+            f"account:{account}",
+            Level.WARNING,
+            f"All mail that {account} sends is held.",
+            "gatepost queue accounts says why; then gatepost queue release-account or drop-account.",
         )
 
 

@@ -16,7 +16,7 @@ from gatepost.jobs.owntrouble import own_concerns, own_side_facts
 from gatepost.mail.finding import Mode
 from gatepost.net.resolver import CachingResolver, Validation, validates
 from gatepost.net.tls import TlsSettings, TlsUnusable, certificate_expires_at, expand
-from gatepost.store import memory
+from gatepost.store import heldaccounts, memory
 from gatepost.store.database import Connection
 from gatepost.store.disk import RoomSettings, judge
 from gatepost.store.snapshotfile import label_of, trouble
@@ -54,6 +54,7 @@ def look(
         learnt=label_of(store.folder),
         classifier=trouble(store.folder),
         own_side=tuple(own_concerns(own_side, now)),
+        held_accounts=[one.account for one in store.database.read(heldaccounts.listed)],
         dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),
         journal=facts.get(JOURNAL_KEY, ""),
     )
