@@ -154,7 +154,7 @@ async def set_roles(
         if given == account.roles:
             return account
         accounts.set_roles(connection, account.id, given)
-        _insist_on_owner(connection, account, "give somebody else the role owner first")
+        _insist_on_owner(connection, account)
         _end_sessions(connection, account.id)
         told = f"{', '.join(sorted(account.roles))} -> {', '.join(sorted(given))}"
         tell(connection, office, account, Tiding.ROLES, by=actor.who, what=told)
@@ -228,7 +228,7 @@ async def disable(office: Office, actor: Actor, login: str, *, reason: str = "")
     def work(connection: Connection, account: Account) -> None:
         if account.usable:
             accounts.set_disabled(connection, account.id, office.clock(), printable(reason, 200))
-            _insist_on_owner(connection, account, "give somebody else the role owner first")
+            _insist_on_owner(connection, account)
             _end_sessions(connection, account.id)
             accounts.end_links(connection, account.id)
             what = f"account disable {account.login}"
@@ -256,7 +256,7 @@ async def remove(office: Office, actor: Actor, login: str, *, reason: str = "") 
     def work(connection: Connection, account: Account) -> None:
         record(connection, office, account, who=actor.who, what=f"account remove {account.login}", why=reason)
         accounts.remove(connection, account.id)
-        _insist_on_owner(connection, account, "give somebody else the role owner first")
+        _insist_on_owner(connection, account)
 
     await _on(office, actor, login, work)
 
@@ -372,13 +372,13 @@ def _link(connection: Connection, account: int, address: str, *, delegated: bool
         ) from None
 
 
-def _insist_on_owner(connection: Connection, before: Account, advice: str) -> None:
+def _insist_on_owner(connection: Connection, before: Account) -> None:
     """After a change: if this was a usable owner, one must be left."""
     if Role.OWNER not in before.roles or not before.usable:
         return
     left = accounts.owners(connection)
     if not left:
-        raise Impossible(f"{before.login} is the last owner: {advice}.")
+        raise Impossible(f"{before.login} is the last owner: give somebody else the role owner first.")
 
 
 def _end_sessions(connection: Connection, account: int) -> None:

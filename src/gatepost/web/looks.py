@@ -7,6 +7,7 @@ A text is marked with ``_("…")`` in templates, ``visit._("…")`` in code, and
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
@@ -21,6 +22,9 @@ from markupsafe import Markup
 from gatepost.web.icons import icon
 
 HERE = Path(__file__).parent
+VALUE = re.compile(r"%\((\w+)\)s")
+SENTENCE_LONGEST = 1000
+"""Characters of a sentence that is looked for among those with values."""
 STATIC = HERE / "static"
 
 
@@ -35,6 +39,7 @@ class Looks:
     def __init__(self, languages: Mapping[str, str], zone: tzinfo = UTC) -> None:
         self.zone = zone
         self._words = {language: words_of(language) for language in languages}
+        self._sentences = {language: sentences_of(language) for language in languages}
         self._static = {
             str(path.relative_to(STATIC)): path.read_bytes()
             for path in sorted(STATIC.rglob("*"))
@@ -45,8 +50,19 @@ class Looks:
 
     def say(self, language: str, text: str, /, **values: object) -> str:
         """The text in the language, with ``%(name)s`` filled in; in English where nobody has translated it."""
-        said = self._words[language].get(text, text)
+        said = self._words[language].get(text)
+        if said is None:
+            said = text if values else self._told(language, text)
         return said % values if values else said
+
+    def _told(self, language: str, sentence: str) -> str:
+        """A sentence of the office, which comes with its values filled in."""
+        if len(sentence) <= SENTENCE_LONGEST:
+            for pattern, said in self._sentences[language]:
+                match = pattern.fullmatch(sentence)
+                if match is not None:
+                    return said % match.groupdict()
+        return sentence
 
     def draw(self, template: str, language: str, **values: Any) -> str:
         """A template in the language."""
@@ -98,6 +114,26 @@ def words_of(language: str) -> dict[str, str]:
                 if message.id and message.string and not message.fuzzy:
                     words[str(message.id)] = str(message.string)
     return words
+
+
+def sentences_of(language: str) -> list[tuple[re.Pattern[str], str]]:
+    """The office's sentences that have values in them (``office.po``), to be known again when the values are filled in."""
+    path = HERE / "words" / language / "office.po"
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        found = [
+            (str(one.id), str(one.string)) for one in read_po(file, locale=language) if one.id and one.string
+        ]
+    sentences = []
+    for english, said in found:
+        parts = VALUE.split(english)
+        if len(parts) > 1:
+            texts = [
+                re.escape(part) if index % 2 == 0 else f"(?P<{part}>.+)" for index, part in enumerate(parts)
+            ]
+            sentences.append((re.compile("".join(texts)), said))
+    return sentences
 
 
 def translated(say: Callable[..., str]) -> Callable[..., str | Markup]:
