@@ -182,7 +182,7 @@ def test_idle_connections_take_their_leave() -> None:
             async with asyncio.timeout(5):
                 while "QUIT" not in peer.lines:
                     await asyncio.sleep(0.01)
-            assert out._idle == {}
+            assert out._kept.waiting == {}
         return peer
 
     assert asyncio.run(go()).lines[-1] == "QUIT"

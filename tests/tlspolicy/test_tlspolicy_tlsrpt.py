@@ -58,14 +58,20 @@ def test_who_wants_reports(records: list[str], found: Wanted) -> None:
 
 def test_a_report() -> None:
     failure = Failure(Trouble.EXPIRED, "certificate has expired")
-    bad = Session(policy=STS, host="mx1.example.org", address="192.0.2.1", hello="mx1", failure=failure)
+    bad = Session(
+        policy=STS,
+        host="mx1.example.org",
+        address="192.0.2.1",
+        hello="mx1",
+        sending="192.0.2.9",
+        failure=failure,
+    )
     report = Report(
         organization="mx.example.net",
         contact="postmaster@example.net",
         report_id="1.x",
         domain="example.org",
         day=20000,
-        sending="192.0.2.9",
         counted=[
             Counted(session=Session(policy=STS, host=""), sessions=5),
             Counted(session=bad, sessions=2),

@@ -25,6 +25,10 @@ class Broken(Exception):
         """The TLS handshake itself failed, or what the server showed in it did not do."""
         self.failure = failure
         """What a TLS report says of it; None when TLS was not the trouble."""
+        self.sending = ""
+        """Our own address of the connection."""
+        self.hello = ""
+        """What the other side called itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,8 @@ class Link(asyncio.Protocol):
         self.address = address
         self.tls_version: str | None = None
         self.tls_verified = False
+        self.sending = ""
+        """Our own address of the connection."""
         self.unverified: Failure | None = None
         """Why the certificate does not verify, where that is known and need not keep mail back."""
         self._transport: asyncio.Transport | None = None
@@ -128,6 +134,7 @@ class Link(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sending = str(transport.get_extra_info("sockname")[0])
 
     def data_received(self, data: bytes) -> None:
         self.machine.receive(data)

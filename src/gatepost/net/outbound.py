@@ -18,10 +18,12 @@ from typing import Any
 
 from gatepost.dns.answer import Resolver, Security
 from gatepost.net.destinations import Destinations, OutboundSettings, read_login
+from gatepost.net.keptlinks import KeptLink, KeptLinks
 from gatepost.net.link import Broken, Handshake, Link
 from gatepost.net.mailhosts import Found, MailHosts, Place
+from gatepost.net.sent import Sent, came_of, kept_back, nowhere, unfit, unreached
 from gatepost.net.stspolicies import StsPolicies
-from gatepost.smtp.client import Finished, Patience, SmtpClient
+from gatepost.smtp.client import Patience, SmtpClient
 from gatepost.smtp.sending import (
     Fault,
     Hop,
@@ -30,14 +32,12 @@ from gatepost.smtp.sending import (
     Protocol,
     Result,
     TlsUse,
-    deferred,
     failed,
-    outcome_of,
 )
 from gatepost.tlspolicy import dane
 from gatepost.tlspolicy.mta_sts import StsKnown
 from gatepost.tlspolicy.requirement import Proof, Requirement, Situation, Wish, requirement
-from gatepost.tlspolicy.tlsrpt import Failure, PolicyKind, Session, Trouble
+from gatepost.tlspolicy.tlsrpt import Failure, Policy, PolicyKind, Session, Trouble
 
 __all__ = ["Outbound", "OutboundSettings", "Sent"]
 
@@ -48,34 +48,6 @@ PLANNED_S = 15.0
 DEAD_S = 60.0
 """An address that could not be connected to is tried after the others for so long."""
 REMEMBERED = 10_000
-NO_REQUIRETLS = "5.7.30"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """What came of one try."""
-
-    host: str
-    address: str
-    outcomes: tuple[Outcome, ...]
-    """One for each recipient, in their order."""
-    dsn_offered: bool = False
-    tls_version: str | None = None
-    tls_policy: str = "none"
-    """dane, mta-sts, required, opportunistic or none."""
-    tls_verified: bool = False
-    reason: str = ""
-    """What was required of TLS and why, and what came of it, in one sentence."""
-    unreachable: bool = False
-    """No session came about: the destination, not the message, is the trouble."""
-    committed: bool = False
-
-
-@dataclass(slots=True)
-class _Idle:
-    link: Link
-    used: int = 0
-    timer: asyncio.TimerHandle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +81,7 @@ class Outbound:
     """Unix seconds, for certificates."""
     hosts: MailHosts = field(init=False)
     destinations: Destinations = field(init=False)
-    _idle: dict[object, list[_Idle]] = field(default_factory=dict)
+    _kept: KeptLinks = field(init=False)
     _unverifiable: dict[tuple[object, ...], tuple[float, Failure]] = field(default_factory=dict)
     _no_tls: dict[tuple[object, ...], tuple[float, Failure]] = field(default_factory=dict)
     _dead: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -120,6 +92,7 @@ class Outbound:
         ours = self.own_names | {self.hello.lower()}
         self.hosts = MailHosts(resolver=self.resolver, ours=ours, shuffle=self.shuffle)
         self.destinations = Destinations.of(self.settings)
+        self._kept = KeptLinks(self.settings.idle_s, self.settings.messages_per_connection)
 
     async def send(self, hop: Hop, message: Outgoing) -> Sent:
         """Hand `message` to one configured host."""
@@ -143,7 +116,7 @@ class Outbound:
             return await self._by_way_of(special.via, special.wish, special.names, message)
         plan = await self._plan(domain)
         if isinstance(plan, Outcome):
-            return _nowhere(domain, message, plan)
+            return nowhere(domain, message, plan)
         asks = self.sts is not None and self.settings.mta_sts and special.wish in (Wish.AUTO, Wish.REQUIRED)
         sts = await self.sts.of(domain) if self.sts and asks and not domain.startswith("[") else StsKnown()
         tried: list[Sent] = []
@@ -160,20 +133,17 @@ class Outbound:
                 )
             )  # fmt: skip
             sent = await self._to_host(Hop(host=host, port=self.smtp_port), place, need, message)
-            if not sent.unreachable and not _without_requiretls(sent):
+            if not sent.unreachable and not unfit(sent):
                 return sent
-            self._forget(domain, host, place)
+            if sent.unreachable:
+                self._forget(domain, host, place)
             tried.append(sent)
         # Nobody was there. As long as one of them may come back, the message waits.
         return next((one for one in tried if one.outcomes[0].result is Result.DEFERRED), tried[-1])
 
     async def close(self) -> None:
         """Say QUIT on what is idle and close it."""
-        for kept in [one for links in self._idle.values() for one in links]:
-            if kept.timer:
-                kept.timer.cancel()
-            kept.link.leave()
-        self._idle.clear()
+        self._kept.close()
         if self.sts is not None:
             await self.sts.close()
         await asyncio.sleep(0)
@@ -225,8 +195,8 @@ class Outbound:
         if need.obstacle is not None:
             for policy in need.reported:
                 self.tally(Session(policy=policy, host=hop.host, failure=need.obstacle))
-            return _kept_back(hop, need, message)
-        kept = self._take_idle((hop, need.session))
+            return kept_back(hop, need, message)
+        kept = self._kept.take((hop, need.session))
         if kept:
             sent = await self._on_link(kept, hop, need, message)
             if sent is not None:
@@ -237,7 +207,7 @@ class Outbound:
 
     async def _fresh(self, hop: Hop, place: Place, need: Requirement, message: Outgoing) -> Sent:
         if place.trouble is not None:
-            return _nowhere(hop.host, message, place.trouble)
+            return nowhere(hop.host, message, place.trouble)
         now = time.monotonic()
         addresses = sorted(place.addresses, key=lambda one: self._dead.get((one, hop.port), 0.0) > now)
         sent: Sent | None = None
@@ -246,7 +216,7 @@ class Outbound:
                 outcome = failed(
                     "5.4.6", f"{hop.host} is {address}, which is this host: the mail would come back."
                 )
-                return _nowhere(hop.host, message, outcome)
+                return nowhere(hop.host, message, outcome)
             sent = await self._session(hop, address, need, message)
             if not sent.unreachable:
                 return sent
@@ -266,15 +236,20 @@ class Outbound:
                     continue
                 break
             self._count_session(hop, link, need)
-            sent = await self._on_link(_Idle(link), hop, need, message)
+            sent = await self._on_link(KeptLink(link), hop, need, message)
             if sent is not None:
                 return sent
         if broken.fault.stage == "connect":
             self._remember(self._dead, (address, hop.port), time.monotonic() + DEAD_S)
         if broken.failure is not None:
             for policy in need.reported:
-                self.tally(Session(policy=policy, host=hop.host, address=address, failure=broken.failure))
-        return _unreached(hop, address, need, message, broken)
+                self.tally(
+                    Session(
+                        policy=policy, host=hop.host, address=address, hello=broken.hello, sending=broken.sending,
+                        failure=broken.failure,
+                    )
+                )  # fmt: skip
+        return unreached(hop, address, need, message, broken)
 
     def _tls_now(self, hop: Hop, need: Requirement) -> tuple[Proof, bool]:
         """What proof to ask for, and whether to begin TLS at all."""
@@ -318,8 +293,10 @@ class Outbound:
         link = await Link.connect(machine, hop, address, timeout_s=self.settings.connect_timeout_s)
         try:
             await link.until_ready(self._handshake(need, proof))
-        except BaseException:
+        except BaseException as failure:
             link.abort()
+            if isinstance(failure, Broken):
+                failure.sending, failure.hello = link.sending, machine.peer_name
             raise
         if not link.tls_verified:
             known = self._unverifiable if link.tls_version else self._no_tls
@@ -353,67 +330,40 @@ class Outbound:
             self._contexts[key] = context
         return context
 
-    async def _on_link(self, kept: _Idle, hop: Hop, need: Requirement, message: Outgoing) -> Sent | None:
+    async def _on_link(self, kept: KeptLink, hop: Hop, need: Requirement, message: Outgoing) -> Sent | None:
         """Send on a session; None when a kept connection turned out to be dead before anything was said."""
         link = kept.link
         try:
             await link.until_ready()
             done = await link.transact(message)
         except Broken as broken:
-            return None if kept.used else _unreached(hop, link.address, need, message, broken)
+            return None if kept.used else unreached(hop, link.address, need, message, broken)
         except asyncio.CancelledError:
             link.abort()
             raise
         if kept.used and link.died_unheard:
             return None
-        self._keep(kept, (hop, need.session))
-        return _sent(hop, link, need, done)
+        self._kept.keep(kept, (hop, need.session))
+        return came_of(hop, link, need, done)
 
     # What is counted for reports.
 
     def _count_session(self, hop: Hop, link: Link, need: Requirement) -> None:
-        hello = link.machine.peer_name
-        for policy, failure in need.amiss:
-            session = Session(
-                policy=policy, host=hop.host, address=link.address, hello=hello, failure=failure
-            )
-            self.tally(session)
+        found: list[tuple[Policy, Failure | None]] = [*need.amiss]
         for policy in need.reported:
-            amiss = None
+            failure = None
             if link.tls_version is None:
-                amiss = link.unverified or Failure(Trouble.NO_STARTTLS, "STARTTLS is not offered")
+                failure = link.unverified or Failure(Trouble.NO_STARTTLS, "STARTTLS is not offered")
             elif policy.kind is PolicyKind.STS and not link.tls_verified:
-                amiss = link.unverified or Failure(Trouble.FAILED, "the certificate does not verify")
-            session = Session(policy=policy, host=hop.host, address=link.address, hello=hello, failure=amiss)
-            self.tally(session)
-
-    # Connections kept.
-
-    def _take_idle(self, key: object) -> _Idle | None:
-        links = self._idle.get(key)
-        while links:
-            kept = links.pop()
-            if kept.timer:
-                kept.timer.cancel()
-            if kept.link.alive:
-                return kept
-        return None
-
-    def _keep(self, kept: _Idle, key: object) -> None:
-        kept.used += 1
-        if not kept.link.alive or kept.used >= self.settings.messages_per_connection:
-            kept.link.leave()
-            return
-        self._idle.setdefault(key, []).append(kept)
-        kept.timer = asyncio.get_running_loop().call_later(self.settings.idle_s, self._drop, kept, key)
-
-    def _drop(self, kept: _Idle, key: object) -> None:
-        links = self._idle.get(key, [])
-        if kept in links:
-            links.remove(kept)
-        if not links:
-            self._idle.pop(key, None)
-        kept.link.leave()
+                failure = link.unverified or Failure(Trouble.FAILED, "the certificate does not verify")
+            found.append((policy, failure))
+        for policy, failure in found:
+            self.tally(
+                Session(
+                    policy=policy, host=hop.host, address=link.address, hello=link.machine.peer_name,
+                    sending=link.sending, failure=failure,
+                )
+            )  # fmt: skip
 
 
 _LONG_AGO = (0.0, Failure(Trouble.FAILED, ""))
@@ -426,81 +376,3 @@ def _fits_names(names: Sequence[str], chain: Sequence[bytes]) -> Failure | None:
         if any(one.endswith(name) if name.startswith(".") else dane.name_fits(one, name) for one in known):
             return None
     return Failure(Trouble.WRONG_HOST, f"the certificate is not for {' or '.join(names)}")
-
-
-def _without_requiretls(sent: Sent) -> bool:
-    """Nothing was said but that this host does not do REQUIRETLS: the next one may."""
-    return all(one.status == NO_REQUIRETLS and one.reply is None for one in sent.outcomes)
-
-
-def _sent(hop: Hop, link: Link, need: Requirement, done: Finished) -> Sent:
-    return Sent(
-        host=hop.host or hop.path,
-        address=link.address,
-        outcomes=done.outcomes,
-        dsn_offered=done.dsn_offered,
-        tls_version=link.tls_version,
-        tls_policy=need.policy,
-        tls_verified=link.tls_verified,
-        reason=_told(need, link),
-        committed=done.committed,
-    )
-
-
-def _told(need: Requirement, link: Link) -> str:
-    """What was required and what came of it."""
-    if link.tls_version is None:
-        came = "nothing was encrypted"
-        if need.tried:
-            came += f" ({link.unverified.words})" if link.unverified else ", because STARTTLS is not offered"
-    elif link.tls_verified:
-        came = f"{link.tls_version} with a certificate that "
-        came += "fits them" if need.proof is Proof.DANE else "verifies"
-    else:
-        came = f"{link.tls_version} with a certificate that "
-        came += "was not looked at" if need.encrypted else "does not verify"
-        came += f" ({link.unverified.words})" if link.unverified and not need.encrypted else ""
-    return f"{need.reason[:1].upper()}{need.reason[1:]}: {came}."
-
-
-def _kept_back(hop: Hop, need: Requirement, message: Outgoing) -> Sent:
-    """The policy forbids this host now."""
-    assert need.obstacle is not None
-    words = f"{need.obstacle.words[:1].upper()}{need.obstacle.words[1:]}."
-    status = "4.4.3" if need.obstacle.trouble is Trouble.DNSSEC_INVALID else "4.7.5"
-    outcome = failed("5.7.10", words) if need.permanent else deferred(status, words)
-    return Sent(
-        host=hop.host,
-        address="",
-        outcomes=(outcome,) * len(message.recipients),
-        tls_policy=need.policy,
-        reason=words,
-        unreachable=True,
-    )
-
-
-def _unreached(hop: Hop, address: str, need: Requirement, message: Outgoing, broken: Broken) -> Sent:
-    fault = broken.fault
-    if fault.permanent:
-        outcome = failed("5.3.2", f"{hop.host} says that it takes no mail: {fault.words}")
-    elif fault.stage == "auth":
-        outcome = deferred("4.7.8", fault.words)
-    elif fault.stage == "tls":
-        words = f"{fault.words}; {need.reason}" if need.encrypted else fault.words
-        outcome = failed("5.7.10", words) if need.permanent else deferred("4.7.5", words)
-    elif fault.reply is not None and fault.reply.code // 100 == 4:
-        outcome = outcome_of(fault.reply)
-    else:
-        outcome = deferred("4.4.1" if fault.stage == "connect" else "4.4.2", fault.words)
-    return Sent(
-        host=hop.host or hop.path,
-        address=address,
-        outcomes=(outcome,) * len(message.recipients),
-        tls_policy=need.policy,
-        reason=f"{need.reason[:1].upper()}{need.reason[1:]}.",
-        unreachable=True,
-    )
-
-
-def _nowhere(host: str, message: Outgoing, outcome: Outcome) -> Sent:
-    return Sent(host=host, address="", outcomes=(outcome,) * len(message.recipients), unreachable=True)

@@ -140,7 +140,7 @@ class TlsTallies:
     def count(self, session: Session) -> None:
         """One more. Only from the event loop; does not block, never raises."""
         if session.failure is None:  # good ones are only counted: which host and where is in no report
-            session = replace(session, host="", address="", hello="")
+            session = replace(session, host="", address="", hello="", sending="")
         key = (int(self.clock() // DAY_S), session)
         if key not in self._waiting and len(self._waiting) >= WAITING_MOST:
             self.lost += 1
@@ -226,7 +226,7 @@ def add(connection: Connection, day: int, domain: str, alike: bytes, sessions: i
     if kinds >= ALIKE_MOST:
         session = SESSION.decode(alike)
         failure = replace(session.failure, words="") if session.failure else None
-        alike = encode(replace(session, host="", address="", hello="", failure=failure))
+        alike = encode(replace(session, host="", address="", hello="", sending="", failure=failure))
         if kinds >= 2 * ALIKE_MOST or grown(connection, day, domain, alike, sessions):
             return
     connection.execute("INSERT INTO tls_sessions VALUES (?, ?, ?, ?)", (day, domain, alike, sessions))

@@ -80,6 +80,8 @@ class Session:
     """Where it was, empty when it was not asked."""
     hello: str = ""
     """What it called itself in its greeting or EHLO."""
+    sending: str = ""
+    """Our own address."""
     failure: Failure | None = None
     """None: as the policy wants it."""
 
@@ -154,8 +156,6 @@ class Report:
     domain: str
     day: int
     """Days since 1970, UTC."""
-    sending: str = ""
-    """The address that we send from, when it is known."""
     counted: Sequence[Counted] = ()
 
     @property
@@ -176,7 +176,7 @@ def report_json(report: Report) -> bytes:
         "date-range": {"start-datetime": _moment(start), "end-datetime": _moment(start + DAY_S - 1)},
         "contact-info": report.contact,
         "report-id": report.report_id,
-        "policies": [_policy_part(policy, counted, report) for policy, counted in by_policy.items()],
+        "policies": [_policy_part(policy, counted) for policy, counted in by_policy.items()],
     }
     return json.dumps(whole, ensure_ascii=True, separators=(",", ":")).encode("ascii")
 
@@ -186,7 +186,7 @@ def report_gzip(report: Report) -> bytes:
     return gzip.compress(report_json(report), mtime=0)
 
 
-def _policy_part(policy: Policy, counted: Sequence[Counted], report: Report) -> dict[str, object]:
+def _policy_part(policy: Policy, counted: Sequence[Counted]) -> dict[str, object]:
     part: dict[str, object] = {"policy-type": policy.kind.value}
     if policy.lines:
         part["policy-string"] = list(policy.lines)
@@ -203,16 +203,16 @@ def _policy_part(policy: Policy, counted: Sequence[Counted], report: Report) -> 
         },
     }
     if failed:
-        whole["failure-details"] = [_detail(one, report) for one in failed[:DETAILS_MOST]]
+        whole["failure-details"] = [_detail(one) for one in failed[:DETAILS_MOST]]
     return whole
 
 
-def _detail(one: Counted, report: Report) -> dict[str, object]:
+def _detail(one: Counted) -> dict[str, object]:
     session, failure = one.session, one.session.failure
     assert failure is not None
     detail: dict[str, object] = {"result-type": failure.trouble.value}
-    if report.sending:
-        detail["sending-mta-ip"] = report.sending
+    if session.sending:
+        detail["sending-mta-ip"] = session.sending
     detail["receiving-mx-hostname"] = session.host
     if session.hello:
         detail["receiving-mx-helo"] = printable(session.hello, 255)
