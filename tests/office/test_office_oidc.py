@@ -24,6 +24,7 @@ from gatepost.office.mailtokens import ProviderTokens
 from gatepost.office.oidc import CodeWanted
 from gatepost.office.provider import Provider, provider_of
 from gatepost.office.sessions import Admitted, SignInRefused, Visitor, actor_of, visit_of
+from gatepost.office.signin import prove_by_code
 from gatepost.smtp.reply import Reply
 from gatepost.smtp.sasl import Token
 from gatepost.tools import Unavailable
@@ -392,6 +393,61 @@ def test_a_token_without_an_address_finds_who_signed_in_before(tmp_path: Path) -
         assert await tokens.verify(other.signed(bare | {"jti": "2"})) == ("ana@example.net",)
 
     telling(tmp_path, story, mail_audience="mail")
+
+
+def test_a_sensitive_act_takes_a_proof_made_just_now(tmp_path: Path) -> None:
+    async def story(place: Place, other: TestProvider, ours: Provider) -> None:
+        await place.person()
+        office = place.office
+
+        async def proved_s(**claims: Any) -> float | None:
+            """How long ago, in the session that comes of it; None when it never was."""
+            other.claims = PROVED | claims
+            came = await through(place, other, ours)
+            assert isinstance(came, Admitted)
+            actor = await actor_of(office, came.token)
+            assert actor is not None
+            return place.clock.now - actor.proved_at if actor.proved_at else None
+
+        now = int(place.clock.now)
+        assert await proved_s() is None, "the provider does not say when it asked"
+        assert await proved_s(auth_time=now - 4000) == 4000
+        assert await proved_s(auth_time=now + 30) == 0
+        assert await proved_s(auth_time=now + 9999) is None
+        assert await proved_s(auth_time="now") is None
+
+        async def anew(**claims: Any) -> Admitted | CodeWanted:
+            other.claims = PROVED | claims
+            begun = await oidc.begin(office, ours, visitor=HERE, redirect_uri=BACK, anew=True)
+            assert "prompt=login&max_age=0" in begun.url
+            query = other.authorize(begun.url)
+            return await oidc.finish(office, ours, begun.flow, query, visitor=HERE, redirect_uri=BACK)
+
+        for claims in ({}, {"auth_time": now - 4000}):
+            with pytest.raises(SignInRefused, match="proves nothing"):
+                await anew(**claims)
+        assert isinstance(await anew(auth_time=now - 10), Admitted)
+
+    telling(tmp_path, story)
+
+
+def test_who_gave_a_code_after_the_provider_proves_it_again_with_one(tmp_path: Path) -> None:
+    async def story(place: Place, other: TestProvider, ours: Provider) -> None:
+        codes, _, _ = await place.with_password()
+        place.clock.forward(60)
+        wanted = await through(place, other, ours)
+        assert isinstance(wanted, CodeWanted)
+        came = await oidc.finish_with_code(
+            place.office, wanted.pending, codes.at(int(place.clock.now)), visitor=HERE
+        )
+        assert isinstance(came, Admitted)
+        place.clock.forward(3600)
+        token = await prove_by_code(place.office, came.token, codes.at(int(place.clock.now)), visitor=HERE)
+        actor = await actor_of(place.office, token)
+        assert actor is not None
+        assert actor.proved_at == place.clock.now
+
+    telling(tmp_path, story)
 
 
 def test_the_client_proves_itself_as_the_provider_wants_it(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ ALGORITHMS = (
 TOKEN_LONGEST = 16 * 1024
 KEYS_MOST = 50
 RSA_BITS = 2048
+ANEW_S = 300.0
+"""A proof that was to be made anew is no older."""
 SUBJECT_LONGEST = 255
 """OpenID Connect Core §2."""
 ID_TOKEN_ONLY = ("nonce", "at_hash", "c_hash", "s_hash")
@@ -90,10 +92,12 @@ class Flow:
     state: str
     nonce: str = field(repr=False)
     verifier: str = field(repr=False)
+    anew: bool = False
+    """The person must prove it there now, whether or not they are signed in there."""
 
     def octets(self) -> bytes:
         """To keep."""
-        return json.dumps([self.state, self.nonce, self.verifier]).encode()
+        return json.dumps([self.state, self.nonce, self.verifier, self.anew]).encode()
 
     @classmethod
     def read(cls, octets: bytes) -> Flow:
@@ -112,6 +116,8 @@ class Identity:
     """Normal form; empty when there is none, or the provider did not verify it."""
     name: str
     more_than_password: bool
+    proved_at: float
+    """When the provider asked for it last, Unix seconds; 0 when it does not say."""
 
 
 def provider_problems(settings: ProviderSettings) -> list[str]:
@@ -142,6 +148,8 @@ def authorization_url(
     }  # fmt: skip
     if hint:
         asked["login_hint"] = hint
+    if flow.anew:
+        asked |= {"prompt": "login", "max_age": "0"}
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
 
 
@@ -195,8 +203,10 @@ def looks_signed(token: str) -> bool:
         return False
 
 
-def identity_of(claims: Mapping[str, Any], settings: ProviderSettings, *, nonce: str, now: float) -> Identity:
-    """Who signed in, by the claims of an ID token (Core §3.1.3.7). Raises NotProved."""
+def identity_of(
+    claims: Mapping[str, Any], settings: ProviderSettings, *, nonce: str, now: float, anew: bool = False
+) -> Identity:
+    """Who signed in, by the claims of an ID token (Core §3.1.3.7); `anew`: within the last minutes. Raises NotProved."""
     _insist_on_issuer_and_time(claims, settings, now, needs_expiry=True)
     audience = _audience(claims)
     if settings.client_id not in audience:
@@ -212,13 +222,21 @@ def identity_of(claims: Mapping[str, Any], settings: ProviderSettings, *, nonce:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_LONGEST:
         raise NotProved("the token does not say who it is about")
-    name = claims.get("name")
+    name, asked_at = claims.get("name"), claims.get("auth_time")
+    proved_at = (
+        float(asked_at)
+        if isinstance(asked_at, int | float) and 0 < asked_at <= now + settings.skew_s
+        else 0.0
+    )
+    if anew and proved_at < now - ANEW_S:
+        raise NotProved("the provider did not ask anew")
     return Identity(
         issuer=settings.issuer,
         subject=subject,
         email=verified_email(claims),
         name=printable(name, 100) if isinstance(name, str) else "",
         more_than_password=more_than_password(claims, settings),
+        proved_at=min(proved_at, now),
     )
 
 

@@ -53,14 +53,23 @@ class CodeWanted:
 
 
 async def begin(
-    office: Office, provider: Provider, *, visitor: Visitor, redirect_uri: str, hint: str = ""
+    office: Office,
+    provider: Provider,
+    *,
+    visitor: Visitor,
+    redirect_uri: str,
+    hint: str = "",
+    anew: bool = False,
 ) -> Begun:
-    """Begin a sign-in; `redirect_uri` is the console's page that `finish` is called for. Raises SignInRefused."""
+    """Begin a sign-in; `redirect_uri` is the console's page that `finish` is called for. Raises SignInRefused.
+
+    `anew`: whoever is signed in there must prove it there once more, as before a sensitive act.
+    """
     try:
         about = await provider.metadata()
     except Unavailable as why:
         raise SignInRefused(f"The identity provider cannot be asked now: {why}.") from None
-    flow, kept = fresh(office), Flow(fresh(office), fresh(office), fresh(office))
+    flow, kept = fresh(office), Flow(fresh(office), fresh(office), fresh(office), anew)
     await _keep(office, flow, visitor, kept.octets(), kind=KIND)
     url = oidc.authorization_url(
         about.authorization_endpoint, provider.settings, kept, redirect_uri, hint=hint[:320]
@@ -82,7 +91,8 @@ async def finish(
     if kept is None:
         raise SignInRefused(OVER)
     try:
-        identity = await _identity(office, provider, Flow.read(kept[1]), query, redirect_uri)
+        under_way = Flow.read(kept[1])
+        identity = await _identity(office, provider, under_way, query, redirect_uri)
     except NotProved as why:
         await _refuse(office, 0, visitor, str(why))
         raise SignInRefused("The identity provider's answer proves nothing: begin again.") from None
@@ -96,7 +106,7 @@ async def finish(
         await _refuse(office, 0, visitor, f"nobody here is {identity.email or identity.subject}")
         raise SignInRefused(NOT_HERE)
     if identity.more_than_password:
-        return await _let_in(office, account, visitor)
+        return await _let_in(office, account, visitor, identity.proved_at)
     if not account.has_codes or account.roles & ADMINISTRATORS:
         await _refuse(office, account, visitor, "the identity provider asked for a password alone")
         raise SignInRefused(MORE)
@@ -126,7 +136,7 @@ async def finish_with_code(
         return True
 
     if await office.store.database.commit(work):
-        return await _let_in(office, account, visitor)
+        return await _let_in(office, account, visitor, office.clock())
     await _refuse(office, account, visitor, "wrong code after the identity provider")
     tried = int(kept[1]) + 1
     if tried >= TRIES:
@@ -146,7 +156,9 @@ async def _identity(
     if not isinstance(token, str):
         raise NotProved("the provider gave no ID token")
     claims = await provider.claims(token)
-    identity = oidc.identity_of(claims, provider.settings, nonce=flow.nonce, now=office.clock())
+    identity = oidc.identity_of(
+        claims, provider.settings, nonce=flow.nonce, now=office.clock(), anew=flow.anew
+    )
     if identity.email or not isinstance(access, str) or not access.isascii() or not access.isprintable():
         return identity
     more = await provider.userinfo(access)
@@ -175,11 +187,16 @@ def _account(
     return account
 
 
-async def _let_in(office: Office, account: Account, visitor: Visitor) -> Admitted:
+async def _let_in(office: Office, account: Account, visitor: Visitor, proved_at: float) -> Admitted:
+    """What takes a fresh proof takes one that the person made then, not the provider's memory of an older one."""
     token, device = fresh(office), fresh(office)
 
     def work(connection: Connection) -> Admitted | str:
-        return enter(connection, office, account.id, Strength.PROVIDER, visitor, token=token, device=device)
+        entered = enter(
+            connection, office, account.id, Strength.PROVIDER, visitor, token=token, device=device
+        )
+        signins.set_proved(connection, tokens.digest(token), proved_at)
+        return entered
 
     return settled(await office.store.database.commit(work))
 

@@ -7,6 +7,7 @@ Nobody is removed: who is gone is disabled, and comes back as they were. The nam
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import os
@@ -40,6 +41,7 @@ CLOCK = Actor(
 )
 GONE = "not in the directory any more"
 DISABLED = "disabled in the directory"
+PAUSE = 50
 FEW = 5
 """So many may be missing at once whatever the share."""
 
@@ -96,8 +98,12 @@ async def synchronise(
     here = {one.key for one in found}
     gone = [one for key, one in known.items() if key not in here and one.usable]
     steps: list[Step] = []
-    for person in found:
+    for place, person in enumerate(found):
         steps += await _bring(office, settings, person, known.get(person.key), ours, dry=dry)
+        if place % PAUSE == 0:
+            await asyncio.sleep(
+                0
+            )  # most people are as they were: nothing else would let others have their turn
     usable = sum(one.usable for one in known.values())
     if len(gone) > FEW and len(gone) > settings.gone_at_most * usable and not force:
         raise Unavailable(

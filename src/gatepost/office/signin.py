@@ -184,13 +184,13 @@ async def prove_by_passkey(
 
 
 async def prove_by_code(office: Office, token: str, code: str, *, visitor: Visitor) -> str:
-    """Prove once more with a one-time code, in a session that began with password and code: its new token.
+    """Prove once more with a one-time code, in a session that began with password and code or by the provider: its new token.
 
     Raises SignInRefused.
     """
     visit = await _entered(office, token)
     account = visit.account
-    if visit.session.strength is not Strength.TWO_FACTORS:
+    if visit.session.strength not in (Strength.TWO_FACTORS, Strength.PROVIDER):
         raise SignInRefused("Prove it with the passkey you signed in with.")
     charged = await throttle.charge(office, account.login, account, visitor)
     step = _step(office, account, code)

@@ -107,6 +107,11 @@ def renew(connection: Connection, old: bytes, new: bytes, *, proved_at: float) -
     )
 
 
+def set_proved(connection: Connection, digest: bytes, at: float) -> None:
+    """When whoever is in this session proved it last."""
+    connection.execute("UPDATE sessions SET proved_at = ? WHERE hash = ?", (at, digest))
+
+
 def close_session(connection: Connection, digest: bytes) -> Session | None:
     """End the one with this token; what it was."""
     gone = session(connection, digest)

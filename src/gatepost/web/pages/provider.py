@@ -63,8 +63,9 @@ async def away(visit: Visit) -> Response:
         return visit.go("/sign-in")
     try:
         begun = await oidc.begin(
-            visit.office, provider, visitor=visitor_of(visit), redirect_uri=visit.premises.origin + BACK
-        )
+            visit.office, provider, visitor=visitor_of(visit), redirect_uri=visit.premises.origin + BACK,
+            anew=visit.asked("again") != "",
+        )  # fmt: skip
     except SignInRefused as refusal:
         return refused(visit, refusal)
     response = RedirectResponse(begun.url, 303)

@@ -148,9 +148,12 @@ async def again(visit: Visit) -> Response:
 async def again_form(visit: Visit, problem: str = "", status: int = 200) -> Response:
     """By passkey, or by a code where the session began so."""
     entered = await office_sessions.visit_of(visit.office, visit.token)
-    by_code = entered is not None and entered.session.strength is Strength.TWO_FACTORS
+    strength = entered.session.strength if entered is not None else None
+    has_codes = entered is not None and entered.account.has_codes
+    by_code = strength is Strength.TWO_FACTORS or (strength is Strength.PROVIDER and has_codes)
+    provider = provider_name(visit) if strength is Strength.PROVIDER else ""
     demo = entered is not None and entered.session.strength is Strength.DEMO and visit.premises.demo
-    return visit.page("again.html", status, next=back(visit), problem=problem, by_code=by_code, by_demo=demo)
+    return visit.page("again.html", status, next=back(visit), problem=problem, by_code=by_code, by_demo=demo, provider=provider)
 
 
 async def again_options(visit: Visit) -> Response:
