@@ -31,6 +31,7 @@ from gatepost.store.store import Store
 TO, FROM = Address("ben", "example.net"), Address("ana", "example.org")
 LINES = b"words that say nothing, again and again, until it is enough\r\n" * 64
 MAIL = b"From: ana@example.org\r\nTo: ben@example.net\r\nSubject: a letter\r\n\r\n" + LINES
+SMALL = MAIL[:400] + b"\r\n"
 LONGEST_S = 300.0
 
 
@@ -91,7 +92,7 @@ tls = "none"
     return path
 
 
-async def fill(folder: Path, count: int) -> None:
+async def fill(folder: Path, count: int, octets: bytes = MAIL) -> None:
     """Queue so many messages as intake would."""
     store = Store.open(folder)
     recipient, now = Recipient(address=TO), time.time()
@@ -102,7 +103,7 @@ async def fill(folder: Path, count: int) -> None:
             ref=f"BENCH{number}", at=now, kind="message", client=Client(ip=None), envelope=envelope
         )
         copy = NewDelivery(recipient=recipient, to=str(TO))
-        await store.carry_out(Acceptance(entry=entry, octets=MAIL, deliveries=(copy,)))
+        await store.carry_out(Acceptance(entry=entry, octets=octets, deliveries=(copy,)))
 
     for start in range(0, count, 1000):
         await asyncio.gather(*(put(number) for number in range(start, min(start + 1000, count))))
@@ -140,7 +141,7 @@ def waiting(connection: sqlite3.Connection) -> int:
 def startup(folder: Path, port: int, count: int) -> float:
     """Seconds from start to ready and the first thousand delivered, with so many queued."""
     path = configured(folder, port)
-    asyncio.run(fill(folder / "var", count))
+    asyncio.run(fill(folder / "var", count, SMALL))
     programs = Programs()
     try:
         start = time.monotonic()
