@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from test_system_next_hops import scripted
 from whole import Gate, running, tls_for, until
 
 from conftest import real_program
+from file_samples import word_package
 from scripted_peer import Peer
 
 MX = "127.77.0.25"
@@ -317,6 +319,27 @@ def test_who_signs_in_sends_in_their_own_name_with_every_client(outside: Outside
         assert done.returncode == 0, (name, done.stdout, done.stderr)
         outside.arrived(f"Subject: {name} signed in".encode())
     assert "ana@example.net" in gate.run("history", "--account", "ana@example.net")
+
+
+def test_a_card_number_in_a_document_is_seen_by_the_sandboxed_child(outside: Outside) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "ana@example.net", "bo@elsewhere.example", "the list"
+    message.set_content("see the document")
+    message.add_attachment(
+        word_package("4111 1111 1111 1111"),
+        maintype="application",
+        subtype="octet-stream",
+        filename="list.docx",
+    )
+    with outside.session() as session:
+        session.send_message(message)
+    octets = outside.arrived(b"Subject: the list")
+    ref = re.search(rb"id ([0-9A-Z]{13})", octets)
+    assert ref is not None
+    (row,) = outside.gate.rows("explain", ref[1].decode())
+    seen = {one["name"]: one["mode"] for one in row["findings"]}
+    assert seen["dataloss.held"] == "observe", "by default it is only seen"
+    assert "4111" not in str(row)
 
 
 def test_a_wrong_password_sends_nothing(outside: Outside) -> None:

@@ -87,9 +87,9 @@ class QuotaSettings:
     account: Share = field(default_factory=Share)
     """Everything one account sends."""
     device: Share = _OF_A_DEVICE
-    """What one device, app password or token of an account sends."""
+    """What one device, app password or token of an account sends; of a table here, what is left out is as for an account."""
     machine: Share = _OF_A_MACHINE
-    """What one machine of `relay_for` sends."""
+    """What one machine of `relay_for` sends; of a table here, what is left out is as for an account."""
 
 
 def counted(client: Client, settings: QuotaSettings) -> Iterator[tuple[str, str, Share]]:
