@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from ipaddress import ip_network
 from typing import Any
@@ -85,7 +85,10 @@ class Console:
     @property
     def origin(self) -> str:
         """By which people reach it."""
-        return origin_of(self.loaded.config.console, with_tls=self.tls is not None)
+        settings = self.loaded.config.console
+        host, _ = host_port(settings.address)
+        bound = replace(settings, address=f"{host}:{self.socket.getsockname()[1]}")  # 0 stands for any port
+        return origin_of(bound, with_tls=self.tls is not None)
 
     async def run(self, life: Life, parts: Parts, reread: Callable[[], Loaded | None]) -> None:
         """Until it is time to stop. `reread` reads the configuration again; None when it stays as it was."""
@@ -103,6 +106,7 @@ class Console:
             premises.office, premises.sessions, origin=premises.origin, premises=premises, api=Api(premises)
         )
         life.ready()
+        log.info("console at %s", self.origin)
         await serve(app, self.socket, life.stopping, tls=self.context())
 
     def premises(self, parts: Parts, life: Life) -> Premises:
