@@ -72,12 +72,36 @@ class Share:
     """Recipients in an hour that it never wrote to before."""
 
 
-_OF_A_DEVICE = Share(
-    messages_hour=200, messages_day=1500, recipients_hour=400, recipients_day=3000, strangers_hour=80
-)
-_OF_A_MACHINE = Share(
-    messages_hour=1000, messages_day=10_000, recipients_hour=2000, recipients_day=20_000, strangers_hour=300
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceShare(Share):
+    """How much one device may send; 0 is no limit."""
+
+    messages_hour: int = 200
+    """Messages in an hour."""
+    messages_day: int = 1500
+    """Messages in a day."""
+    recipients_hour: int = 400
+    """Recipients in an hour."""
+    recipients_day: int = 3000
+    """Recipients in a day."""
+    strangers_hour: int = 80
+    """Recipients in an hour that it never wrote to before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineShare(Share):
+    """How much one machine may send; 0 is no limit."""
+
+    messages_hour: int = 1000
+    """Messages in an hour."""
+    messages_day: int = 10_000
+    """Messages in a day."""
+    recipients_hour: int = 2000
+    """Recipients in an hour."""
+    recipients_day: int = 20_000
+    """Recipients in a day."""
+    strangers_hour: int = 300
+    """Recipients in an hour that it never wrote to before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +110,10 @@ class QuotaSettings:
 
     account: Share = field(default_factory=Share)
     """Everything one account sends."""
-    device: Share = _OF_A_DEVICE
-    """What one device, app password or token of an account sends; of a table here, what is left out is as for an account."""
-    machine: Share = _OF_A_MACHINE
-    """What one machine of `relay_for` sends; of a table here, what is left out is as for an account."""
+    device: DeviceShare = field(default_factory=DeviceShare)
+    """What one device, app password or token of an account sends."""
+    machine: MachineShare = field(default_factory=MachineShare)
+    """What one machine of `relay_for` sends."""
 
 
 def counted(client: Client, settings: QuotaSettings) -> Iterator[tuple[str, str, Share]]:
