@@ -9,6 +9,7 @@ import click
 from gatepost import __version__
 
 COMMANDS = {
+    "setup": ("gatepost.cli.setup:setup", "From nothing to a running gate."),
     "serve": ("gatepost.cli.serve:serve", "Run the gate in the foreground."),
     "check-config": ("gatepost.cli.serve:check_config", "Is a configuration sound? What does it say?"),
     "status": ("gatepost.cli.status:status", "Is it well? Exit status for monitoring."),

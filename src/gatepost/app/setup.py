@@ -1,0 +1,225 @@
+"""From nothing to an installation: look at the machine, write one commented configuration, say what to publish.
+
+Asks no questions beyond the name. What is found wrong is told with its remedy and stops nothing: most of it (the
+reverse name, the records) takes somebody else's time, and the gate only watches at first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatepost.app.doctor import own_name
+from gatepost.config.load import ConfigError
+from gatepost.config.schema import settle
+from gatepost.dns.answer import Resolver, Status
+from gatepost.dns.names import normal, registrable_domain
+from gatepost.jobs.concerns import Level
+from gatepost.mail.address import Address, normal_domain, parse_address
+from gatepost.net.resolver import CachingResolver, validates
+
+CONNECT_S = 10.0
+PORTS_WANTED = {25: "mail from other servers", 465: "mail from your people", 587: "mail from your people"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is to be set up."""
+
+    hostname: str
+    """The name of the MX."""
+    domain: str
+    """Whose mail comes here."""
+    deliver: str
+    """As in the configuration: ``smtp:10.0.0.5:25``, ``lmtp:…``, ``maildir:…``."""
+    owner: Address
+    """Who becomes the first account."""
+    folder: Path
+    """Of the configuration."""
+    console_port: int = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One thing that was looked at."""
+
+    name: str
+    level: Level
+    text: str
+    remedy: str = ""
+
+
+def wish_of(
+    hostname: str, *, domain: str = "", deliver: str = "", owner: str = "", folder: Path | None = None
+) -> Wish:
+    """Fill in what was not said. Raises ConfigError."""
+    host = normal_domain(hostname)
+    if host is None or "." not in host:
+        problem = f'is "{hostname}", which is no full host name such as mail.example.com.'
+        raise ConfigError("gatepost setup", "HOST", problem)
+    whose = normal_domain(domain) if domain else registrable_domain(host)
+    if whose is None:
+        raise ConfigError("gatepost setup", "--domain", f'is "{domain}", which is no domain.')
+    address = parse_address(owner or f"postmaster@{whose}", smtputf8=True)
+    if address is None:
+        raise ConfigError("gatepost setup", "--owner", f'is "{owner}", which is no mail address.')
+    where = folder or (Path("/etc/gatepost") if os.geteuid() == 0 else Path("gatepost"))
+    return Wish(
+        hostname=host, domain=whose, deliver=deliver or "maildir:var/mail", owner=address, folder=where.absolute()
+    )  # fmt: skip
+
+
+async def looks(wish: Wish, resolver: Resolver, *, probe: str = "") -> list[Look]:
+    """Look at the machine in the order in which trouble is best mended. Asks the DNS; with `probe` opens one connection."""
+    found = [await validation(resolver)]
+    concerns = [one async for one in own_name(wish.hostname, resolver)]
+    found += [Look("name", one.level, one.text, one.remedy) for one in concerns]
+    if not concerns:
+        found.append(Look("name", Level.WELL, f"{wish.hostname}, its address and its reverse name agree."))
+    found.append(await port_25_out(resolver, probe))
+    found += [
+        port_free(port, what) for port, what in (*PORTS_WANTED.items(), (wish.console_port, "the console"))
+    ]
+    return found
+
+
+async def validation(resolver: Resolver) -> Look:
+    """Can a forged answer of the DNS be told from a true one?"""
+    if not isinstance(resolver, CachingResolver):
+        return Look("dnssec", Level.WELL, "DNS is answered from a file.")
+    seen = await validates(resolver)
+    remedy = 'apt-get install unbound, then [dns] servers = ["127.0.0.1:53"] and trust_ad = true.'
+    if not any(one.answers for one in seen):
+        return Look(
+            "dnssec", Level.CRITICAL, "No resolver answers: nothing can be proved of any sender.", remedy
+        )
+    if any(one.validates for one in seen):
+        return Look("dnssec", Level.WELL, "The resolver validates DNSSEC.")
+    return Look(
+        "dnssec", Level.WARNING, "The resolver does not validate DNSSEC: forged answers would be believed.", remedy
+    )  # fmt: skip
+
+
+async def port_25_out(resolver: Resolver, domain: str) -> Look:
+    """May this machine send? Many networks close port 25; one connection to a host of `domain` tells."""
+    if not domain:
+        return Look(
+            "port-25-out", Level.WELL, "Whether port 25 is open towards the world was not tried.",
+            "gatepost setup --probe DOMAIN opens one connection to a mail host of that domain.",
+        )  # fmt: skip
+    answer = await resolver.lookup(domain, "MX")
+    hosts = [record.partition(" ")[2].rstrip(".") for record in answer.records] or [domain]
+    addresses = [one for host in hosts[:2] for one in (await resolver.lookup(host, "A")).records]
+    if not addresses:
+        why = "could not be looked up" if answer.status is Status.FAILED else "have no address"
+        return Look("port-25-out", Level.WARNING, f"Port 25 was not tried: the mail hosts of {domain} {why}.")
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            _, writer = await asyncio.open_connection(addresses[0], 25)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+    except (OSError, TimeoutError) as fault:
+        why = str(fault) or "no answer"
+        return Look(
+            "port-25-out", Level.WARNING, f"{addresses[0]} cannot be reached on port 25 ({why}).",
+            "Ask whoever runs your network to open port 25 outwards, or send through a smarthost.",
+        )  # fmt: skip
+    return Look("port-25-out", Level.WELL, "Port 25 is open towards the world.")
+
+
+def port_free(port: int, what: str) -> Look:
+    """Could we listen there?"""
+    name = f"port-{port}"
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1" if port > 1024 else "0.0.0.0", port))  # noqa: S104 - as the gate will
+        except OSError as fault:
+            if fault.errno == errno.EACCES:
+                return Look(name, Level.WELL, f"Port {port} ({what}) takes root or systemd to bind.")
+            return Look(
+                name, Level.WARNING, f"Port {port} ({what}) is taken by another program.",
+                f"See which: ss -ltnp 'sport = :{port}'. Stop it, or choose another address in the configuration.",
+            )  # fmt: skip
+    return Look(name, Level.WELL, f"Port {port} is free for {what}.")
+
+
+def configuration(wish: Wish, *, resolver: str = "") -> str:
+    """The TOML text: everything that is not a default, with why it is there."""
+    servers = f'servers = ["{resolver}"]' if resolver else 'servers = ["127.0.0.1:53"]'
+    callout = wish.deliver.startswith("smtp:")
+    recipients = f'{{ callout = "{wish.deliver}" }}' if callout else '"*"'
+    about = (
+        "asked of the server behind us"
+        if callout
+        else 'everybody; better: a list, or { file = "recipients.txt" }'
+    )
+    return f"""\
+# Written by gatepost setup. Every setting with its meaning: gatepost check-config --explain FILE
+hostname = "{wish.hostname}"
+mode = "observe"                       # deliver everything and record what would have happened; later: "enforce"
+state = "var"
+
+[[listeners]]
+address = "*:25"
+role = "mx"
+
+# A certificate for {wish.hostname} turns on STARTTLS; then add listeners for your people (submissions, 465).
+# [tls]
+# certificate = "tls/fullchain.pem"
+# key = "tls/key.pem"
+
+[dns]
+{servers}             # a validating resolver on this machine: apt-get install unbound
+trust_ad = true
+
+[console]                              # on this machine only; from elsewhere: ssh -L {wish.console_port}:localhost:{wish.console_port} {wish.hostname}
+address = "127.0.0.1:{wish.console_port}"
+url = "http://localhost:{wish.console_port}"
+
+[[domains]]
+name = "{wish.domain}"
+recipients = {recipients}   # {about}
+deliver = "{wish.deliver}"
+
+[alerts]
+to = ["{wish.owner}"]
+"""
+
+
+def records(wish: Wish, addresses: Sequence[str]) -> list[str]:
+    """What to publish first, as lines of a zone file; `gatepost dns` has the rest once the gate runs."""
+    host, domain = normal(wish.hostname), wish.domain
+    shown = addresses or ("192.0.2.1",)
+    lines = [f"{host}. {'AAAA' if ':' in one else 'A'} {one}" for one in shown]
+    return [
+        *lines,
+        f"{domain}. MX 10 {host}.",
+        f'{domain}. TXT "v=spf1 mx -all"',
+        f'_dmarc.{domain}. TXT "v=DMARC1; p=none; rua=mailto:{wish.owner}"',
+    ]
+
+
+def write(wish: Wish, text: str) -> Path:
+    """Write the configuration where none is. Raises ConfigError."""
+    path = wish.folder / "gatepost.toml"
+    settle(tomllib.loads(text), file="gatepost setup", path=None, folder=wish.folder)
+    try:
+        wish.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        with os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "w", encoding="utf-8"
+        ) as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(str(path), "setup", "is there already: nothing was changed.") from None
+    except OSError as fault:
+        raise ConfigError(str(path), "setup", f"cannot be written ({fault.strerror}).") from None
+    return path

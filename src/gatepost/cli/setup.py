@@ -1,0 +1,129 @@
+"""`gatepost setup`: from nothing to a running gate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatepost.cli.terminal import failing_clearly, say
+
+
+@click.command()
+@click.argument("host")
+@click.option("--domain", default="", help="Whose mail comes here; without it, the domain of HOST.")
+@click.option(
+    "--deliver", default="", metavar="WHERE",
+    help="Where mail goes: smtp:HOST:PORT, lmtp:…, or maildir:FOLDER (the default).",
+)  # fmt: skip
+@click.option("--owner", default="", help="Mail address of the first account; without it, the postmaster's.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where the configuration goes.")
+@click.option("--resolver", default="", metavar="HOST:PORT", help="Ask this resolver, and write it down.")
+@click.option(
+    "--zone",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Answer all DNS from this file.",
+)
+@click.option(
+    "--probe", default="", metavar="DOMAIN", help="Try port 25 outwards with one of its mail hosts."
+)
+@click.option("--dry-run", is_flag=True, help="Look, and print the configuration instead of writing it.")
+@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
+@failing_clearly
+def setup(
+    *, host: str, domain: str, deliver: str, owner: str, folder: Path | None, resolver: str, zone: Path | None,
+    probe: str, dry_run: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Look at this machine, write a configuration, and make the first account's one-time link.
+
+    Asks nothing. What is wrong is told with its remedy and stops nothing; the gate only observes at first.
+
+    Example: gatepost setup mail.example.com --deliver smtp:10.0.0.5:25 --owner ana@example.com
+    """
+    import asyncio
+
+    from gatepost.app import setup as work
+
+    wish = work.wish_of(host, domain=domain, deliver=deliver, owner=owner, folder=folder)
+    text = work.configuration(wish, resolver=resolver)
+    answers = zone.read_text(encoding="utf-8") if zone is not None else None
+    seen, addresses = asyncio.run(look(work, wish, resolver=resolver, answers=answers, probe=probe))
+    path = None if dry_run else work.write(wish, text)
+    link = first_link(path, wish) if path is not None else ""
+    publish = work.records(wish, addresses)
+    if as_json:
+        told = {
+            "configuration": str(path) if path else None, "text": text, "records": publish, "link": link,
+            "looks": [asdict(one) for one in seen],
+        }  # fmt: skip
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    colours = {"well": "green", "warning": "yellow", "critical": "red"}
+    for one in seen:
+        mark = {"well": "ok", "warning": "look", "critical": "bad"}[one.level.value]
+        click.echo(f"{click.style(f'{mark:>4}', fg=colours[one.level.value])}  {one.text}")
+        if one.remedy:
+            click.echo(f"      {one.remedy}")
+    if path is None:
+        click.echo(f"\n{text}")
+        return
+    say(f"\nWritten: {path}\n\nTo be published in the DNS (gatepost dns {wish.domain} says what is there):")
+    for line in publish:
+        say(f"  {line}")
+    say(f"\nStart it:   gatepost serve --config {path}")
+    say(f"Then open:  {link}")
+    say("            It works once, for a day, and asks you to register a passkey. There is no password.")
+    say(
+        f"            From another machine, first: ssh -L {wish.console_port}:localhost:{wish.console_port} {wish.hostname}"
+    )
+
+
+async def look(
+    work: Any, wish: Any, *, resolver: str, answers: str | None, probe: str
+) -> tuple[Any, list[str]]:
+    """Everything that is looked at, and our own addresses."""
+    from gatepost.dns.zone import Zone
+    from gatepost.net.resolver import CachingResolver, DnsSettings
+
+    if answers is not None:
+        file = Zone.parse(answers)
+        return await work.looks(wish, file, probe=probe), await addresses_of(wish.hostname, file)
+    asking = CachingResolver(DnsSettings(servers=(resolver,) if resolver else (), trust_ad=True))
+    try:
+        return await work.looks(wish, asking, probe=probe), await addresses_of(wish.hostname, asking)
+    finally:
+        await asking.close()
+
+
+async def addresses_of(hostname: str, resolver: Any) -> list[str]:
+    """Where the name points now."""
+    return [record for kind in ("A", "AAAA") for record in (await resolver.lookup(hostname, kind)).records]
+
+
+def first_link(path: Path, wish: Any) -> str:
+    """Make the store and the owner's account in it; where they enrol, once."""
+    import asyncio
+
+    from gatepost.access.rights import Role, on_this_machine
+    from gatepost.app.office import console_url, office_of
+    from gatepost.cli.terminal import whoami
+    from gatepost.config.schema import load
+    from gatepost.office import people
+    from gatepost.office.enrolment import link_at
+    from gatepost.store.store import Store
+
+    loaded = load(path)
+
+    async def make() -> str:
+        store = Store.open(loaded.state, loaded.config.store, key_file=loaded.key_file)
+        try:
+            office, actor = office_of(loaded, store), on_this_machine(whoami())
+            account = await people.add(office, actor, str(wish.owner), roles=[Role.OWNER])
+            return link_at(console_url(loaded), await people.invite(office, actor, account.login))
+        finally:
+            await store.close()
+
+    return asyncio.run(make())

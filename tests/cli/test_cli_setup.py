@@ -1,0 +1,85 @@
+"""gatepost setup: from nothing to a configuration that is sound, and one link for the owner."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gatepost.app.setup import wish_of
+from gatepost.cli.root import gatepost
+from gatepost.config.load import ConfigError
+from gatepost.config.schema import load
+
+ZONE = """
+mail.example.com. A 192.0.2.7
+7.2.0.192.in-addr.arpa. PTR mail.example.com.
+example.com. MX 10 mail.example.com.
+"""
+
+
+def run(folder: Path, *words: str, zone: str = ZONE) -> dict[str, object]:
+    file = folder.parent / "setup.zone"
+    file.write_text(zone)
+    command = ["setup", "mail.example.com", "--folder", str(folder), "--zone", str(file), "--json", *words]
+    done = CliRunner().invoke(gatepost, command)
+    assert done.exit_code == 0, done.output
+    told: dict[str, object] = json.loads(done.output)
+    return told
+
+
+def test_the_configuration_written_is_sound_and_only_observes(tmp_path: Path) -> None:
+    told = run(tmp_path / "gate", "--deliver", "smtp:10.0.0.5:25", "--owner", "ana@example.com")
+    loaded = load(Path(str(told["configuration"])))
+    assert (loaded.config.hostname, loaded.config.mode.value) == ("mail.example.com", "observe")
+    assert [domain.name for domain in loaded.config.domains] == ["example.com"]
+    assert Path(str(told["configuration"])).stat().st_mode & 0o007 == 0
+
+
+def test_the_owner_gets_one_link_to_the_console_on_this_machine(tmp_path: Path) -> None:
+    told = run(tmp_path / "gate", "--owner", "ana@example.com")
+    assert str(told["link"]).startswith("http://localhost:8080/enrol")
+    done = CliRunner().invoke(gatepost, ["user", "list", "--json", "--config", str(told["configuration"])])
+    (person,) = [json.loads(line) for line in done.output.splitlines()]
+    assert (person["login"], person["roles"]) == ("ana@example.com", ["owner"])
+
+
+def test_records_name_the_address_that_is_there(tmp_path: Path) -> None:
+    records = run(tmp_path / "gate")["records"]
+    assert isinstance(records, list)
+    assert "mail.example.com. A 192.0.2.7" in records
+    assert "example.com. MX 10 mail.example.com." in records
+
+
+def test_a_missing_reverse_name_is_told_with_its_remedy(tmp_path: Path) -> None:
+    looks = run(tmp_path / "gate", zone="mail.example.com. A 192.0.2.7\n")["looks"]
+    assert isinstance(looks, list)
+    (one,) = [look for look in looks if look["name"] == "name"]
+    assert one["level"] == "warning"
+    assert "PTR" in one["remedy"]
+
+
+def test_what_is_there_already_is_not_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "gate"
+    folder.mkdir()
+    (folder / "gatepost.toml").write_text("mine")
+    done = CliRunner().invoke(
+        gatepost, ["setup", "mail.example.com", "--folder", str(folder), "--zone", "/dev/null"]
+    )
+    assert done.exit_code == 1
+    assert "is there already" in done.output
+    assert (folder / "gatepost.toml").read_text() == "mine"
+
+
+def test_a_dry_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    told = run(tmp_path / "gate", "--dry-run")
+    assert told["configuration"] is None
+    assert not (tmp_path / "gate").exists()
+
+
+@pytest.mark.parametrize("host", ["", "mail", "not a name.example", "a..b"])
+def test_a_host_that_is_no_full_name_is_refused_in_words(host: str) -> None:
+    with pytest.raises(ConfigError, match="no full host name"):
+        wish_of(host)
