@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
+import hmac
 import http.client
 import json
 import secrets
@@ -50,6 +51,8 @@ class AcmeServer:
     accounts: dict[str, JWK] = field(default_factory=dict)
     ahead_s: float = 0
     """How far its clock is ahead when it issues."""
+    bound_to: tuple[str, bytes] | None = None
+    """New accounts must be bound to this identifier by this key."""
     refuse: str = ""
     """Say this to new orders."""
 
@@ -206,9 +209,25 @@ class AcmeServer:
         status = 200 if where in self.accounts else 201
         if status == 201 and not payload.get("termsOfServiceAgreed"):
             return self._problem(to, "userActionRequired", "agree first")
+        if self.bound_to is not None and not self._is_bound(payload.get("externalAccountBinding"), key):
+            return self._problem(to, "externalAccountRequired", "this account is not bound")
         self.accounts[where] = key
         return self._say(
             to, status, {"status": "valid", "contact": payload.get("contact", [])}, Location=where
+        )
+
+    def _is_bound(self, given: Any, key: JWK) -> bool:
+        if given is None or self.bound_to is None:
+            return False
+        protected = json.loads(base64.urlsafe_b64decode(given["protected"] + "=="))
+        payload = json.loads(base64.urlsafe_b64decode(given["payload"] + "=="))
+        signed = f"{given['protected']}.{given['payload']}".encode()
+        digest = hmac.digest(self.bound_to[1], signed, "sha256")
+        return (
+            protected["kid"] == self.bound_to[0]
+            and protected["url"] == f"{self.url}/newAccount"
+            and JWK.from_json(payload).thumbprint() == key.thumbprint()
+            and hmac.compare_digest(base64.urlsafe_b64decode(given["signature"] + "=="), digest)
         )
 
     def _newOrder(self, to: Any, _: str, payload: dict[str, Any], key: JWK) -> None:

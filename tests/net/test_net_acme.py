@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import datetime
 import ssl
 import stat
@@ -127,6 +128,27 @@ def test_the_account_is_kept_and_its_key_is_nobody_elses(authority: AcmeServer, 
     assert stat.S_IMODE((tmp_path / "account.json").stat().st_mode) == 0o600
 
 
+def test_an_authority_that_wants_to_know_us_besides(authority: AcmeServer, tmp_path: Path) -> None:
+    secret = bytes(range(200, 232))
+    authority.bound_to = ("customer-7", secret)
+    file = tmp_path / "account.key"
+    file.write_text(base64.urlsafe_b64encode(secret).decode().rstrip("=") + "\n")
+    key = ec.generate_private_key(ec.SECP256R1())
+
+    def work(proofs: Proofs) -> None:
+        with pytest.raises(AcmeFailed, match="this account is not bound"):
+            Acme(authority.directory, tmp_path / "a", prover=proofs).obtain(NAMES, key)
+        bound = Acme(authority.directory, tmp_path / "b", prover=proofs, binding=("customer-7", file))
+        assert bound.obtain(NAMES, key).startswith(b"-----BEGIN CERTIFICATE")
+        lost = Acme(
+            authority.directory, tmp_path / "c", prover=proofs, binding=("customer-7", tmp_path / "none")
+        )
+        with pytest.raises(AcmeFailed, match="No such file"):
+            lost.obtain(NAMES, key)
+
+    with_servers(authority, work)
+
+
 def test_renewal_information_is_asked_for_and_the_order_says_what_it_replaces(
     authority: AcmeServer, tmp_path: Path
 ) -> None:
@@ -150,7 +172,9 @@ def test_renewal_information_is_asked_for_and_the_order_says_what_it_replaces(
 
 def test_an_authority_that_is_not_there_or_not_safe(tmp_path: Path) -> None:
     acme = Acme("http://127.0.0.1:9/directory", tmp_path, prover=Proofs())
-    with pytest.raises(AcmeFailed, match=r"http://127\.0\.0\.1:9/directory cannot be used: Connection refused$"):
+    with pytest.raises(
+        AcmeFailed, match=r"http://127\.0\.0\.1:9/directory cannot be used: Connection refused$"
+    ):
         acme.obtain(NAMES, ec.generate_private_key(ec.SECP256R1()))
     assert is_safe("https://acme.example/directory")
     assert not is_safe("http://acme.example/directory")

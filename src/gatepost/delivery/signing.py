@@ -47,7 +47,7 @@ class SigningSettings:
     algorithms: tuple[str, ...] = ALGORITHMS
     """What a domain signs with: rsa-sha256, ed25519-sha256, or both."""
     selector: str = "gate"
-    """How selectors begin."""
+    """How selectors begin; where several installations sign for one domain, each needs its own."""
     rotate: bool = True
     """Make the next key in time, switch to it once it is published, and retire the old one."""
     rotate_s: float = 180 * 86_400.0

@@ -254,6 +254,7 @@ class CertificateKeeping:
             self._acme = Acme(
                 settings.acme, self.folder, prover=self.prover, contact=settings.contact, way=settings.challenge,
                 hook=settings.dns_hook,
+                binding=(settings.account_id, self.base / settings.account_key_file) if settings.account_id else None,
                 trust_anchors=str(self.base / settings.trust_anchors) if settings.trust_anchors else None,
             )  # fmt: skip
         return self._acme

@@ -90,8 +90,12 @@ class Acme:
         way: str = HTTP,
         hook: Sequence[str] = (),
         trust_anchors: str | None = None,
+        binding: tuple[str, Path] | None = None,
     ) -> None:
-        """`folder` keeps the account. `hook`: the command of dns-01, called with add|remove, the name and the value."""
+        """`folder` keeps the account. `hook`: the command of dns-01, called with add|remove, the name and the value.
+
+        `binding` is what the authority knows us by besides: an identifier, and the file with its key (RFC 8555 §7.3.4).
+        """
         self.directory = directory
         self.folder = folder
         self.prover = prover
@@ -99,6 +103,7 @@ class Acme:
         self.way = way
         self.hook = tuple(hook)
         self.trust_anchors = trust_anchors
+        self.binding = binding
         self._client: Any = None
         self._key: Any = None
 
@@ -163,7 +168,9 @@ class Acme:
         )  # fmt: skip
         acme = _Client(client.ClientV2.get_directory(self.directory, net), net)
         registration = messages.NewRegistration.from_data(
-            email=self.contact or None, terms_of_service_agreed=True
+            email=self.contact or None,
+            terms_of_service_agreed=True,
+            external_account_binding=self._binding(acme.directory) if self.binding else None,
         )
         try:
             account = acme.new_account(registration)
@@ -171,6 +178,12 @@ class Acme:
             account = messages.RegistrationResource(uri=known_already.location, body=messages.Registration())
         net.account = account
         return acme
+
+    def _binding(self, directory: Any) -> Any:
+        assert self.binding is not None
+        name, file = self.binding
+        secret = file.read_text("ascii").strip().replace("+", "-").replace("/", "_")
+        return messages.ExternalAccountBinding.from_data(self._key.public_key(), name, secret, directory)
 
     def _prove(self, acme: Any, authorization: Any, proofs: contextlib.ExitStack) -> None:
         name = authorization.body.identifier.value

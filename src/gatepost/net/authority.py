@@ -48,6 +48,10 @@ class CertificateSettings:
     """You agree to the authority's terms of service."""
     contact: str = ""
     """A mail address that the authority may write to."""
+    account_id: str = ""
+    """The key identifier that an authority gave you for your account there (external account binding); most give none."""
+    account_key_file: str = ""
+    """The file with its key, base64, as you were given it."""
     challenge: str = HTTP
     """How our names are proved: http-01, tls-alpn-01 or dns-01."""
     http_address: str = ""
@@ -75,6 +79,10 @@ def certificate_problems(settings: CertificateSettings, policy_address: str) -> 
         found.append(("acme", f'is "{settings.acme}"; an address that begins with https:// is wanted.'))
     if not settings.agree:
         found.append(("agree", "is false: read the authority's terms of service, then set agree = true."))
+    if bool(settings.account_id) != bool(settings.account_key_file):
+        found.append(
+            ("account_id", "and account_key_file belong together: an authority gives both, or none.")
+        )
     if settings.challenge not in WAYS:
         found.append(("challenge", f'is "{settings.challenge}"; there are {", ".join(WAYS)}.'))
     if settings.challenge == HTTP and not settings.http_address:
