@@ -57,6 +57,19 @@ def test_without_a_console_address_it_says_so(config: Path) -> None:
     assert "--url" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("console", "origin"),
+    [
+        ('address = "127.0.0.1:8080"', "http://localhost:8080"),
+        ('address = "127.0.0.1:8080"\nurl = "https://console.example.net"', "https://console.example.net"),
+    ],
+)
+def test_with_a_console_the_link_leads_there(config: Path, console: str, origin: str) -> None:
+    config.write_text(CONFIG + f"[console]\n{console}\n")
+    done = run(config, "add", "ana@example.net")
+    assert done.stdout.startswith(f"{origin}/enrol/")
+
+
 def test_roles_links_and_the_last_owner(config: Path) -> None:
     run(config, "add", "ana@example.net", "--role", "owner", "--no-link")
     run(config, "add", "ben@example.net", "--name", "Ben\x1b[2J", "--no-link")

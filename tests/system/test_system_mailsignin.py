@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import smtplib
+import socket
 import ssl
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 import trustme
 from cryptography import x509
-from whole import Gate, mail, running, tls_for
+from whole import Gate, mail, running, tls_for, until
 
 from conftest import real_program
 
@@ -218,3 +221,18 @@ def test_guessing_is_slowed_for_every_connection_and_never_for_who_has_the_secre
         opened.login("target@example.net", password)
     failures = [one for one in gate.rows("journal", "list") if one["what"] == "sign-in failed mail"]
     assert sum(one["who"] == "target@example.net" for one in failures) == 5
+
+
+def test_the_printed_link_opens_at_the_console_and_looking_uses_nothing_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    console = f'\n[console]\naddress = "127.0.0.1:{port}"\n'
+    with running(tmp_path, more=console) as gate:
+        until(lambda: "console at " in gate.log(), gate.log)
+        link = gate.run("user", "add", "ana@example.net", "--role", "owner").strip()
+        for _ in range(2):
+            page = httpx.get(link)
+            assert page.status_code == 200
+            assert "ana@example.net" in page.text
+        assert httpx.get(link[:-1] + "_").status_code == 410
+        assert gate.rows("user", "list")[0]["link_ends"] is not None

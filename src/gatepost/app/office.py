@@ -16,6 +16,7 @@ from gatepost.office.mailtokens import ProviderTokens
 from gatepost.office.office import Office
 from gatepost.office.provider import Provider, provider_of
 from gatepost.store.store import Store
+from gatepost.web.settings import origin_of
 
 log = logging.getLogger("gatepost")
 
@@ -65,4 +66,8 @@ def provider_in(loaded: Loaded, resolver: Resolver) -> Provider | None:
 
 def console_url(loaded: Loaded) -> str:
     """Where people reach the console, as configured; empty: nowhere yet."""
-    return str(getattr(getattr(loaded.config, "console", None), "url", "") or "")
+    settings = loaded.config.console
+    if not settings.url and not settings.address:
+        return ""
+    own_tls = settings.tls and bool(settings.certificate or loaded.config.tls.certificate)
+    return origin_of(settings, with_tls=own_tls)
