@@ -9,6 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from gatepost.begin import begin
+from gatepost.checks.outgoing.dataloss import loaded
 from gatepost.dns.answer import Answer, Security, Status
 from gatepost.dns.names import public_suffix
 from gatepost.mail.address import Address
@@ -58,6 +59,7 @@ async def rehearse(hostname: str, resolver: Rehearsal) -> None:
     """The message's way; it never has to wait."""
     public_suffix("example.com")
     shipped_rules()
+    loaded()
     sender = Address("one", "example.com")
     client = Client(ip=IPv4Address("192.0.2.1"), hello="mail.example.com")
     envelope = Envelope(sender=sender, recipients=(Recipient(address=Address("two", "example.net")),))

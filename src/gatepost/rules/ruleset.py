@@ -153,11 +153,11 @@ def shipped_rules() -> RuleSet:
 
 
 @cache
-def shipped_listing() -> tuple[Rule, ...]:
-    """The shipped rules as written, not compiled: for commands that judge nothing."""
+def shipped_listing(*, data_loss: bool = False) -> tuple[Rule, ...]:
+    """The shipped rules as written, not compiled: for commands that judge nothing. With `data_loss` those alone."""
     found: dict[str, Rule] = {}
     for path in _rule_files(shipped_folder(), []):
-        if path.parent.name != DATA_LOSS:
+        if data_loss is (path.parent.name == DATA_LOSS):
             _add(found, path)
     return tuple(sorted(found.values(), key=lambda one: (one.attack, one.name)))
 

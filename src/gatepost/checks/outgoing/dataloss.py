@@ -18,7 +18,8 @@ from gatepost.mail.finding import ONLY_FOR, Finding, Mode
 from gatepost.mail.verdict import Action
 from gatepost.rules.facts import Facts, Told
 from gatepost.rules.language import nearest
-from gatepost.rules.ruleset import RuleSet, load_rules
+from gatepost.rules.rulefile import Rule
+from gatepost.rules.ruleset import RuleSet, load_rules, shipped_listing
 from gatepost.tools import Standing, Tools, Unavailable
 
 HERE = "operating guide, “Sending”"
@@ -72,8 +73,14 @@ class DatalossSettings:
 
 
 @cache
-def _loaded(folder: str) -> RuleSet:
+def loaded(folder: str = "") -> RuleSet:
+    """The shipped rules and those of the operator's folder, compiled once in a process."""
     return load_rules([Path(folder)] if folder else [], data_loss=True)
+
+
+def _written(settings: DatalossSettings) -> Sequence[Rule]:
+    """The same as written; shipped ones need not be compiled for that."""
+    return loaded(settings.rules_folder).rules if settings.rules_folder else shipped_listing(data_loss=True)
 
 
 async def dataloss(mail: Mail, tools: Tools, settings: DatalossSettings) -> Sequence[Finding]:
@@ -83,7 +90,7 @@ async def dataloss(mail: Mail, tools: Tools, settings: DatalossSettings) -> Sequ
     others = await _others(mail, tools)
     if not (others or settings.inside):
         return ()
-    rules = _loaded(settings.rules_folder)
+    rules = loaded(settings.rules_folder)
     told = Told(proved=True, known_correspondent=False)
     facts = Facts(mail.client, mail.envelope, mail.message, mail.auth, rules.patterns, rules.brands, told)
     outcome = rules.judge(facts)
@@ -129,17 +136,17 @@ def _weights(settings: DatalossSettings) -> Mapping[str, tuple[float, Mode]]:
     """Each rule is a source of the fact that says how it is handled."""
     return {
         f"{_emits(one.name, settings).name}:{one.name}": (0.0, settings.modes.get(one.name, settings.mode))
-        for one in _loaded(settings.rules_folder).rules
+        for one in _written(settings)
     }
 
 
 def _problems(settings: DatalossSettings) -> list[str]:
     """Reads own rules anew, so that a reload finds what was changed."""
+    said: list[str] = []
     if settings.rules_folder:
-        _loaded.cache_clear()
-    rules = _loaded(settings.rules_folder)
-    names = [one.name for one in rules.rules]
-    said = [f"{one.path}: {one.text}" for one in rules.problems]
+        loaded.cache_clear()
+        said += [f"{one.path}: {one.text}" for one in loaded(settings.rules_folder).problems]
+    names = [one.name for one in _written(settings)]
     said += [
         f"there is no rule {name} on data loss{nearest(name, names)}"
         for name in (*settings.modes, *settings.handling)
