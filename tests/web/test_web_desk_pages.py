@@ -13,6 +13,7 @@ import pytest
 from desk_samples import Console, opened
 from visiting import NOW, RUNNER, Browser, csrf
 
+from gatepost.office import apitokens
 from gatepost.office.digests import Digests
 from gatepost.store.records import DeliveryAttempt, Done
 
@@ -185,6 +186,37 @@ def test_an_app_password_is_shown_once_and_revoked(desk: Console) -> None:
     (selector,) = re.findall(r'name="selector" value="([^"]+)"', made.text)
     assert browser.post("/me/security/act", data=form | {"do": "revoke", "selector": selector}).status_code == 303
     assert "revoked" in browser.get("/me/security").text
+
+
+def test_a_message_is_decided_about_on_its_own_page(desk: Console) -> None:
+    browser = desk.browser("ana")
+    page = browser.get("/messages/ANAPHISH").text
+    assert 'value="request"' in page
+    assert 'value="release"' not in page, "this category is asked for"
+    assert 'value="deny"' not in page
+    form = {"csrf": csrf(page), "copy": [number_of(desk, "ANAPHISH")], "do": "request"}
+    assert browser.post("/me/quarantine/act", data=form).status_code == 200
+    manager = desk.browser("quarantine-manager")
+    page = manager.get("/messages/ANAPHISH").text
+    assert 'value="deny"' in page
+    assert manager.post("/messages/ANAPHISH/teach", data={"csrf": csrf(page), "spam": "yes"}).status_code == 303
+    assert browser.post("/messages/BENSPAM/teach", data={"csrf": token(browser), "spam": "yes"}).status_code == 404
+    taught = desk.office.store.database.read(lambda c: c.execute("SELECT ref, spam, owner FROM lessons").fetchall())
+    assert taught == [("ANAPHISH", 1, "")]
+
+
+def test_a_token_is_made_with_what_is_ticked_and_revoked(desk: Console) -> None:
+    browser = desk.browser("postmaster")
+    form = {"csrf": token(browser), "name": "monitoring", "scope": ["overview", "roles", "break-glass"]}
+    assert browser.post("/me/security/token", data=form).status_code == 400, "no token may break the glass"
+    made = browser.post("/me/security/token", data=form | {"scope": ["overview"]})
+    (text,) = re.findall(r"gatepost_[0-9a-f]{16}_[a-z2-7]{52}", made.text)
+    assert text not in browser.get("/me/security").text
+    (kept,) = apitokens.listed(desk.office, desk.actor("postmaster"))
+    assert kept.scopes == ("overview",)
+    revoke = {"csrf": token(browser), "do": "revoke-token", "number": str(kept.id)}
+    assert browser.post("/me/security/act", data=revoke).status_code == 303
+    assert RUNNER.run(apitokens.actor_of(desk.office, text, ip=None)) is None
 
 
 def test_glass_is_broken_by_two_and_seen_by_the_owner(desk: Console) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from gatepost.access.apitoken import NEVER
 from gatepost.access.rights import ADMINISTRATORS, Right
-from gatepost.office import apppasswords, enrolment, mydata, people, sessions
+from gatepost.office import apitokens, apppasswords, enrolment, mydata, people, sessions
 from gatepost.office.apppasswords import Scope
 from gatepost.office.digests import Digests
 from gatepost.office.glass import Glass
@@ -90,11 +91,13 @@ async def security_page(visit: Visit, **shown: Any) -> Response:
     """`shown` is what is told once: a new app password, recovery codes."""
     entered = await of_office(visit)
     now = visit.office.clock()
-    values: dict[str, Any] = {"made": None, "codes": ()} | shown
+    values: dict[str, Any] = {"made": None, "codes": (), "token": None} | shown
     return visit.page(
         "security.html", account=entered.account, keys=enrolment.own_passkeys(visit.office, visit.me),
         codes_left=enrolment.recovery_codes_left(visit.office, visit.me),
         passwords=apppasswords.listed(visit.office, visit.me), scopes=SCOPES,
+        tokens=apitokens.listed(visit.office, visit.me),
+        may_scopes=sorted(one.value for one in visit.me.rights - NEVER),
         sessions=sessions.open_sessions(visit.office, visit.me), this=entered.session.number,
         sign_ins=sessions.sign_ins(visit.office, visit.me, limit=20), today=now,
         administrator=bool(visit.me.roles & ADMINISTRATORS), **values,
@@ -115,6 +118,20 @@ async def make_app_password(visit: Visit) -> Response:
     return await security_page(visit, made=made)
 
 
+async def make_token(visit: Visit) -> Response:
+    """A token for a program, shown once."""
+    scopes = [Right(one) for one in visit.form.getlist("scope") if isinstance(one, str) and one in list(Right)]
+    ends = day_of(visit, visit.field("until", 20)) or visit.office.clock() + 90 * DAY_S
+    try:
+        made = await apitokens.make(
+            visit.office, visit.me, name=visit.field("name", 60), scopes=scopes, expires_at=ends,
+            ranges=[one for one in visit.field("range", 500).replace(",", " ").split() if one],
+        )  # fmt: skip
+    except Impossible as fault:
+        raise Refused(visit._(str(fault))) from None
+    return await security_page(visit, token=made)
+
+
 async def change_security(visit: Visit) -> Response:
     """Take something out, or sign out elsewhere."""
     number = visit.field("number", 20)
@@ -126,6 +143,8 @@ async def change_security(visit: Visit) -> Response:
                 await enrolment.remove_passkey(visit.office, visit.me, int(number))
             case "rename-passkey" if number.isdecimal():
                 await enrolment.rename_passkey(visit.office, visit.me, int(number), visit.field("name", 60))
+            case "revoke-token" if number.isdecimal():
+                await apitokens.revoke(visit.office, visit.me, int(number))
             case "end" if number.isdecimal():
                 await sessions.end_one(visit.office, visit.me, int(number))
             case "end-all":
@@ -235,6 +254,7 @@ ROUTES = (
     page("/me/security", security, Right.OWN, menu=N_("Security"), group="me", order=53),
     page("/me/security/act", change_security, Right.OWN, methods=POST),
     page("/me/security/app-password", make_app_password, Right.OWN, methods=POST),
+    page("/me/security/token", make_token, Right.OWN, methods=POST),
     page("/me/security/passkey/options", passkey_options, Right.OWN, methods=POST),
     page("/me/security/passkey", add_passkey, Right.OWN, methods=POST),
     page("/me/security/name", rename, Right.OWN, methods=POST),

@@ -17,6 +17,7 @@ from gatepost.store.store import StoreFailed
 from gatepost.web.looks import N_
 from gatepost.web.page import page
 from gatepost.web.pages.overview import NAMES
+from gatepost.web.pages.quarantine import undecided
 from gatepost.web.visit import NotThere, Visit
 
 HEADLINES = {
@@ -60,6 +61,8 @@ async def message(visit: Visit) -> Response:
         headlines=HEADLINES if arrived or not story.queued else HEADLINES | ACCEPTED,
         thresholds=THRESHOLDS,
         alternatives=story.changes,
+        deciding=undecided(visit, story.held),
+        deciding_all=[one for one in story.held if one.state in ("held", "requested")],
         readable=glass is not None and glass.may_read(visit.me, entry.ref),
         secure_words={
             0: N_("DNSSEC bogus"),

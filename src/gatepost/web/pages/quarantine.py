@@ -124,6 +124,32 @@ def rows_of(visit: Visit, copies: Sequence[Held]) -> list[Row]:
     ]  # fmt: skip
 
 
+def undecided(visit: Visit, copies: Sequence[Held]) -> list[Row]:
+    """Those of a message's copies that the visitor may decide about."""
+    holding: Holding | None = visit.premises.more.get(Holding)
+    if holding is None:
+        return []
+    may = [
+        one
+        for one in copies
+        if State(one.state) in quarantine.WAITING and (visit.may(Right.RELEASE) or visit.me.owns(one.to))
+    ]
+    return [Row(copy=one, author="", subject=None, may=holding.may(visit.me, one)) for one in may]
+
+
+async def teach(visit: Visit) -> Response:
+    """The classifier, from a held message."""
+    holding: Holding = visit.part(Holding)
+    ref, spam = visit.request.path_params["ref"], visit.field("spam", 5)
+    if spam not in ("yes", "no"):
+        raise Refused(visit._("Say what is to be done."))
+    try:
+        await holding.teach(visit.me, ref, spam=spam == "yes")
+    except Impossible as fault:
+        raise Refused(visit._(str(fault))) from None
+    return visit.go(f"/messages/{ref}")
+
+
 async def act(visit: Visit) -> Response:
     """Decide about everybody's copies that are ticked."""
     return await decide(visit, visit.field("back", 500) or "/quarantine")
@@ -246,6 +272,7 @@ ROUTES = (
     page("/quarantine/act", act, Right.RELEASE, methods=("POST",)),
     page("/me/quarantine", mine, Right.OWN, menu=N_("My quarantine"), group="me", order=51),
     page("/me/quarantine/act", act_on_mine, Right.OWN, methods=("POST",)),
+    page("/messages/{ref}/teach", teach, Right.TEACH, Right.OWN, methods=("POST",)),
     open_page("/link/{token}", link),
     open_page("/link/{token}/use", use_link, methods=("POST",)),
 )
