@@ -28,6 +28,7 @@ from gatepost.app.office import office_of
 from gatepost.app.serve import Gate
 from gatepost.config.schema import load
 from gatepost.demo.cases import CASES
+from gatepost.demo.days import keep_coming, remember_a_week
 from gatepost.demo.household import IN_CHARGE, move_in
 from gatepost.demo.school import go_to_school
 from gatepost.demo.send import send
@@ -200,7 +201,9 @@ def seed_now(folder: Path, say: Say, started: float, link: str = "") -> None:
     for case in CASES:
         line = f"  {case.name:<12} {done.get(case.name, ''):<10} "
         say(textwrap.fill(line + case.about, width, subsequent_indent=" " * len(line)))
+    remember_a_week(folder, now=time.time())
     say(invitation(folder, references, time.monotonic() - started, app_password(folder), link))
+    keep_coming(folder)
 
 
 def app_password(folder: Path) -> str:

@@ -35,7 +35,7 @@ METADATA = frozenset(
 """Checks whose sentences tell only who wrote to whom from where; the others may quote subjects, names and text."""
 NAMES_NO_FACT = frozenset({"today", "threshold", "allow", "block"})
 DOMAIN = re.compile(r"@?[\w-]+(\.[\w-]+)+\Z")
-MOST_COUNTED = 20_000
+MOST_COUNTED = 10_000
 """Messages that a filtered chart counts."""
 
 

@@ -68,6 +68,8 @@ class Chart:
     marks: Sequence[Mark] = ()
     axis: Sequence[str] = ()
     """The few labels that are shown."""
+    note: str = ""
+    """Something that a reader must know, below the picture."""
 
     @property
     def empty(self) -> bool:
@@ -76,7 +78,7 @@ class Chart:
 
 
 def stacked(
-    title: str, about: str, labels: Sequence[str], series: Sequence[Series], *, axis: int = 5
+    title: str, about: str, labels: Sequence[str], series: Sequence[Series], *, axis: int = 5, note: str = ""
 ) -> Chart:
     """Bars on top of each other, one for each label."""
     sums = [sum(one.values[place] for one in series) for place in range(len(labels))]
@@ -107,6 +109,7 @@ def stacked(
         ticks=scale(top),
         boxes=boxes,
         axis=some(labels, axis),
+        note=note,
     )
 
 

@@ -83,8 +83,10 @@ def by_verdict(visit: Visit, hours: Hours) -> Chart:
             together = [sum(values[place : place + step]) for place in range(0, len(values), step)]
             series.append(Series(name=visit._(name), colour=key, values=together))
     about = visit._("%(number)s in all; the figures are in the table below.", number=hours.counted)
+    if not hours.whole:
+        about = visit._("Only the newest %(number)s are counted.", number=f"{hours.counted:,}")
     title = visit._("Messages by hour") if step == 1 else visit._("Messages, %(hours)s hours a bar", hours=step)
-    return charts.stacked(title, about, labels, series)
+    return charts.stacked(title, about, labels, series, note="" if hours.whole else about)
 
 
 def hour_labels(visit: Visit, hours: Sequence[int], *, days: bool = False) -> list[str]:
