@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from gatepost.app.certificates import prepare
 from gatepost.app.checkup import examine
 from gatepost.config.schema import load, settle
 
@@ -82,11 +83,30 @@ def told_before_it_happens(folder: Path) -> None:
     assert problems(folder, top=f'user = "{user}"', more=tls) == []
 
 
+def test_what_is_made_for_them_before_the_first_start_is_closed_to_others(tmp_path: Path) -> None:
+    table = {
+        "hostname": "mx.example.net",
+        "certificates": {
+            "acme": "https://acme.example/directory",
+            "agree": True,
+            "http_address": "127.0.0.1:0",
+        },
+    }
+    prepare(settle(table, file="x", path=None, folder=tmp_path))
+    found = [tmp_path / "var", *(tmp_path / "var").rglob("*")]
+    assert len(found) > 4
+    assert not [path for path in found if path.lstat().st_mode & 0o077 and not path.is_symlink()]
+
+
 def test_certificates_that_the_gate_gets_itself_need_not_be_there(tmp_path: Path) -> None:
     table = {
         "hostname": "mx.example.net",
         "listeners": [{"address": "127.0.0.1:0", "role": "submission"}],
-        "certificates": {"acme": "https://acme.example/directory", "agree": True, "http_address": "127.0.0.1:0"},
+        "certificates": {
+            "acme": "https://acme.example/directory",
+            "agree": True,
+            "http_address": "127.0.0.1:0",
+        },
     }
     loaded = settle(table, file="x", path=None, folder=tmp_path)
     assert loaded.config.tls.certificate == "var/certificates/mx.example.net/current/fullchain.pem"

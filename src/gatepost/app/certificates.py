@@ -48,9 +48,9 @@ def prepare(loaded: Loaded) -> None:
     new = not top.exists()
     try:
         for names in certificate_names_of(loaded.config):
-            folder = CertificateFolder(top / names[0])
-            if folder.current() is None:
-                folder.make_stopgap(names)
+            own = CertificateFolder(top / names[0])
+            if own.current() is None:
+                own.make_stopgap(names)
     except (OSError, ValueError) as fault:
         raise ConfigError(str(loaded.path), "certificates", f"{top} cannot be used: {fault}.") from None
     if new and os.geteuid() == 0 and loaded.config.user:

@@ -160,7 +160,7 @@ async def judge_spf(name: str, suggestion: str, addresses: list[str], resolver: 
         answer = Answer(answer.status, records, answer.security, answer.ttl_s)
     fits = bool(records) and bool(addresses) and not failed
     about = f"SPF of {name}: " + (
-        "; ".join(failed) if records and failed else "our addresses may send for it"
+        "; ".join(failed) if records and failed else "it lets our addresses send for it"
     )
     return judged(name, "TXT", suggestion, answer, fits=fits, about=about)
 

@@ -107,7 +107,7 @@ class CertificateFolder:
             self.path
             / f"{certificate.not_valid_before_utc:%Y%m%d%H%M%S}-{certificate.serial_number % 16**8:08x}"
         )
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_closed(folder)
         write_secret(folder / CHAIN, chain_pem)
         write_secret(folder / KEY, key_pem)
         link = self.path / f".{CURRENT}"
@@ -166,7 +166,7 @@ def tlsa_of_file(path: Path) -> str:
 
 def write_secret(path: Path, octets: bytes) -> None:
     """A file for our account alone, whole or not at all."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_closed(path.parent)
     growing = path.with_name(path.name + ".new")
     growing.unlink(missing_ok=True)
     number = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -177,6 +177,12 @@ def write_secret(path: Path, octets: bytes) -> None:
         os.close(number)
     growing.replace(path)
     _sync_folder(path.parent)
+
+
+def make_closed(folder: Path) -> None:
+    """A folder for our account alone, and every one above it that is not there yet."""
+    for one in reversed([folder, *folder.parents]):
+        one.mkdir(mode=0o700, exist_ok=True)
 
 
 def _sync_folder(path: Path) -> None:
