@@ -57,7 +57,13 @@ class Look:
 
 
 def wish_of(
-    hostname: str, *, domain: str = "", deliver: str = "", owner: str = "", folder: Path | None = None
+    hostname: str,
+    *,
+    domain: str = "",
+    deliver: str = "",
+    owner: str = "",
+    folder: Path | None = None,
+    console_port: int = 8080,
 ) -> Wish:
     """Fill in what was not said. Raises ConfigError."""
     host = normal_domain(hostname)
@@ -72,7 +78,8 @@ def wish_of(
         raise ConfigError("gatepost setup", "--owner", f'is "{owner}", which is no mail address.')
     where = folder or (Path("/etc/gatepost") if os.geteuid() == 0 else Path("gatepost"))
     return Wish(
-        hostname=host, domain=whose, deliver=deliver or "maildir:var/mail", owner=address, folder=where.absolute()
+        hostname=host, domain=whose, deliver=deliver or "maildir:var/mail", owner=address, folder=where.absolute(),
+        console_port=console_port,
     )  # fmt: skip
 
 

@@ -28,6 +28,10 @@ from gatepost.cli.terminal import failing_clearly, say
     help="Answer all DNS from this file.",
 )
 @click.option(
+    "--console-port", default=8080, show_default=True, type=click.IntRange(1, 65535),
+    help="Of the console, which is reached from this machine only.",
+)  # fmt: skip
+@click.option(
     "--probe", default="", metavar="DOMAIN", help="Try port 25 outwards with one of its mail hosts."
 )
 @click.option("--dry-run", is_flag=True, help="Look, and print the configuration instead of writing it.")
@@ -35,7 +39,7 @@ from gatepost.cli.terminal import failing_clearly, say
 @failing_clearly
 def setup(
     *, host: str, domain: str, deliver: str, owner: str, folder: Path | None, resolver: str, zone: Path | None,
-    probe: str, dry_run: bool, as_json: bool,
+    console_port: int, probe: str, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Look at this machine, write a configuration, and make the first account's one-time link.
 
@@ -47,7 +51,9 @@ def setup(
 
     from gatepost.app import setup as work
 
-    wish = work.wish_of(host, domain=domain, deliver=deliver, owner=owner, folder=folder)
+    wish = work.wish_of(
+        host, domain=domain, deliver=deliver, owner=owner, folder=folder, console_port=console_port
+    )
     text = work.configuration(wish, resolver=resolver)
     answers = zone.read_text(encoding="utf-8") if zone is not None else None
     seen, addresses = asyncio.run(look(work, wish, resolver=resolver, answers=answers, probe=probe))
