@@ -260,16 +260,18 @@ def main() -> None:
     parts = ("split", "few", "online", "phishing", "gate", "cost")
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--only", default=",".join(parts), help=f"of {', '.join(parts)}")
-    wanted = set(reader.parse_args().only.split(","))
+    reader.add_argument("--peers", default="bogofilter,spamassassin", help="those to run, where they are here")
+    asked = reader.parse_args()
+    wanted, peers = set(asked.only.split(",")), set(asked.peers.split(","))
     samples = load()
     old, new = split(samples)
     no_hard = [one for one in old if one.kind != "hard"]
     with tempfile.TemporaryDirectory(prefix="gatepost-detection-") as folder:
         ours = Ours()
-        peer = Bogofilter(Path(folder)) if shutil.which("bogofilter") else None
+        peer = Bogofilter(Path(folder)) if "bogofilter" in peers and shutil.which("bogofilter") else None
         if peer is None:
             print("Not measured: bogofilter is not here (apt-get install bogofilter).")
-        other = SpamAssassin(Path(folder)) if SpamAssassin.is_here() else None
+        other = SpamAssassin(Path(folder)) if "spamassassin" in peers and SpamAssassin.is_here() else None
         if other is None:
             print("Not measured: SpamAssassin is not here (apt-get install spamassassin).")
         filters: dict[str, Filter] = {

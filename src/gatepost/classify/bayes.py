@@ -16,7 +16,7 @@ Odds = NDArray[np.float32]
 NOTHING = np.zeros(0, np.uint32)
 NO_ODDS = np.zeros(0, np.float32)
 SLOTS = 1 << 20
-STRENGTH = 0.2
+STRENGTH = 0.5
 """Robinson's s: how many messages the prior counts for."""
 PRIOR = 0.5
 """Robinson's x: of a token never seen."""
