@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role, rights_of
-from gatepost.office import people, sessions, signin
+from gatepost.office import apppasswords, people, sessions, signin
 from gatepost.office.office import Impossible, NotAllowed, ProveAgain
 from gatepost.office.sessions import SignInRefused
+from gatepost.store import identities
 from gatepost.store.backup import backup, restore
 from gatepost.store.store import Store
 from people_samples import HERE, ROOT, Place, office_at
@@ -285,3 +286,37 @@ def test_a_restored_backup_signs_nobody_in_and_opens_no_old_link(tmp_path: Path)
     folder.mkdir(parents=True)
     tmp_path = folder
     in_office(folder, story)
+
+
+def test_no_token_of_a_program_gives_anybody_a_way_in(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        office = place.office
+        program = replace(acting(place, Role.OWNER), via="api")
+        for act in (
+            lambda: people.invite(office, program, "ana@example.net"),
+            lambda: people.recover(office, program, "ana@example.net"),
+            lambda: people.set_roles(office, program, "ana@example.net", [Role.OWNER]),
+            lambda: people.add(office, program, "new@example.net", roles=[Role.OWNER]),
+            lambda: apppasswords.make(
+                office, program, "ana@example.net", name="x", scopes=[apppasswords.Scope.SMTP]
+            ),
+        ):
+            with pytest.raises(NotAllowed, match="person at the console"):
+                await act()
+        assert await people.add(office, program, "new@example.net")
+        await people.disable(office, program, "ana@example.net")
+
+    in_office(tmp_path, story)
+
+
+def test_recovery_unlinks_the_identity_provider_too(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        _, admitted = await place.with_passkey("ben@example.net")
+        database, now = place.office.store.database, place.clock.now
+        await database.commit(
+            lambda c: identities.link(c, "https://idp.example", "42", admitted.account.id, at=now)
+        )
+        await people.recover(place.office, ROOT, "ben@example.net")
+        assert database.read(lambda c: identities.account_of(c, "https://idp.example", "42")) is None
+
+    in_office(tmp_path, story)

@@ -263,6 +263,7 @@ def whose(
         if making and account.roles & ADMINISTRATORS:
             office.insist(actor, Right.ROLES)
     if making:
+        office.insist_on_person(actor)
         office.insist_on_proof(actor)
         if not account.usable:
             raise Impossible(f"{account.login} is disabled: enable it first.")

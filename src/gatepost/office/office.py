@@ -51,6 +51,11 @@ class Office:
         if not actor.may(right):
             raise NotAllowed(f"This takes the right {right.value}, which {actor.login} does not have.")
 
+    def insist_on_person(self, actor: Actor) -> None:
+        """Raises NotAllowed for a program with a token: what gives a way in takes a person there and then."""
+        if actor.via == "api":
+            raise NotAllowed("This takes a person at the console: no token may do it.")
+
     def insist_on_proof(self, actor: Actor) -> None:
         """Raises ProveAgain when the last proof is too old for a sensitive act."""
         if actor.via == "console" and self.clock() - actor.proved_at > self.step_up_s:

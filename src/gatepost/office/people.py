@@ -18,7 +18,7 @@ from gatepost.mail.address import normal_domain, parse_address, printable
 from gatepost.office.office import Impossible, Office
 from gatepost.office.sessions import fresh, normal_login, own_or_others, record
 from gatepost.office.tidings import Tiding, tell
-from gatepost.store import accounts, signins
+from gatepost.store import accounts, identities, signins
 from gatepost.store.accounts import Account, Passkey
 from gatepost.store.database import Connection
 
@@ -70,6 +70,7 @@ async def add(
     given = frozenset(roles) or frozenset({Role.PERSON})
     if given & ADMINISTRATORS:
         office.insist(actor, Right.ROLES)
+        office.insist_on_person(actor)
         office.insist_on_proof(actor)
     key = address_of(login)
     own = dict.fromkeys([key, *(address_of(one) for one in addresses)])
@@ -94,6 +95,7 @@ async def add(
 
 async def invite(office: Office, actor: Actor, login: str, *, reason: str = "") -> str:
     """A new enrolment link's token, shown once; an older one ends. Raises NotAllowed, Impossible."""
+    office.insist_on_person(actor)
     token = fresh(office)
 
     def work(connection: Connection, account: Account) -> str:
@@ -113,8 +115,9 @@ async def invite(office: Office, actor: Actor, login: str, *, reason: str = "") 
 async def recover(office: Office, actor: Actor, login: str, *, reason: str = "") -> str:
     """Somebody lost what they sign in with: all of it is forgotten, and a new link's token comes back.
 
-    App passwords stay. Raises NotAllowed, Impossible.
+    App passwords and tokens stay. Raises NotAllowed, Impossible.
     """
+    office.insist_on_person(actor)
     token = fresh(office)
 
     def work(connection: Connection, account: Account) -> str:
@@ -127,6 +130,7 @@ async def recover(office: Office, actor: Actor, login: str, *, reason: str = "")
         accounts.set_password(connection, account.id, None)
         accounts.set_seed(connection, account.id, None, None, session=None, step=0)
         accounts.set_recovery(connection, account.id, ())
+        identities.unlink(connection, account.id)
         _end_sessions(connection, account.id)
         accounts.add_link(
             connection, account.id, tokens.digest(token), at=now, expires_at=now + office.access.link_s
@@ -147,6 +151,7 @@ async def set_roles(
     Raises NotAllowed, ProveAgain, Impossible for the last owner.
     """
     office.insist(actor, Right.ROLES)
+    office.insist_on_person(actor)
     office.insist_on_proof(actor)
     given = frozenset(roles) or frozenset({Role.PERSON})
 
