@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from gatepost.app import setup
 from gatepost.app.setup import wish_of
 from gatepost.cli.root import gatepost
 from gatepost.config.load import ConfigError
@@ -83,3 +86,18 @@ def test_a_dry_run_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_host_that_is_no_full_name_is_refused_in_words(host: str) -> None:
     with pytest.raises(ConfigError, match="no full host name"):
         wish_of(host)
+
+
+def test_what_root_makes_is_the_accounts_who_runs_the_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may give files away")
+    monkeypatch.setattr(setup, "ACCOUNT", "nobody")
+    told = run(tmp_path / "gate")
+    config = Path(str(told["configuration"]))
+    nobody = pwd.getpwnam("nobody")
+    state = load(config).state
+    assert load(config).config.user == "nobody"
+    assert {path.stat().st_uid for path in (state, *state.rglob("*"))} == {nobody.pw_uid}
+    assert (config.stat().st_uid, config.stat().st_gid) == (0, nobody.pw_gid)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import pwd
 import socket
 import tomllib
 from collections.abc import Sequence
@@ -26,6 +27,10 @@ from gatepost.mail.address import Address, normal_domain, parse_address
 from gatepost.net.resolver import CachingResolver, validates
 
 CONNECT_S = 10.0
+ACCOUNT = "gatepost"
+SYSTEM_FOLDER = Path("/etc/gatepost")
+SYSTEM_STATE = "/var/lib/gatepost"
+"""As the unit file has them."""
 PORTS_WANTED = {25: "mail from other servers", 465: "mail from your people", 587: "mail from your people"}
 
 
@@ -44,6 +49,9 @@ class Wish:
     folder: Path
     """Of the configuration."""
     console_port: int = 8080
+    state: str = "var"
+    account: str = ""
+    """The account of this machine that the gate runs as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +84,33 @@ def wish_of(
     address = parse_address(owner or f"postmaster@{whose}", smtputf8=True)
     if address is None:
         raise ConfigError("gatepost setup", "--owner", f'is "{owner}", which is no mail address.')
-    where = folder or (Path("/etc/gatepost") if os.geteuid() == 0 else Path("gatepost"))
+    where = folder or (SYSTEM_FOLDER if os.geteuid() == 0 else Path("gatepost"))
     return Wish(
         hostname=host, domain=whose, deliver=deliver or "maildir:var/mail", owner=address, folder=where.absolute(),
         console_port=console_port,
+        state=SYSTEM_STATE if where.absolute() == SYSTEM_FOLDER else "var",
+        account=own_account(),
     )  # fmt: skip
+
+
+def own_account() -> str:
+    """The account made by gatepost.sysusers, when root sets up and it is there."""
+    if os.geteuid() == 0:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(ACCOUNT).pw_name
+    return ""
+
+
+def hand_over(wish: Wish, state: Path) -> None:
+    """Everything made by root belongs to the account that runs the gate; the configuration it may read and not write."""
+    if not wish.account:
+        return
+    account = pwd.getpwnam(wish.account)
+    for folder, _, files in os.walk(state):
+        for path in (folder, *(os.path.join(folder, name) for name in files)):  # noqa: PTH118 - as walk gives them
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    for one in (wish.folder, wish.folder / "gatepost.toml"):
+        os.chown(one, 0, account.pw_gid)
 
 
 async def looks(wish: Wish, resolver: Resolver, *, probe: str = "") -> list[Look]:
@@ -163,17 +193,23 @@ def configuration(wish: Wish, *, resolver: str = "") -> str:
     """The TOML text: everything that is not a default, with why it is there."""
     servers = f'servers = ["{resolver}"]' if resolver else 'servers = ["127.0.0.1:53"]'
     callout = wish.deliver.startswith("smtp:")
+    tls = "%d" if wish.state == SYSTEM_STATE else "tls"  # there the unit file hands them over
     recipients = f'{{ callout = "{wish.deliver}" }}' if callout else '"*"'
     about = (
         "asked of the server behind us"
         if callout
         else 'everybody; better: a list, or { file = "recipients.txt" }'
     )
+    account = (
+        f'\nuser = "{wish.account}"                     # what the gate becomes once its ports are bound'
+        if wish.account
+        else ""
+    )
     return f"""\
 # Written by gatepost setup. Every setting with its meaning: gatepost check-config --explain FILE
 hostname = "{wish.hostname}"
 mode = "observe"                       # deliver everything and record what would have happened; later: "enforce"
-state = "var"
+state = "{wish.state}"{account}
 
 [[listeners]]
 address = "*:25"
@@ -181,8 +217,8 @@ role = "mx"
 
 # A certificate for {wish.hostname} turns on STARTTLS; then add listeners for your people (submissions, 465).
 # [tls]
-# certificate = "tls/fullchain.pem"
-# key = "tls/key.pem"
+# certificate = "{tls}/fullchain.pem"
+# key = "{tls}/key.pem"
 
 [dns]
 {servers}             # a validating resolver on this machine: apt-get install unbound

@@ -115,6 +115,7 @@ def first_link(path: Path, wish: Any) -> str:
 
     from gatepost.access.rights import Role, on_this_machine
     from gatepost.app.office import console_url, office_of
+    from gatepost.app.setup import hand_over
     from gatepost.cli.terminal import whoami
     from gatepost.config.schema import load
     from gatepost.office import people
@@ -132,4 +133,6 @@ def first_link(path: Path, wish: Any) -> str:
         finally:
             await store.close()
 
-    return asyncio.run(make())
+    link = asyncio.run(make())
+    hand_over(wish, loaded.state)
+    return link
