@@ -215,6 +215,7 @@ def test_an_answer_is_good_once_for_one_browser_and_for_a_while(tmp_path: Path) 
         with pytest.raises(SignInRefused, match="proves nothing"):
             await finish(another.flow, query)  # somebody else's browser
         assert isinstance(await finish(begun.flow, query), Admitted)
+        place.clock.forward(86_401)
         begun = await oidc.begin(office, ours, visitor=HERE, redirect_uri=BACK)
         with pytest.raises(SignInRefused, match="invalid_grant"):
             await finish(begun.flow, other.authorize(begun.url) | {"code": "stolen"})
@@ -272,6 +273,48 @@ def test_a_provider_that_is_not_well_lets_nobody_in(
         other.answers[path] = answer
         with pytest.raises(SignInRefused, match=said):
             await through(place, other, ours)
+
+    telling(tmp_path, story)
+
+
+def test_a_provider_that_is_down_for_a_while_is_believed_as_before_and_not_hammered(tmp_path: Path) -> None:
+    async def story(place: Place, other: TestProvider, ours: Provider) -> None:
+        tokens = ProviderTokens(place.office, ours)
+
+        def token(number: int) -> str:
+            return other.signed(
+                other.usual(aud="mail", email="ana@example.net", email_verified=True, jti=str(number))
+            )
+
+        assert await tokens.verify(token(1)) == ("ana@example.net",)
+        for path in ("/keys", "/.well-known/openid-configuration"):
+            other.answers[path] = (503, b"")
+        place.clock.forward(4000)
+        before = len(other.asked)
+        for number in range(5):
+            assert await tokens.verify(token(number)) == ("ana@example.net",)
+        assert len(other.asked) == before + 1
+        place.clock.forward(90_000)
+        with pytest.raises(Unavailable, match="answered 503"):
+            await tokens.verify(token(6))
+        other.answers.clear()
+        place.clock.forward(6)
+        assert await tokens.verify(token(7)) == ("ana@example.net",)
+
+    telling(tmp_path, story, mail_audience="mail")
+
+
+def test_whoever_fails_again_and_again_waits_and_does_not_fill_the_journal(tmp_path: Path) -> None:
+    async def story(place: Place, other: TestProvider, ours: Provider) -> None:
+        said = []
+        for _ in range(20):
+            begun = await oidc.begin(place.office, ours, visitor=HERE, redirect_uri=BACK)
+            query = other.authorize(begun.url) | {"code": "guessed"}
+            with pytest.raises(SignInRefused) as caught:
+                await oidc.finish(place.office, ours, begun.flow, query, visitor=HERE, redirect_uri=BACK)
+            said.append(str(caught.value))
+        assert "Too many attempts failed" in said[-1]
+        assert len([one for one in place.journal() if "sign-in failed" in one]) < 10
 
     telling(tmp_path, story)
 

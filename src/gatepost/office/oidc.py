@@ -137,7 +137,7 @@ async def finish_with_code(
 
     if await office.store.database.commit(work):
         return await _let_in(office, account, visitor, office.clock())
-    await _refuse(office, account, visitor, "wrong code after the identity provider")
+    await _refuse(office, account, visitor, "wrong code after the identity provider", counted=True)
     tried = int(kept[1]) + 1
     if tried >= TRIES:
         raise SignInRefused("This code is wrong, too: begin again.")
@@ -225,7 +225,14 @@ async def _take(office: Office, token: str, kind: str) -> tuple[int, bytes] | No
     return (found.account, found.value) if found is not None else None
 
 
-async def _refuse(office: Office, account: Account | int, visitor: Visitor, why: str) -> None:
+async def _refuse(
+    office: Office, account: Account | int, visitor: Visitor, why: str, *, counted: bool = False
+) -> None:
+    """Note a failure, and count it unless it was: too many from there leave nothing behind. Raises SignInRefused then."""
+    if not counted:
+        whose = account if isinstance(account, Account) else None
+        await throttle.charge(office, whose.login if whose else KIND, whose, visitor)
+
     def work(connection: Connection) -> None:
         if isinstance(account, Account):
             signins.note(

@@ -27,6 +27,10 @@ from gatepost.tools import Unavailable
 LIMITS = FetchLimits(total_s=15.0, connect_s=5.0, octets=256 * 1024)
 KEYS_AGAIN_S = 30.0
 """A token with an unknown key has the keys fetched again, at most so often."""
+STALE_S = 86_400.0
+"""While it cannot be asked, what it said before is believed for so long."""
+DOWN_S = 5.0
+"""After it failed it is not asked for so long."""
 QUESTIONS = 8
 """So many go out at a time."""
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
@@ -66,6 +70,8 @@ class Provider:
     _metadata_at: float = float("-inf")
     _keys: jwk.KeySet | None = None
     _keys_at: float = float("-inf")
+    _down: str = ""
+    _down_at: float = float("-inf")
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _questions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUESTIONS))
 
@@ -111,10 +117,15 @@ class Provider:
         async with self._one_at_a_time:
             now = self.clock()
             if self._keys is None or not 0 <= now - self._keys_at < older_than:
-                about = await self._fresh_metadata()
-                keys = public_keys(await self._json(about.jwks_uri))
-                if not keys.keys:
-                    raise Unavailable(f"{self.settings.issuer} publishes no key that can be used")
+                try:
+                    about = await self._fresh_metadata()
+                    keys = public_keys(await self._unless_down(about.jwks_uri))
+                    if not keys.keys:
+                        raise Unavailable(f"{self.settings.issuer} publishes no key that can be used")
+                except Unavailable:
+                    if self._keys is None or not 0 <= now - self._keys_at < STALE_S:
+                        raise
+                    return self._keys
                 self._keys, self._keys_at = keys, now
             return self._keys
 
@@ -122,12 +133,28 @@ class Provider:
         now = self.clock()
         if self._metadata is None or not 0 <= now - self._metadata_at < self.settings.keys_s:
             issuer = self.settings.issuer
-            said = await self._json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-            if said.get("issuer") != issuer:  # Discovery §4.3
-                other = printable(str(said.get("issuer")), 200)
-                raise Unavailable(f"the provider at {issuer} calls itself {other}: write that as issuer")
-            self._metadata, self._metadata_at = _metadata(said, issuer), now
+            try:
+                said = await self._unless_down(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+                if said.get("issuer") != issuer:  # Discovery §4.3
+                    other = printable(str(said.get("issuer")), 200)
+                    raise Unavailable(f"the provider at {issuer} calls itself {other}: write that as issuer")
+                found = _metadata(said, issuer)
+            except Unavailable:
+                if self._metadata is None or not 0 <= now - self._metadata_at < STALE_S:
+                    raise
+                return self._metadata
+            self._metadata, self._metadata_at = found, now
         return self._metadata
+
+    async def _unless_down(self, url: str) -> dict[str, Any]:
+        """Ask, but not again right after it failed: everybody would wait for everybody else's try. Raises Unavailable."""
+        if 0 <= self.clock() - self._down_at < DOWN_S:
+            raise Unavailable(self._down)
+        try:
+            return await self._json(url)
+        except Unavailable as why:
+            self._down, self._down_at = str(why), self.clock()
+            raise
 
     async def _ask(self, url: str, form: dict[str, str], about: Metadata) -> dict[str, Any]:
         """POST a form as the client we are (RFC 6749 §2.3.1)."""
