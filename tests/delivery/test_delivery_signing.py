@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,7 +28,9 @@ from gatepost.mailauth.arc import validate_chain
 from gatepost.mailauth.dkim import verify_signatures
 from gatepost.mailauth.dkim_sign import SigningKey
 from gatepost.mailauth.keyrecord import key_name, key_record
+from gatepost.store.failures import StoreFailed
 from gatepost.store.records import Acceptance
+from gatepost.store.secretfile import SecretFile
 from gatepost.store.store import Store
 from gatepost.tools import Standing
 from scripted_peer import Peer
@@ -221,6 +224,22 @@ def test_mail_sent_on_elsewhere_comes_from_us_and_its_bounce_goes_back(
             assert directory.expand(forged) == (str(forged),)
 
     asyncio.run(go())
+
+
+def test_a_secret_is_made_once_kept_and_closed_to_others(tmp_path: Path) -> None:
+    file = SecretFile(tmp_path / "keys" / "srs.secret", "for a test")
+    (secret,) = file.secrets()
+    assert SecretFile(tmp_path / "keys" / "srs.secret", "").secrets() == (secret,)
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    text = file.path.read_text()
+    file.path.write_text(base64.b64encode(b"n" * 32).decode() + "\n" + text)
+    assert file.secrets() == (b"n" * 32, secret)
+    for damaged in ("", "# nothing\n", "!!!\n", "YQ==\n"):
+        file.path.write_text(damaged)
+        with pytest.raises(StoreFailed, match="is damaged"):
+            file.secrets()
+        sent_on = replace(forwarding(), secrets=file.secrets)
+        assert sent_on.sender("sam@example.com", parsed("ana@example.net")) == "sam@example.com"
 
 
 def test_mail_that_stays_with_us_keeps_its_sender(tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ an address of ours, so that SPF holds at the next host. Bounces to such an addre
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gatepost.delivery.signing import SigningSettings
 from gatepost.mail.address import Address, parse_address
 from gatepost.mailauth.srs import is_rewritten, restored, rewritten
+from gatepost.store.failures import StoreFailed
+
+_LOG = logging.getLogger("gatepost.delivery")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,12 @@ class Forwarding:
         if not settings.srs or address is None or address.domain.startswith("[") or self.ours(address.domain):
             return sender
         domain = settings.srs_domain or forwarder.domain
-        changed = rewritten(address, domain=domain, secret=self.secrets()[0], now=self.clock())
+        try:
+            secret = self.secrets()[0]
+        except StoreFailed as failure:  # better sent on under its own name than not at all
+            _LOG.error("the sender of forwarded mail is not rewritten: %s", failure)
+            return sender
+        changed = rewritten(address, domain=domain, secret=secret, now=self.clock())
         return sender if changed is None else str(changed)
 
     def claims(self, address: Address) -> bool:
