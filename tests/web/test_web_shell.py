@@ -11,6 +11,7 @@ from starlette.responses import Response
 from visiting import ORIGIN, Browser, console, csrf, office
 
 from gatepost.access.rights import Right, Role, rights_of
+from gatepost.checks.registry import ALL_CHECKS
 from gatepost.web.looks import words_of
 from gatepost.web.page import page
 from gatepost.web.pages import ALL_PAGES, live
@@ -225,3 +226,8 @@ def test_addresses_behind_proxies(tmp_path):
     browser.get("/where")
     assert seen == ["192.0.2.9", "127.0.0.1"]
     assert ORIGIN.startswith("https:")
+
+
+def test_every_fact_can_be_told_in_japanese():
+    facts = {fact.about for check in ALL_CHECKS for fact in check.emits}
+    assert facts - set(words_of("ja")) == set()

@@ -34,3 +34,14 @@ def reference_of(name: str) -> str:
 @cache
 def _of_checks() -> dict[str, str]:
     return {fact.name: fact.reference for check in ALL_CHECKS for fact in check.emits}
+
+
+def about(name: str) -> str:
+    """What a fact means, one line for everybody; empty for what no check reports. `name` may have a source."""
+    known = _meanings()
+    return known.get(name) or known.get(name.partition(":")[0], "")
+
+
+@cache
+def _meanings() -> dict[str, str]:
+    return {fact.name: fact.about for check in ALL_CHECKS for fact in check.emits}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from gatepost.access.rights import Actor, Right
-from gatepost.checks.references import reference_of
+from gatepost.checks.references import about, reference_of
 from gatepost.mail.verdict import SEVERITY, Action, Verdict, Weighed
 from gatepost.office.office import NotAllowed, Office
 from gatepost.office.whatif import Instead, instead
@@ -99,6 +99,8 @@ class Decision:
     recipients: tuple[str, ...]
     reference: str
     """Where to read about the deciding rule."""
+    about: str
+    """What the deciding fact means, one line that quotes nothing; empty where a score decided."""
     reason: str
     """Empty where it may quote what the reader may not see."""
 
@@ -117,6 +119,8 @@ class Evidence:
     decisive: bool
     """It is the deciding rule."""
     words: tuple[str, ...] = ()
+    about: str = ""
+    """What such a fact means, one line that quotes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,6 +327,7 @@ def decisions(entry: HistoryEntry, *, inside: bool) -> list[Decision]:
                 ),
                 recipients=tuple(str(one.recipient.address) for one in same),
                 reference=reference_of(verdict.rule),
+                about=about(verdict.rule),
                 reason=reason,
             )
         )
@@ -334,6 +339,7 @@ def decisions(entry: HistoryEntry, *, inside: bool) -> list[Decision]:
                 verdict=replace(verdict, reason=reason),
                 recipients=(),
                 reference=reference_of(verdict.rule),
+                about=about(verdict.rule),
                 reason=reason,
             )
         )
@@ -362,6 +368,7 @@ def evidence(entry: HistoryEntry, *, inside: bool) -> list[Evidence]:
                 reference=reference_of(finding.key),
                 decisive=finding.name in deciding,
                 words=tuple(map(str, words)) if isinstance(words, list) else (),
+                about=about(finding.key),
             )
         )
     if not found:
