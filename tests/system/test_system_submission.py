@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import re
 import smtplib
@@ -15,6 +16,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from pysqlite3 import dbapi2
 from test_system_next_hops import scripted
 from whole import Gate, running, tls_for, until
 
@@ -239,6 +241,15 @@ def test_what_cannot_be_delivered_comes_back(outside: Outside) -> None:
         lambda: any(b"gone@elsewhere" in one for one in outside.gate.boxes("ana@example.net")),
         outside.gate.log,
     )
+    counted = "SELECT value FROM memory WHERE key LIKE 'out:bounced:%:127.0.0.1'"
+
+    def bounced() -> bool:
+        with contextlib.closing(
+            dbapi2.connect(f"file:{outside.gate.folder}/var/gatepost.db?mode=ro", uri=True)
+        ) as base:
+            return base.execute(counted).fetchall() == [("1",)]
+
+    until(bounced, outside.gate.log)
 
 
 def test_a_held_account_sends_nothing_until_it_is_released(outside: Outside) -> None:
