@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,17 @@ def test_a_signed_head_is_known_again_wherever_it_stands(tmp_path: Path) -> None
         assert read_heads('{"kind": "gatepost journal head 1", "number": "x"}') == []
 
     with_store(tmp_path, go)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_the_key_is_the_gates_own_though_root_made_it(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, 65534, 65534)
+    key = HeadKey(state)
+    key.sign("mx.example.net", journal.Head(1, b"x" * 32), NOW)
+    for path in (key.path.parent, key.path):
+        assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534), path
 
 
 def sending(store: Store, settings: JournalSettings, folder: Path) -> HeadSending:

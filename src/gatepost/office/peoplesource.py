@@ -28,6 +28,7 @@ from gatepost.office.sessions import SignInRefused, record
 from gatepost.store import accounts
 from gatepost.store.accounts import Account
 from gatepost.store.database import Connection
+from gatepost.store.disk import give_to_owner
 from gatepost.tools import Unavailable
 
 SOURCE = "directory"
@@ -140,6 +141,7 @@ def write_protected(path: Path, found: Sequence[DirectoryPerson]) -> bool:
     growing = path.with_name(path.name + ".new")
     growing.unlink(missing_ok=True)
     with os.fdopen(os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        give_to_owner(file.fileno(), path.parent)
         file.write(octets)
         file.flush()
         os.fsync(file.fileno())

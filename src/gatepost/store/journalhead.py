@@ -10,6 +10,8 @@ import base64
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from gatepost.store.disk import Disk, closing
+from gatepost.store.disk import Disk, closing, give_to_owner
 from gatepost.store.failures import StoreFailed, translated
 from gatepost.store.journal import Head
 from gatepost.store.turns import turn
@@ -88,7 +90,10 @@ class HeadKey:
     def _key(self) -> Ed25519PrivateKey:
         if not self.path.exists():
             with translated():
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not self.path.parent.exists():
+                    self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    with _opened(self.path.parent) as number:
+                        give_to_owner(number, self.path.parent.parent)
                 with turn(self.path.with_suffix("")):
                     if not self.path.exists():
                         self._make()
@@ -111,6 +116,7 @@ class HeadKey:
         growing.unlink(missing_ok=True)
         number = self._disk.create(growing)
         with closing(number):
+            give_to_owner(number, self.path.parent)
             self._disk.write(number, octets)
             self._disk.sync(number)
         self._disk.rename(growing, self.path)
@@ -161,6 +167,13 @@ def append_line(path: Path, line: str, disk: Disk | None = None) -> None:
         with closing(number):
             hands.write(number, (line + "\n").encode())
             hands.sync(number)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with closing(number):
+        yield number
 
 
 def _signed(hostname: str, head: Head, at: float) -> bytes:
