@@ -21,6 +21,7 @@ from gatepost.dns.answer import Resolver
 from gatepost.jobs.certificates import CertificateKeeping, TlsaGuard
 from gatepost.jobs.letter import Letters
 from gatepost.jobs.ownpolicy import PolicyKeeping
+from gatepost.jobs.owntrouble import IN_USE
 from gatepost.jobs.rounds import Round
 from gatepost.jobs.tlsevidence import TlsEvidence
 from gatepost.mail.address import Address, parse_address
@@ -163,7 +164,7 @@ class OwnSide:
             file = now.certificate_files()[0]
             with contextlib.suppress(OSError, ValueError, TlsUnusable):
                 if now.key_waiting() == now.key_in_use:
-                    await self.guard.problem(host, chain_in(file), now.key_in_use)
+                    await self.guard.problem(host, chain_in(file), now.key_in_use, whose=IN_USE)
 
     async def may_change(self, key: str) -> str:
         """Why a changed certificate may not be used yet; asks the DNS."""

@@ -58,7 +58,13 @@ class TlsaGuard:
     clock: Callable[[], float]
 
     async def problem(
-        self, host: str, chain: Sequence[bytes], tlsa: str, *, instead_of: Sequence[bytes] = ()
+        self,
+        host: str,
+        chain: Sequence[bytes],
+        tlsa: str,
+        *,
+        instead_of: Sequence[bytes] = (),
+        whose: str = "the next key",
     ) -> str:
         """Why not yet, one sentence; empty when it may. `chain`: DER, its own first; `tlsa`: the record for its key.
 
@@ -83,7 +89,7 @@ class TlsaGuard:
             problem, seen_since = "", None
         elif not fits(chain, answer.records, host, now):
             problem, seen_since = (
-                f"no TLSA record at {tlsa_name(host)} fits the next key; publish {tlsa}",
+                f"no TLSA record at {tlsa_name(host)} fits {whose}; publish {tlsa}",
                 None,
             )
         else:

@@ -20,6 +20,8 @@ ASKED = "asked"
 PROBLEMS_KEY = "jobs:problems:"
 """What the rounds found wrong; the name of the round follows."""
 PROBLEMS_KEPT_S = 3 * 3600.0
+IN_USE = "the key in use"
+"""How a problem names the key that we present now."""
 UNPUBLISHED_S = 2 * 86_400.0
 """A key that was made so long ago should be published."""
 
@@ -66,11 +68,14 @@ def own_concerns(facts: OwnSideFacts, now: float) -> Iterator[Concern]:
         )
     for change in facts.changes:
         if change.problem:
+            now_refused = IN_USE in change.problem
             yield Concern(
                 f"tlsa:{change.name}",
-                Level.WARNING,
+                Level.CRITICAL if now_refused else Level.WARNING,
                 f"DANE, {change.name}: {change.problem}.",
-                "gatepost cert records prints what to publish. A certificate that fits no record stops DANE senders.",
+                "Senders that honour DANE do not deliver to us: correct the records, gatepost cert records prints them."
+                if now_refused
+                else "gatepost cert records prints what to publish; until then the certificate does not change.",
             )
     for domain, problem in sorted((facts.policy_problems or {}).items()):
         policy = (facts.policies or {}).get(domain)
