@@ -284,3 +284,21 @@ def test_a_release_by_hand_vouches_in_the_memory_of_all_processes(tell: Callable
         assert await later.get(heldaccounts.VOUCHED + "ana@example.net") is None
 
     tell(story)
+
+
+def test_a_hold_reaches_what_another_process_takes_in(tmp_path: Path) -> None:
+    async def story() -> None:
+        one, other = Store.open(tmp_path), Store.open(tmp_path)
+        try:
+            await asyncio.gather(
+                one.carry_out(replace(acceptance("M1", at=NOW), account="ana@example.net", hold=replace(HOLD, notices=()))),
+                *(other.carry_out(replace(acceptance(f"N{n}", at=NOW), account="ana@example.net")) for n in range(20)),
+            )  # fmt: skip
+            await other.carry_out(replace(acceptance("LATE", at=NOW), account="ana@example.net"))
+            assert {copy.held_because for copy in other.queued()} == {"The account is held: a flood"}
+            assert await other.claim(NOW + 1, 100, 60, "w") == []
+        finally:
+            await other.close()
+            await one.close()
+
+    asyncio.run(story())
