@@ -285,7 +285,7 @@ async def _connect(
         ConnectionAbortedError,
     ) as failure:  # it was there, and hung up
         raise FetchFailed(FetchKind.TLS, f"no TLS came about with {where} ({_reason(failure)})") from None
-    except (OSError, UnicodeError) as failure:
+    except (OSError, ValueError) as failure:
         raise FetchFailed(FetchKind.CONNECT, f"{where} cannot be reached ({_reason(failure)})") from None
 
 
