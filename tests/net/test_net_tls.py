@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime
+import hashlib
 import os
 import smtplib
 import socket
@@ -362,3 +364,76 @@ def _made(folder, name):
     if not (folder / "c.pem").exists():
         put()
     return put
+
+
+def with_client_authority(tmp_path, **more):
+    """Settings that ask for client certificates, a trusting context with one, and what its fingerprint is."""
+    settings, context = certificate(tmp_path)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "devices.pem"))
+    device = authority.issue_cert("scanner.example.net", common_name="scanner")
+    device.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "device.pem"))
+    context.load_cert_chain(tmp_path / "device.pem")
+    der = ssl.PEM_cert_to_DER_cert(device.cert_chain_pems[0].bytes().decode())
+    asking = dataclasses.replace(settings, client_authorities=str(tmp_path / "devices.pem"), **more)
+    return asking, context, hashlib.sha256(der).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("role", "asked"), [(Dialect.SUBMISSION, True), (Dialect.SUBMISSIONS, True), (Dialect.MX, False)]
+)
+def test_client_certificates_are_asked_for_where_people_send_and_nowhere_else(run, tmp_path, role, asked):
+    settings, context, fingerprint = with_client_authority(tmp_path)
+
+    async def story():
+        listener = Listener(address="127.0.0.1:0", role=role, relay_for=("127.0.0.1",))
+        async with gate(listener, tls=ServerTls(settings)) as g:
+            if role is Dialect.SUBMISSIONS:
+                peer = await g.hello(tls=context)
+            else:
+                peer = await g.hello()
+                assert (await peer.say("STARTTLS")).startswith("220 ")
+                await peer.writer.start_tls(context, server_hostname="mx.example.net")
+                await peer.say("EHLO again.example.org")
+            await peer.send_mail()
+            facts = g.handler.mails[0][0].tls
+            assert facts is not None
+            assert facts.peer_fingerprint == (fingerprint if asked else None)
+            assert (facts.peer_subject is not None and "CN=scanner" in facts.peer_subject) is asked
+
+    run(story())
+
+
+def test_a_client_certificate_is_known_under_another_certificate_of_ours_too(run, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    made, _ = certificate(other, "second.example.net")
+    more = (NamedCertificate(certificate=str(made.certificate), key=str(made.key)),)
+    settings, _, fingerprint = with_client_authority(tmp_path, more=more)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(tmp_path / "device.pem")
+
+    async def story():
+        listener = Listener(address="127.0.0.1:0", role=Dialect.SUBMISSION, relay_for=("127.0.0.1",))
+        async with gate(listener, tls=ServerTls(settings)) as g:
+            peer = await g.hello()
+            await peer.say("STARTTLS")
+            await peer.writer.start_tls(context, server_hostname="second.example.net")
+            await peer.say("EHLO again.example.org")
+            await peer.send_mail()
+            facts = g.handler.mails[0][0].tls
+            assert facts is not None
+            assert (facts.server_name, facts.peer_fingerprint) == ("second.example.net", fingerprint)
+
+    run(story())
+
+
+@pytest.mark.parametrize(("text", "why"), [(None, "No such file"), ("no certificate", "devices.pem")])
+def test_authorities_that_cannot_be_used_are_named(tmp_path, text, why):
+    settings, _, _ = with_client_authority(tmp_path)
+    (tmp_path / "devices.pem").unlink()
+    if text is not None:
+        (tmp_path / "devices.pem").write_text(text)
+    with pytest.raises(TlsUnusable, match=why):
+        ServerTls(settings)

@@ -159,7 +159,9 @@ class ServerTls:
 
         main.sni_callback = name_asked
         if asking:
-            self._ask_for_certificates(main)
+            # A handshake that goes on under another of our certificates looks for authorities in that context.
+            for context in {main, *by_name.values()}:
+                self._ask_for_certificates(context)
         return main
 
     def _ask_for_certificates(self, context: ssl.SSLContext) -> None:
