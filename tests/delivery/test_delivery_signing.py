@@ -17,6 +17,8 @@ from drive import drive
 from gatepost.app.parts import Keeper
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.forwarding import Forwarding
+from gatepost.delivery.routes import Routes
+from gatepost.delivery.settings import DomainSettings
 from gatepost.delivery.signing import Signer, SigningSettings
 from gatepost.dns.zone import Zone
 from gatepost.mail.address import Address
@@ -224,6 +226,17 @@ def test_mail_sent_on_elsewhere_comes_from_us_and_its_bounce_goes_back(
             assert directory.expand(forged) == (str(forged),)
 
     asyncio.run(go())
+
+
+def test_a_mailbox_that_is_called_so_is_one() -> None:
+    settings = DomainSettings(
+        name="example.net", deliver="maildir:mail", recipients=("srs0-team@example.net", "ana@example.net")
+    )
+    directory = Directory(routes=Routes([settings]), clock=lambda: 0.0, rewritten=forwarding())
+    team = parsed("srs0-team@example.net")
+    assert asyncio.run(directory.find(team)).standing is Standing.KNOWN
+    assert directory.expand(team) == ("srs0-team@example.net",)
+    assert asyncio.run(directory.find(parsed("srs0-more@example.net"))).standing is Standing.UNKNOWN
 
 
 def test_a_secret_is_made_once_kept_and_closed_to_others(tmp_path: Path) -> None:

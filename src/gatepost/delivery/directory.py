@@ -87,7 +87,8 @@ class Directory:
             return RecipientAnswer(Standing.KNOWN, f"{address} is an address that the gate reads itself")
         if self._alias(domain, address) or self._is_role(domain, address):
             return RecipientAnswer(Standing.KNOWN, f"{address} is a recipient")
-        if self.rewritten is not None and self.rewritten.claims(address):
+        if self._may_be_rewritten(domain, address):
+            assert self.rewritten is not None
             if self.rewritten.bounce_for(address) is None:
                 return RecipientAnswer(Standing.UNKNOWN, f"{address} is not a sender that we rewrote of late")
             return RecipientAnswer(
@@ -126,7 +127,9 @@ class Directory:
             yield address
             return
         targets = self._alias(domain, address)
-        sender = self.rewritten.bounce_for(address) if self.rewritten is not None and not targets else None
+        sender = None
+        if self.rewritten is not None and not targets and self._may_be_rewritten(domain, address):
+            sender = self.rewritten.bounce_for(address)
         if sender is not None:
             yield sender
             return
@@ -168,6 +171,11 @@ class Directory:
             if targets is not None:
                 return targets
         return None
+
+    def _may_be_rewritten(self, domain: Domain, address: Address) -> bool:
+        """Does it look like a sender that we rewrote? A mailbox that is listed under such a name is one."""
+        claims = self.rewritten is not None and self.rewritten.claims(address)
+        return claims and not self._is_listed(domain, address)
 
     def _is_role(self, domain: Domain, address: Address) -> bool:
         local = address.local.lower()

@@ -5,6 +5,7 @@ It leaves out when a key moves on (`mailauth.keylife`) and what it signs (`deliv
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -50,7 +51,7 @@ class SigningKeys:
 
     async def create(self, domain: str, algorithm: str, selector: str, why: Why) -> KeyFacts:
         """Make a key. Raises CannotMove when the selector is taken, StoreFailed when it cannot be sealed."""
-        private = generate(algorithm)
+        private = await asyncio.to_thread(generate, algorithm)  # the loop has others to attend to
         record = key_record(private.public_key())
         der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         seal, sealed = self.keyring.seal(sealed_as(domain, selector), der)
