@@ -6,6 +6,7 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 
 from gatepost.app.checkup import examine
+from gatepost.app.elsewhere import elsewhere
 from gatepost.config.schema import Loaded
 from gatepost.delivery.routes import Everyone
 from gatepost.dns.answer import Answer, Resolver, Status
@@ -24,6 +25,7 @@ async def surroundings(loaded: Loaded, resolver: Resolver) -> list[Concern]:
     found = [one async for one in own_name(loaded.config.hostname, resolver)]
     found += [one async for one in mail_exchangers(loaded, resolver)]
     found += [*configuration(loaded), *certificate(loaded), *openness(loaded)]
+    found += [one async for one in elsewhere(loaded, resolver)]
     return found
 
 

@@ -88,6 +88,10 @@ class Provider:
         except UnknownKey:
             return claims_of(token, await self._known_keys(older_than=KEYS_AGAIN_S))
 
+    async def keys(self) -> None:
+        """Fetch its keys unless they are known. Raises Unavailable."""
+        await self._known_keys(older_than=self.settings.keys_s)
+
     async def exchange(self, code: str, verifier: str, redirect_uri: str) -> dict[str, Any]:
         """A code for tokens (RFC 6749 §4.1.3). Raises Unavailable."""
         about = await self.metadata()
