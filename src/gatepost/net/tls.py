@@ -110,8 +110,11 @@ class ServerTls:
     def _state_of_files(self) -> tuple[tuple[int, int], ...]:
         pairs = [(self._settings.certificate or "", self._settings.key or "")]
         pairs += [(more.certificate, more.key) for more in self._settings.more]
+        names = [name for pair in pairs for name in pair]
+        if self._settings.client_authorities:
+            names.append(self._settings.client_authorities)
         found = []
-        for name in (name for pair in pairs for name in pair):
+        for name in names:
             try:
                 status = expand(name, self._folder).stat()
                 found.append((status.st_ino, status.st_mtime_ns))
