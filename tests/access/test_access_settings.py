@@ -15,6 +15,7 @@ from gatepost.config.schema import settle
     [
         ({"password_cost": {"memory_kib": 1024}}, "cheap to guess"),
         ({"password_cost": {"passes": 0}}, "cheap to guess"),
+        ({"password_cost": {"memory_kib": 19_456, "passes": 1}}, "cheap to guess"),
         ({"password_cost": {"memory_kib": 10_000_000}}, "nobody would wait"),
         ({"lockout": {"free": 0}}, "1 to 1000"),
         ({"lockout": {"first": 0}}, "first wait"),
