@@ -9,7 +9,7 @@ import pytest
 from gatepost.checks.registry import configure
 from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.verdict import Action, Weighed
-from gatepost.office import looking
+from gatepost.office import counting, looking
 from gatepost.office.looking import Wanted
 from gatepost.office.office import NotAllowed, Office
 from gatepost.office.whatif import instead
@@ -155,9 +155,9 @@ def test_charts_of_a_search_count_what_the_list_lists(tmp_path):
         window = {"since": NOW, "until": NOW + 12 * 1800}
         wanted = Wanted(search=Search(recipient="ana@example.net"))
         read = office.store.database.read
-        hours = read(lambda c: looking.hours(c, OWNER, **window, wanted=wanted))
+        hours = read(lambda c: counting.hours(c, OWNER, **window, wanted=wanted))
         assert hours.counted == len(read(lambda c: looking.messages(c, OWNER, wanted)).rows) == 8
-        assert read(lambda c: looking.hours(c, OWNER, **window)).counted == 12
+        assert read(lambda c: counting.hours(c, OWNER, **window)).counted == 12
 
     telling(tmp_path, story)
 

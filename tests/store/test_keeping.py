@@ -80,6 +80,7 @@ def test_retention_deletes_what_is_old_and_nothing_else(tmp_path: Path) -> None:
             "attempts": 1,
             "journal": 2,
             "memory": 0,
+            "numbers": 0,
             "correspondents": 0,
             "lessons": 0,
             "views": 0,

@@ -7,8 +7,6 @@ recipient sees their own copy whole. What is not there and what is not theirs lo
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
@@ -18,14 +16,12 @@ from gatepost.mail.verdict import SEVERITY, Action, Verdict, Weighed
 from gatepost.office.office import NotAllowed, Office
 from gatepost.office.whatif import Instead, instead
 from gatepost.policy import PolicyBook
-from gatepost.store import numbers
 from gatepost.store.database import Connection
 from gatepost.store.history import Cursor, Search, find
 from gatepost.store.journal import JournalEntry
-from gatepost.store.numbers import HOUR_S, ListNumbers
 from gatepost.store.records import DeliveryAttempt, Held, HistoryEntry, Judged, Queued
 from gatepost.store.ref import as_typed
-from gatepost.store.searching import look_through, moments
+from gatepost.store.searching import look_through
 
 NOT_HERE = "There is no such message, or it is not yours to see."
 METADATA = frozenset(
@@ -35,8 +31,6 @@ METADATA = frozenset(
 """Checks whose sentences tell only who wrote to whom from where; the others may quote subjects, names and text."""
 NAMES_NO_FACT = frozenset({"today", "threshold", "allow", "block"})
 DOMAIN = re.compile(r"@?[\w-]+(\.[\w-]+)+\Z")
-MOST_COUNTED = 10_000
-"""Messages that a filtered chart counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -385,114 +379,3 @@ def evidence(entry: HistoryEntry, *, inside: bool) -> list[Evidence]:
 def tells_metadata(name: str) -> bool:
     """Does a finding of this name quote nothing from inside the message?"""
     return name.partition(".")[0] in METADATA or name == "default.deliver"
-
-
-# Numbers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hours:
-    """Messages by hour and what became of them, for a chart."""
-
-    hours: Sequence[int]
-    """Unix seconds / 3600, each of the time asked for."""
-    by_action: dict[str, list[int]]
-    """deliver, junk, quarantine, refuse, defer, and turned (never became a message) -> one number for each hour."""
-    counted: int
-    whole: bool = True
-    """False: only the newest were counted."""
-
-    def total(self, name: str) -> int:
-        """Of all hours."""
-        return sum(self.by_action[name])
-
-
-ACTIONS = ("deliver", "junk", "quarantine", "refuse", "defer", "turned")
-
-
-def hours(
-    connection: Connection, actor: Actor, *, since: float, until: float, wanted: Wanted | None = None
-) -> Hours:
-    """Counted from the counters; a search that names somebody is counted from the messages, at most MOST_COUNTED of them."""
-    if not (actor.may(Right.OVERVIEW) or actor.may(Right.MESSAGES)):
-        raise NotAllowed(NOT_HERE)
-    first, last = numbers.span(since, until)
-    places = list(range(first, last))
-    table = {name: [0] * len(places) for name in ACTIONS}
-    whole = True
-    if wanted is None or not wanted.narrow:
-        for (hour, kind, action), number in numbers.by_hour(connection, since=since, until=until).items():
-            if wanted is None or fits(wanted.search, kind, action):
-                table[action if kind == "message" else "turned"][hour - first] += number
-    else:
-        insist(actor)
-        search = replace(wanted.search, since=max(since, wanted.search.since or since))
-        many = moments(connection, search, limit=MOST_COUNTED)
-        whole = len(many) < MOST_COUNTED
-        for at, kind, action in many:
-            place = int(at // HOUR_S) - first
-            if 0 <= place < len(places):
-                table[action if kind == "message" else "turned"][place] += 1
-    return Hours(hours=places, by_action=table, counted=sum(map(sum, table.values())), whole=whole)
-
-
-def fits(search: Search, kind: str, action: str) -> bool:
-    """Kind and action, as far as they are asked for."""
-    return (search.kind is None or search.kind == kind) and (
-        search.action is None or search.action.value == action
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
-    """What the Overview shows."""
-
-    day: Hours
-    refused_for: list[tuple[str, int]]
-    """Rules that refused, with how often."""
-    kept_for: list[tuple[str, int]]
-    """Rules that held or put into Junk."""
-    lists: list[ListNumbers]
-    scores: dict[str, int]
-    """Lower end of the step -> messages, of a week."""
-    latency: dict[int, tuple[float, ...]]
-    """Hour -> median, 95th and 99th percentile in milliseconds."""
-
-
-def glance(connection: Connection, actor: Actor, now: float, *, long_s: float = 7 * 24 * HOUR_S) -> Glance:
-    """Everything of the Overview that is counted. Raises NotAllowed without `Right.OVERVIEW`."""
-    if not actor.may(Right.OVERVIEW):
-        raise NotAllowed(NOT_HERE)
-    end = (now // HOUR_S + 1) * HOUR_S
-    day, week = end - 24 * HOUR_S, end - long_s
-    return Glance(
-        day=hours(connection, actor, since=day, until=end),
-        refused_for=numbers.top_rules(
-            connection, since=week, until=end, actions=[Action.REFUSE, Action.DEFER], limit=8
-        ),
-        kept_for=numbers.top_rules(
-            connection, since=week, until=end, actions=[Action.QUARANTINE, Action.JUNK], limit=8
-        ),
-        lists=numbers.lists(connection, since=week, until=end)[:10],
-        scores=numbers.totals(connection, "score", since=week, until=end),
-        latency=numbers.latency(connection, since=day, until=end),
-    )
-
-
-def contradicted_by_people(connection: Connection, since: float, limit: int = 500) -> Counter[str]:
-    """How often a person released what a list had hit."""
-    found: Counter[str] = Counter()
-    refs = connection.execute(
-        "SELECT DISTINCT ref FROM quarantine WHERE state = 'released' AND changed_at >= ? LIMIT ?",
-        (since, limit),
-    ).fetchall()
-    for (ref,) in refs:
-        for entry in find(connection, Search(ref=ref), limit=1).entries:
-            names = {
-                weighed.finding.source
-                for judged in entry.judged
-                for weighed in judged.verdict.weighed
-                if weighed.finding.name in numbers.HITS
-            }
-            found.update(names)
-    return found

@@ -18,6 +18,7 @@ from gatepost.store import (
     journal,
     lessons,
     memory,
+    numbers,
     quarantine,
     signins,
 )
@@ -41,6 +42,8 @@ class Retention:
     """Who did what, and why; and who looked at whose held mail."""
     correspondents_s: float = 400 * DAY_S
     """Who writes to whom, since they last did."""
+    numbers_s: float = 400 * DAY_S
+    """How much came in each hour; names nobody."""
     lessons_s: float = 400 * DAY_S
     """What the classifier was taught: digests and numbers. What it learnt from them stays."""
     sign_ins_s: float = 90 * DAY_S
@@ -81,6 +84,9 @@ async def expire(store: Store, now: float, settings: Retention) -> dict[str, int
         ),
         "app passwords": await in_slices(
             store, lambda c: apppasswords.expire(c, before=now - settings.sign_ins_s, limit=SLICE)
+        ),
+        "numbers": await in_slices(
+            store, lambda c: numbers.expire(c, before=now - settings.numbers_s, limit=SLICE)
         ),
         "tokens": await in_slices(
             store, lambda c: apitokens.expire(c, before=now - settings.sign_ins_s, limit=SLICE)

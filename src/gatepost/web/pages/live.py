@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import Response, StreamingResponse
 
 from gatepost.access.rights import Right
-from gatepost.office import looking
+from gatepost.office import counting
 from gatepost.store.numbers import HOUR_S
 from gatepost.web.page import page
 from gatepost.web.visit import Refused, Visit
@@ -69,7 +69,9 @@ def figures_now(visit: Visit) -> dict[str, int]:
     """Of this moment."""
     office, now = visit.office, visit.office.clock()
     end = (now // HOUR_S + 1) * HOUR_S
-    day = office.store.database.read(lambda c: looking.hours(c, visit.me, since=end - 24 * HOUR_S, until=end))
+    day = office.store.database.read(
+        lambda c: counting.hours(c, visit.me, since=end - 24 * HOUR_S, until=end)
+    )
     standing = office.store.figures(now)
     return {key: sum(values) for key, values in day.by_action.items()} | {
         "queued": standing.queued,

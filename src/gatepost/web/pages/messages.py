@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from gatepost.access.rights import Right
 from gatepost.mail.verdict import Action
-from gatepost.office import looking
+from gatepost.office import counting, looking
 from gatepost.office.looking import Row, Wanted
 from gatepost.store import journal
 from gatepost.store.history import Cursor, Search
@@ -152,10 +152,10 @@ async def chart_of(visit: Visit, wanted: Wanted) -> object:
     database = visit.office.store.database
     if wanted.narrow:
         hours = await database.read_apart(
-            lambda c: looking.hours(c, visit.me, since=start, until=end, wanted=whole)
+            lambda c: counting.hours(c, visit.me, since=start, until=end, wanted=whole)
         )
     else:
-        hours = database.read(lambda c: looking.hours(c, visit.me, since=start, until=end, wanted=whole))
+        hours = database.read(lambda c: counting.hours(c, visit.me, since=start, until=end, wanted=whole))
     return by_verdict(visit, hours)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from starlette.responses import Response
 
 from gatepost.access.rights import Right
-from gatepost.office import looking
-from gatepost.office.looking import Hours
+from gatepost.office import counting
+from gatepost.office.counting import Hours
 from gatepost.store.numbers import HOUR_S, SCORE_ENDS, SCORE_STEP
 from gatepost.web import charts
 from gatepost.web.charts import Chart, Series
@@ -44,7 +44,7 @@ async def overview(visit: Visit) -> Response:
     """Everything at a glance; each number leads to what it counts."""
     now = visit.office.clock()
     read = visit.office.store.database.read
-    glance = read(lambda connection: looking.glance(connection, visit.me, now))
+    glance = read(lambda connection: counting.glance(connection, visit.me, now))
     policy = visit.premises.policies().default if visit.premises.policies else None
     return visit.page(
         "overview.html",
@@ -85,7 +85,9 @@ def by_verdict(visit: Visit, hours: Hours) -> Chart:
     about = visit._("%(number)s in all; the figures are in the table below.", number=hours.counted)
     if not hours.whole:
         about = visit._("Only the newest %(number)s are counted.", number=f"{hours.counted:,}")
-    title = visit._("Messages by hour") if step == 1 else visit._("Messages, %(hours)s hours a bar", hours=step)
+    title = (
+        visit._("Messages by hour") if step == 1 else visit._("Messages, %(hours)s hours a bar", hours=step)
+    )
     return charts.stacked(title, about, labels, series, note="" if hours.whole else about)
 
 
