@@ -11,7 +11,8 @@ import click
 
 from gatepost.cli.story import moment
 from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say, whoami
-from gatepost.mail.address import normal_domain, parse_address
+from gatepost.office import senders
+from gatepost.office.office import Impossible
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
@@ -142,24 +143,18 @@ def commands(group: click.Group, *, allowing: bool) -> None:
 
 def identity_of(text: str, what: str) -> str:
     """An address or a domain in its normal form."""
-    if "@" in text.lstrip("@"):
-        address = parse_address(text, smtputf8=True)
-        if address is not None:
-            return address.key
-    else:
-        domain = normal_domain(text.lstrip("@"))
-        if domain is not None:
-            return domain
-    raise click.UsageError(f"{what}: {text} is neither an address nor a domain.")
+    try:
+        return senders.identity_of(text)
+    except Impossible as fault:
+        raise click.UsageError(f"{what}: {fault}") from None
 
 
 def insist_on_somebody(identity: str) -> None:
-    """A domain where everybody can have an address proves nobody in particular; nor does a public suffix."""
-    from gatepost.checks.sender.identity import SHARED_DOMAINS
-    from gatepost.dns.names import public_suffix
-
-    if identity in SHARED_DOMAINS or ("@" not in identity and public_suffix(identity) == identity):
-        raise click.UsageError(f"Everybody can have an address at {identity}: allow a whole address.")
+    """A domain where everybody can have an address proves nobody in particular."""
+    try:
+        senders.insist_on_somebody(identity)
+    except Impossible as fault:
+        raise click.UsageError(str(fault)) from None
 
 
 def end_of(text: str) -> float:

@@ -23,11 +23,9 @@ from gatepost.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from gatepost.store.postmaster import OnRelease
     from gatepost.store.records import Held
 
 STATES = ("held", "requested", "released", "deleted", "expired")
-LOOK_AGAIN_S = 0.2
 IN_FLIGHT_S = 60.0
 """No message takes so long from being sealed to being committed."""
 
@@ -73,11 +71,14 @@ def quarantine_list(config: str | None, state: str | None, limit: int, as_json: 
 @json_option
 @failing_clearly
 def quarantine_show(ref: str, config: str | None, raw: bool, as_json: bool) -> None:
-    """Show one held message: why it is held and what became of it, or with --raw the message itself.
+    """Show one held message: why it is held and what became of it, or with --raw the message itself, which its owner sees.
 
     Example: gatepost quarantine show --raw 2N515RPF08P1Z > held.eml
     """
+    from gatepost.access.rights import on_this_machine
     from gatepost.app.installation import opened
+    from gatepost.app.office import office_of
+    from gatepost.office.glass import Glass
     from gatepost.store.ref import as_typed
 
     if raw and sys.stdout.isatty():
@@ -87,8 +88,8 @@ def quarantine_show(ref: str, config: str | None, raw: bool, as_json: bool) -> N
     with opened(find_config(config)) as installation:
         found = installation.store.held(ref=as_typed(ref), decided=not raw)
         if raw and found:
-            octets = installation.store.octets_of(found[0].ref)
-            note(installation, "quarantine read", found[0].ref)
+            glass = Glass(office=office_of(installation.loaded, installation.store))
+            octets = installation.run(glass.read(on_this_machine(whoami()), found[0].ref))
             sys.stdout.buffer.write(octets)
             return
     show(found, as_json, held_line, f"{ref} is not held.", missing_is_failure=True)
@@ -120,22 +121,24 @@ def release(
 
     Example: gatepost quarantine release 2N515RPF08P1Z --why 'ana expects it'
     """
+    from gatepost.access.rights import on_this_machine
     from gatepost.app.installation import opened
+    from gatepost.app.office import office_of
     from gatepost.jobs.presence import is_running
-    from gatepost.store.postmaster import Postmaster, Why
+    from gatepost.office.holding import Holding
+    from gatepost.store.postmaster import insist_on_force
     from gatepost.store.ref import as_typed
 
     with opened(find_config(config)) as installation:
         store, began = installation.store, time.time()
-        reason = Why(who=whoami(), why=why, at=began)
         held = store.held(ref=as_typed(ref), to=to)
-        octets = (
-            store.octets_of(held[0].ref) if held else b""
-        )  # a lost key is told before anything is changed
-        teach = lesson_of(held, octets, spam=False) if learn and held else None
-        copies = installation.run(
-            Postmaster(store).release(as_typed(ref), reason, to=to, force=force, on_release=teach)
-        )
+        if held:
+            store.octets_of(held[0].ref)  # a lost key is told before anything is changed
+        insist_on_force(held, force=force, why=why)
+        holding = Holding(office=office_of(installation.loaded, store))
+        numbers = [one.id for one in held]
+        actor = on_this_machine(whoami())
+        copies = installation.run(holding.release(actor, numbers, why, learn=learn)).done if held else ()
         if not copies:
             click.echo(
                 f"{ref} has no such copy in the quarantine. What became of it: gatepost quarantine show {ref}",
@@ -143,10 +146,10 @@ def release(
             )
             sys.exit(1)
         running = is_running(installation.loaded.state)
-        answers = await_answers(store, copies, began, wait_s if running else 0.0)
+        answers = installation.run(holding.answers(copies, began, wait_s=wait_s if running else 0.0))
     failed = False
     for copy in copies:
-        answer = answers.get(copy.to)
+        answer = answers.get((copy.ref, copy.to))
         failed |= answer is not None and answer.status == "failed"
         if as_json:
             told = {"ref": copy.ref, "to": copy.to, "done": "is on its way"}
@@ -154,18 +157,6 @@ def release(
         else:
             click.echo(harmless(f"{copy.ref} for {copy.to}: {words_of(answer, running=running)}"))
     sys.exit(1 if failed else 0)
-
-
-def await_answers(store: Any, copies: Iterable[Held], since: float, wait_s: float) -> dict[str, Any]:
-    """The first delivery attempt of each copy after `since`, for those that had one within `wait_s` seconds."""
-    wanted = {copy.to for copy in copies}
-    (ref,) = {copy.ref for copy in copies}
-    until = time.monotonic() + wait_s
-    while True:
-        found = {one.to: one for one in store.attempts_of(ref) if one.at >= since and one.to in wanted}
-        if len(found) == len(wanted) or time.monotonic() >= until:
-            return found
-        time.sleep(LOOK_AGAIN_S)
 
 
 def words_of(answer: Any, *, running: bool) -> str:
@@ -176,21 +167,6 @@ def words_of(answer: Any, *, running: bool) -> str:
     said = answer.reply or answer.reason
     word = {"delivered": "delivered", "deferred": "not delivered yet", "failed": "refused"}[answer.status]
     return f"{word} by {answer.host}: {said}"
-
-
-def lesson_of(held: list[Held], octets: bytes, *, spam: bool) -> OnRelease | None:
-    """What teaches the classifier in the same commit; None for malware, which says nothing about words."""
-    from gatepost.office.teaching import Teacher, lesson
-    from gatepost.store import lessons
-
-    if any(copy.category == "malware" for copy in held):
-        return None
-    new = lesson(octets, Teacher(who=whoami(), how="release"), spam=spam, ref=held[0].ref)
-
-    def teach(connection: Any, copy: Any, why: Any) -> None:  # noqa: ARG001 - the seam's signature
-        lessons.add(connection, new, at=why.at)
-
-    return teach
 
 
 acting(
@@ -252,7 +228,7 @@ def rekey(config: str | None, why: str, forget_old: bool) -> None:
 
 
 def note(installation: Any, what: str, ref: str, why: str = "") -> None:
-    """Reading somebody's mail is written down as well."""
+    """Write into the journal what was done to the keys."""
     from gatepost.store.postmaster import Postmaster, Why
 
     told = Why(who=whoami(), why=why, at=time.time())

@@ -78,12 +78,7 @@ class Postmaster:
         """
 
         def harmless(copies: Sequence[Held]) -> None:
-            bad = [copy for copy in copies if copy.category == MALWARE]
-            if bad and not (force and why.why.strip()):
-                lacks = "a reason as well" if force else "force and a reason"
-                raise Dangerous(
-                    f"{bad[0].ref} is held as malware ({bad[0].reason}): letting it go takes {lacks}"
-                )
+            insist_on_force(copies, force=force, why=why.why)
 
         return await self._move(State.RELEASED, ref, why, to, ready=harmless, then=on_release)
 
@@ -134,6 +129,14 @@ class Postmaster:
         done, files = await self.store.database.commit(work)
         self.store.forget(files)
         return done
+
+
+def insist_on_force(copies: Sequence[Held], *, force: bool, why: str) -> None:
+    """Raises Dangerous when one is held as malware, unless there is force and a reason."""
+    bad = [copy for copy in copies if copy.category == MALWARE]
+    if bad and not (force and why.strip()):
+        lacks = "a reason as well" if force else "force and a reason"
+        raise Dangerous(f"{bad[0].ref} is held as malware ({bad[0].reason}): letting it go takes {lacks}")
 
 
 def moved(
