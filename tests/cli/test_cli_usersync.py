@@ -80,3 +80,16 @@ def test_without_a_directory_it_says_what_is_missing(tmp_path: Path) -> None:
     config.write_text(CONFIG)
     asyncio.run(Store.open(tmp_path / "var").close())
     assert "name its servers under [people_source]" in run(config, "sync").output
+
+
+def test_who_somebody_is_at_the_identity_provider(tmp_path: Path) -> None:
+    config = tmp_path / "gatepost.toml"
+    config.write_text(CONFIG)
+    asyncio.run(Store.open(tmp_path / "var").close())
+    run(config, "add", "ana@example.net", "--no-link")
+    assert "name its issuer" in run(config, "identity", "ana@example.net").output
+    config.write_text(CONFIG + '[identity_provider]\nissuer = "https://id.example.net"\nclient_id = "x"\n')
+    assert "is nobody at https://id.example.net" in run(config, "identity", "ana@example.net").output
+    assert "is u-17 at" in run(config, "identity", "ana@example.net", "--subject", "u-17").output
+    assert "is nobody at" in run(config, "identity", "ana@example.net", "--forget").output
+    assert "Did you mean ana@example.net?" in run(config, "identity", "anna@example.net").output

@@ -21,6 +21,7 @@ from gatepost.mail.client import Client, SignedIn
 from gatepost.office import oidc
 from gatepost.office.mailsignin import MailSignIn
 from gatepost.office.mailtokens import ProviderTokens
+from gatepost.office.office import Impossible, NotAllowed
 from gatepost.office.oidc import CodeWanted
 from gatepost.office.provider import Provider, provider_of
 from gatepost.office.sessions import Admitted, SignInRefused, Visitor, actor_of, visit_of
@@ -28,7 +29,7 @@ from gatepost.office.signin import prove_by_code
 from gatepost.smtp.reply import Reply
 from gatepost.smtp.sasl import Token
 from gatepost.tools import Unavailable
-from people_samples import HERE, Place, office_at
+from people_samples import HERE, ROOT, Place, office_at
 from provider_samples import CLIENT, TestProvider
 
 BACK = "https://mail.example.net/sign-in/provider"
@@ -491,6 +492,40 @@ def test_who_gave_a_code_after_the_provider_proves_it_again_with_one(tmp_path: P
         assert actor.proved_at == place.clock.now
 
     telling(tmp_path, story)
+
+
+def test_who_somebody_is_there_may_be_said_by_hand(tmp_path: Path) -> None:
+    async def story(place: Place, other: TestProvider, ours: Provider) -> None:
+        office = place.office
+        await place.person()
+        await place.person("ben@example.net")
+        other.claims = PROVED
+        with pytest.raises(SignInRefused, match="does not belong"):
+            await through(place, other, ours)
+        assert "nobody here is u-17" in place.journal()[-1]
+        await oidc.link(office, ROOT, "ana@example.net", other.issuer, "u-17")
+        came = await through(place, other, ours)
+        assert isinstance(came, Admitted)
+        assert came.account.login == "ana@example.net"
+        with pytest.raises(Impossible, match="'s already"):
+            await oidc.link(office, ROOT, "ben@example.net", other.issuer, "u-17")
+        ana = await actor_of(office, came.token)
+        assert ana is not None
+        with pytest.raises(NotAllowed):
+            await oidc.link(office, ana, "ben@example.net", other.issuer, "u-18")
+        with pytest.raises(NotAllowed):
+            await oidc.unlink(office, ana, "ben@example.net")
+        assert await oidc.unlink(office, ROOT, "ana@example.net")
+        assert not await oidc.unlink(office, ROOT, "ana@example.net")
+        with pytest.raises(SignInRefused, match="does not belong"):
+            await through(place, other, ours)
+        by_name = provider(tmp_path, place, other, link_claims=("upn",))
+        other.claims = PROVED | {"upn": "ben@example.net"}
+        came = await through(place, other, by_name)
+        assert isinstance(came, Admitted)
+        assert came.account.login == "ben@example.net"
+
+    telling(tmp_path, story, link_claims=())
 
 
 def test_the_client_proves_itself_as_the_provider_wants_it(tmp_path: Path) -> None:

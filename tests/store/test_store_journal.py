@@ -28,7 +28,7 @@ NOW = 1_750_000_000.0
 ACTS = [
     ("ana@example.net", "quarantine release <ben@example.net>", "asked by ben@example.net", "2N515RPF08P1Z"),
     ("carol@example.net", "account add hana@example.net", "new here", "account 7"),
-    ("ana@example.net", "sign-in", "", "account 3"),
+    ("ana@example.net", "sign-in passkey", "from 192.0.2.0/24", "account 3"),
     ("the clock", "rule change", "", ""),
 ]
 
@@ -74,17 +74,17 @@ def test_what_was_done_is_read_back_as_it_was_told(tmp_path: Path) -> None:
 def test_a_person_is_erased_and_the_chain_still_holds(tmp_path: Path) -> None:
     async def go(store: Store) -> None:
         head = await store.database.commit(write)
-        assert await store.database.commit(lambda c: journal.erase(c, "Ana@example.net")) == 2
+        assert await store.database.commit(lambda c: journal.erase(c, "Ana@example.net")) == 3
         assert await store.database.commit(lambda c: journal.erase(c, "ben@example.net")) == 2
         assert await store.database.commit(lambda c: journal.erase(c, "")) == 0
         first, second, third, _ = reversed(store.journal())
         assert (first.who, first.what, first.why) == ("(erased)", "quarantine release (erased)", "(erased)")
         assert first.erased == ("who", "detail", "why")
         assert second.what == "account add hana@example.net", "hana@ is not ana@"
-        assert third.erased == ("who",)
+        assert third.erased == ("who", "why"), "from where she came, too"
         assert store.journal(who="ana@example.net") == []
         assert store.database.read(lambda c: journal.verify(c, head)) is None
-        assert store.database.read(journal.count_erased) == 4
+        assert store.database.read(journal.count_erased) == 5
 
     with_store(tmp_path, go)
     octets = b"".join(path.read_bytes() for path in (tmp_path / "state").glob("gatepost.db"))
@@ -177,7 +177,7 @@ def test_entries_of_an_older_gate_hold_and_can_be_erased(tmp_path: Path) -> None
     write(with_older)
     assert journal.verify(with_older, head) is None
     assert [one.number for one in journal.read(with_older, subject="2N515RPF08P1Z")] == [9, 1]
-    assert journal.erase(with_older, "ana@example.net") == 4
+    assert journal.erase(with_older, "ana@example.net") == 6
     assert journal.verify(with_older, head) is None
     with_older.execute("UPDATE journal_fields SET value = 'z' WHERE number = 6 AND name = 'why'")
     assert journal.verify(with_older) == "journal entry 6 was changed after it was written"

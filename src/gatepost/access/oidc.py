@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -48,9 +48,10 @@ class ProviderSettings:
     """What the sign-in page calls it."""
     scopes: tuple[str, ...] = ("openid", "email")
     """What is asked for; without `openid` nothing is proved."""
-    link_by_email: bool = True
-    """The first sign-in finds the account by the address, when the provider says that it verified it; later ones by the
-    provider's own number of the person. Administrators' accounts are never found by address."""
+    link_claims: tuple[str, ...] = ("email",)
+    """Claims whose address finds the account at the first sign-in, the first that is there; later ones go by the provider's own
+    number of the person. `email` counts only when the provider says that it verified it; others, such as `upn`, only where
+    people cannot choose them there. Empty: accounts are linked by hand (`gatepost user identity`). Administrators' never are."""
     second_factor: tuple[str, ...] = ("mfa", "hwk", "swk", "otp", "sc")
     """Values of `amr` (RFC 8176) or `acr` that say more was asked for than a password. Without one of them the person gives
     a one-time code of ours."""
@@ -112,8 +113,8 @@ class Identity:
     issuer: str
     subject: str
     """The provider's own number of the person."""
-    email: str
-    """Normal form; empty when there is none, or the provider did not verify it."""
+    address: str
+    """What `link_claims` say, normal form; empty when they say nothing."""
     name: str
     more_than_password: bool
     proved_at: float
@@ -233,7 +234,7 @@ def identity_of(
     return Identity(
         issuer=settings.issuer,
         subject=subject,
-        email=verified_email(claims),
+        address=named(claims, settings.link_claims),
         name=printable(name, 100) if isinstance(name, str) else "",
         more_than_password=more_than_password(claims, settings),
         proved_at=min(proved_at, now),
@@ -246,6 +247,18 @@ def verified_email(claims: Mapping[str, Any]) -> str:
     if not isinstance(email, str) or claims.get("email_verified") not in (True, "true"):
         return ""
     return _address(email)
+
+
+def named(claims: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The address in the first of these claims that has one, normal form; ``email`` only when it was verified."""
+    for name in names:
+        value = claims.get(name)
+        found = (
+            verified_email(claims) if name == "email" else _address(value) if isinstance(value, str) else ""
+        )
+        if found:
+            return found
+    return ""
 
 
 def more_than_password(claims: Mapping[str, Any], settings: ProviderSettings) -> bool:
@@ -277,19 +290,11 @@ def bearer_of(
         raise NotProved("the token is for something else than mail here")
     if settings.mail_scope and settings.mail_scope not in _scopes(claims):
         raise NotProved("the token lacks the scope for mail")
-    names = []
-    for claim in settings.mail_claims:
-        value = claims.get(claim)
-        name = (
-            verified_email(claims) if claim == "email" else _address(value) if isinstance(value, str) else ""
-        )
-        if name:
-            names.append(name)
-            break
+    name = named(claims, settings.mail_claims)
     subject = claims.get("sub")
     expires = claims.get("exp")
     return (
-        tuple(names),
+        (name,) if name else (),
         subject if isinstance(subject, str) and len(subject) <= SUBJECT_LONGEST else "",
         float(expires) if isinstance(expires, int | float) else now + settings.mail_cached_s,
     )

@@ -1,4 +1,4 @@
-"""`gatepost user sync`: accounts brought to what the directory says, by hand."""
+"""`gatepost user sync` and `identity`: accounts and those who know people elsewhere."""
 
 from __future__ import annotations
 
@@ -44,3 +44,35 @@ def sync(*, config: str | None, dry_run: bool, force: bool, as_json: bool) -> No
         say(f"{changed} {'changes would be made' if dry_run else 'changes were made'}.")
     if any(one.kind is Kind.SKIP for one in steps):
         sys.exit(1)
+
+
+@user.command("identity")
+@click.argument("login")
+@config_option
+@click.option(
+    "--subject",
+    help="The provider's own number of the person (the claim sub); failed sign-ins tell it in the journal.",
+)
+@click.option("--forget", is_flag=True, help="Whoever it was there is nobody here any more.")
+@click.option("--why", default="", help="For the journal.")
+@failing_clearly
+def identity(*, login: str, config: str | None, subject: str | None, forget: bool, why: str) -> None:
+    """Say who somebody is at the identity provider ([identity_provider]); without an option, show it.
+
+    Example: gatepost user identity ana@example.net --subject 0f8c2d4e
+    """
+    from gatepost.office import oidc, people
+    from gatepost.office.office import Impossible
+    from gatepost.store import identities
+
+    with at_desk(config) as desk:
+        issuer = desk.installation.loaded.config.identity_provider.issuer
+        if not issuer:
+            raise Impossible("No identity provider is configured: name its issuer under [identity_provider].")
+        account = people.show(desk.office, desk.actor, login).account
+        if subject:
+            desk.run(oidc.link(desk.office, desk.actor, login, issuer, subject, reason=why))
+        elif forget:
+            desk.run(oidc.unlink(desk.office, desk.actor, login, reason=why))
+        known = desk.office.store.database.read(lambda c: identities.subject_of(c, issuer, account.id))
+    say(f"{account.login} is {known or 'nobody'} at {issuer}")

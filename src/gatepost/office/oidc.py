@@ -14,10 +14,11 @@ from pysqlite3 import dbapi2
 
 from gatepost.access import codes, oidc, tokens
 from gatepost.access.oidc import Flow, Identity, NotProved
-from gatepost.access.rights import ADMINISTRATORS
+from gatepost.access.rights import ADMINISTRATORS, Actor, Right
 from gatepost.access.standing import Strength
 from gatepost.office import throttle
-from gatepost.office.office import Office
+from gatepost.office.office import Impossible, Office
+from gatepost.office.people import there
 from gatepost.office.provider import Provider
 from gatepost.office.sessions import Admitted, SignInRefused, Visitor, enter, fresh, origin, record, settled
 from gatepost.store import accounts, identities, signins
@@ -99,11 +100,9 @@ async def finish(
     except Unavailable as why:
         await _refuse(office, 0, visitor, str(why))
         raise SignInRefused(f"The identity provider cannot be asked now: {why}.") from None
-    account = await office.store.database.commit(
-        lambda connection: _account(connection, office, provider, identity)
-    )
+    account = await office.store.database.commit(lambda connection: _account(connection, office, identity))
     if account is None:
-        await _refuse(office, 0, visitor, f"nobody here is {identity.email or identity.subject}")
+        await _refuse(office, 0, visitor, f"nobody here is {identity.address or identity.subject}")
         raise SignInRefused(NOT_HERE)
     if identity.more_than_password:
         return await _let_in(office, account, visitor, identity.proved_at)
@@ -146,6 +145,54 @@ async def finish_with_code(
     return CodeWanted(again)
 
 
+async def link(
+    office: Office, actor: Actor, login: str, issuer: str, subject: str, *, reason: str = ""
+) -> None:
+    """Say by hand who somebody is at the provider, in place of whoever they were there before.
+
+    Raises NotAllowed, Impossible when the identity is another account's.
+    """
+    office.insist(actor, Right.PEOPLE)
+
+    def work(connection: Connection) -> None:
+        account = there(connection, login)
+        if account.roles & ADMINISTRATORS:
+            office.insist(actor, Right.ROLES)
+        owner = identities.account_of(connection, issuer, subject)
+        if owner is not None and owner.id != account.id:
+            raise Impossible(f"This identity is {owner.login}'s already.")
+        identities.unlink(connection, account.id)
+        identities.link(connection, issuer, subject, account.id, at=office.clock())
+        told = f"{subject} at {issuer}" + (f"; {reason}" if reason else "")
+        record(connection, office, account, who=actor.who, what=f"account identity {account.login}", why=told)
+
+    await office.store.database.commit(work)
+
+
+async def unlink(office: Office, actor: Actor, login: str, *, reason: str = "") -> bool:
+    """The provider's word counts for this account no more, until somebody is linked to it anew; False when it did not.
+
+    Raises NotAllowed, Impossible.
+    """
+    office.insist(actor, Right.PEOPLE)
+
+    def work(connection: Connection) -> bool:
+        account = there(connection, login)
+        if not identities.unlink(connection, account.id):
+            return False
+        record(
+            connection,
+            office,
+            account,
+            who=actor.who,
+            what=f"account identity {account.login} removed",
+            why=reason,
+        )
+        return True
+
+    return await office.store.database.commit(work)
+
+
 async def _identity(
     office: Office, provider: Provider, flow: Flow, query: Mapping[str, str], redirect_uri: str
 ) -> Identity:
@@ -159,22 +206,22 @@ async def _identity(
     identity = oidc.identity_of(
         claims, provider.settings, nonce=flow.nonce, now=office.clock(), anew=flow.anew
     )
-    if identity.email or not isinstance(access, str) or not access.isascii() or not access.isprintable():
+    if identity.address or not isinstance(access, str) or not access.isascii() or not access.isprintable():
         return identity
     more = await provider.userinfo(access)
     if more.get("sub") != identity.subject:  # Core §5.3.2
         return identity
-    return replace(identity, email=oidc.verified_email(more))
+    return replace(identity, address=oidc.named(more, provider.settings.link_claims))
 
 
-def _account(
-    connection: Connection, office: Office, provider: Provider, identity: Identity
-) -> Account | None:
+def _account(connection: Connection, office: Office, identity: Identity) -> Account | None:
     """Whose identity it is; found by a verified address the first time, and by the provider's number from then on."""
     known = identities.account_of(connection, identity.issuer, identity.subject)
-    if known is not None or not identity.email or not provider.settings.link_by_email:
+    if known is not None or not identity.address:
         return known
-    account = accounts.find(connection, login=identity.email) or accounts.owner_of(connection, identity.email)
+    account = accounts.find(connection, login=identity.address) or accounts.owner_of(
+        connection, identity.address
+    )
     if account is None or not account.usable or account.roles & ADMINISTRATORS:
         return None
     try:

@@ -183,19 +183,24 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
 
 
 def erase(connection: Connection, person: str) -> int:
-    """Erase every field that names this person (an address, a login or a name, as a whole word); how many.
+    """Erase every field that names this person (an address, a login or a name, as a whole word), and from where and with what
+    they signed in; how many.
 
     Number, time and kind of each entry stay, and the chain holds. The caller writes that it was done, without the name.
     What was erased from the file's pages is overwritten; backups of before have it still.
     """
     whole = re.compile(rf"(?<![\w.+@-]){re.escape(person)}(?![\w@-]|\.\w)", re.IGNORECASE)
-    found = [
+    found = {
         (number, name)
         for number, name, value in connection.execute("SELECT number, name, value FROM journal_fields")
         if person and whole.search(value)
-    ]
+    }
+    where_from = connection.execute(
+        "SELECT number FROM journal JOIN journal_fields USING (number) WHERE kind LIKE 'sign-%' AND name = 'why'"
+    )
+    found |= {(number, "why") for (number,) in where_from if (number, "who") in found}
     connection.execute("PRAGMA secure_delete = ON")
-    connection.executemany("DELETE FROM journal_fields WHERE number = ? AND name = ?", found)
+    connection.executemany("DELETE FROM journal_fields WHERE number = ? AND name = ?", sorted(found))
     connection.execute("PRAGMA secure_delete = OFF")
     return len(found)
 
