@@ -116,7 +116,10 @@ from gatepost.store.accounts import Passkey
 from gatepost.store.journalhead import read_heads, trusted
 from gatepost.store.messages import copy_for_delivery
 from gatepost.submitting.header import Trace, prepare
+from gatepost.tlspolicy.dane import in_use, judge, names_in, read_tlsa
+from gatepost.tlspolicy.mta_sts import StsPolicy, policy_id, read_policy
 from gatepost.tlspolicy.reportreading import read_report
+from gatepost.tlspolicy.tlsrpt import wanted
 
 NOW = 1_700_000_000.0
 LIMITS = SmtpLimits(message_octets=20_000, discard_octets=40_000, errors=8, refusals=8, recipients=5)
@@ -501,6 +504,21 @@ def condition(octets: bytes) -> None:
         return
 
 
+def wire_policy(octets: bytes) -> None:
+    """What others publish about TLS: a policy file, records, TLSA records and a certificate, parted by NUL."""
+    parts = (*octets.split(b"\0", 3), b"", b"", b"")
+    policy = read_policy(parts[0])
+    if isinstance(policy, StsPolicy):
+        assert read_policy("\n".join(policy.lines).encode()) == policy
+    texts = parts[1].decode("latin-1").split("\n")
+    policy_id(texts)
+    assert all(one.startswith("https://") for one in wanted(texts).post)
+    records = in_use(read_tlsa(parts[2].decode("latin-1").split("\n")))
+    assert all(one.usable for one in records)
+    names_in(parts[3])
+    judge([parts[3]], records, names=("mx.example.org",), now=0.0)
+
+
 def content(octets: bytes) -> None:
     """Any message: parts within their source, bounded text and links, nothing raised."""
     whole = content_of(Message.parse(octets))
@@ -737,12 +755,17 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         condition, server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
         spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached, content, html, url, tnef,
         sandbox_wire, marking, targets, binhex, deflate64, submitted, rewritten_sender, tls_report,
-        passkey, typed_secrets, provider_word, journal_heads,
+        passkey, typed_secrets, provider_word, journal_heads, wire_policy,
     )
 }  # fmt: skip
 
 # What a coverage-guided or random run starts from: octets near what each parser reads.
 SEEDS: dict[str, tuple[bytes, ...]] = {
+    "wire_policy": (
+        b"version: STSv1\r\nmode: enforce\r\nmx: *.example.org\r\nmax_age: 604800\r\n\0v=STSv1; id=1;\n"
+        b"v=TLSRPTv1; rua=mailto:a@b.example,https://c.example/x\0" + b"3 1 1 " + b"ab" * 32 + b"\n2 0 0 3003020101\0\x30\x03\x02\x01\x01",
+        b"\0v=STSv1\0 3 1 0 30\n\0",
+    ),
     "provider_word": (
         b'{"iss":"https://id.example","aud":["c","m"],"azp":"c","nonce":"n","sub":"u","iat":1700000000,"exp":1700000300}',
         b'{"iss":"https://id.example","aud":"m","scope":"s","active":true,"email":"a@b.example","email_verified":true,"exp":2e9}',

@@ -177,10 +177,7 @@ class DeliveryRunner:
                 for item in items:
                     await self._put_back(item, came, state.last_words)
             else:
-                lmtp = is_lmtp(where)
-                await asyncio.gather(
-                    *(self._write_down(item, outcome, sent, lmtp=lmtp) for item, outcome, sent in came)
-                )
+                await self._write_all_down(came, lmtp=is_lmtp(where))
         except StoreFailed as failure:
             # The lease ends by itself and the copy is tried again.
             _LOG.error("not written down what came of %s: %s", items[0].ref, failure)
@@ -345,6 +342,14 @@ class DeliveryRunner:
         else:
             window.narrow()
             state.not_reached(self.clock(), sent.outcomes[0].words)
+
+    async def _write_all_down(self, came: Sequence[_Came], *, lmtp: bool) -> None:
+        """All in one commit, as far as they fit."""
+        writing = [self._write_down(item, outcome, sent, lmtp=lmtp) for item, outcome, sent in came]
+        if len(writing) == 1:
+            await writing[0]
+        else:
+            await asyncio.gather(*writing)
 
     async def _write_down(
         self, item: QueueItem, outcome: Outcome, sent: Sent | None, *, lmtp: bool = False
