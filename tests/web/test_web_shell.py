@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from babel.messages.extract import extract_from_dir
 from starlette.responses import Response
-from visiting import ORIGIN, Browser, console, csrf, office
+from visiting import LOOKS, ORIGIN, Browser, ByName, console, csrf, office
 
 from gatepost.access.rights import Right, Role, rights_of
 from gatepost.checks.registry import ALL_CHECKS
 from gatepost.web.looks import words_of
 from gatepost.web.page import page
 from gatepost.web.pages import ALL_PAGES, live
-from gatepost.web.visit import Visit, own_path
+from gatepost.web.site import site
+from gatepost.web.visit import Premises, Visit, own_path
 
 WEB = Path(__file__).resolve().parents[2] / "src/gatepost/web"
 
@@ -231,3 +232,29 @@ def test_addresses_behind_proxies(tmp_path):
 def test_every_fact_can_be_told_in_japanese():
     facts = {fact.about for check in ALL_CHECKS for fact in check.emits}
     assert facts - set(words_of("ja")) == set()
+
+
+def test_under_another_name_there_is_nothing_but_the_way_home(app):
+    """DNS rebinding: a page of evil.example whose name suddenly leads to us."""
+    browser = Browser(app, "postmaster", host="evil.example")
+    there = browser.get("/probe?a=1")
+    assert (there.status_code, there.headers["location"]) == (307, f"{ORIGIN}/probe")
+    assert browser.post("/probe", data={"csrf": "x"}).status_code == 421
+    assert "ana@example.net" not in there.text
+
+
+def test_figures_that_come_by_themselves_keep_no_session_alive(tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "EVERY_S", 0.001)
+    monkeypatch.setattr(live, "LASTS_S", 0.001)
+    asked = []
+
+    class Watched(ByName):
+        async def actor(self, token, *, address, quietly=False):
+            asked.append(quietly)
+            return await super().actor(token, address=address)
+
+    desk = office(tmp_path)
+    premises = Premises(office=desk, sessions=Watched(), origin=ORIGIN, looks=LOOKS)
+    Browser(site(desk, premises.sessions, origin=ORIGIN, premises=premises), "owner").get("/live")
+    assert asked
+    assert all(asked)

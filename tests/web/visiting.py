@@ -47,7 +47,7 @@ class ByName:
     def __init__(self, people: dict[str, Actor] | None = None) -> None:
         self.people = {role.value: actor(role) for role in Role} | (people or {})
 
-    async def actor(self, token: str, *, address: str) -> Actor | None:
+    async def actor(self, token: str, *, address: str, quietly: bool = False) -> Actor | None:
         """Whoever bears the name."""
         return self.people.get(token)
 

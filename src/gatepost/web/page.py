@@ -39,6 +39,8 @@ class Page:
     """Its place in the navigation."""
     form_octets: int = FORM_OCTETS
     """The longest form it takes."""
+    quiet: bool = False
+    """Asked for by a script again and again: no sign that somebody is there."""
 
 
 def page(
@@ -50,13 +52,14 @@ def page(
     group: str = "admin",
     order: int = 100,
     form_octets: int = FORM_OCTETS,
+    quiet: bool = False,
 ) -> Page:
     """A page for those who are signed in and have one of these rights. Without a right it would be for nobody."""
     if not rights:
         raise ValueError(f"{path} names no right")
     return Page(
         path=path, answer=answer, rights=frozenset(rights), methods=methods, menu=menu, group=group, order=order,
-        form_octets=form_octets,
+        form_octets=form_octets, quiet=quiet,
     )  # fmt: skip
 
 

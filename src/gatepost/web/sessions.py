@@ -7,9 +7,11 @@ from ipaddress import ip_address
 from starlette.responses import Response
 
 from gatepost.access.rights import Actor
+from gatepost.access.standing import Admission
 from gatepost.office import sessions
 from gatepost.office.office import Office
 from gatepost.office.sessions import Admitted, Visitor
+from gatepost.store.database import Connection
 from gatepost.web.visit import Premises, Visit
 
 DEVICE_S = 400 * 86_400
@@ -22,9 +24,15 @@ class OfficeSessions:
     def __init__(self, office: Office) -> None:
         self._office = office
 
-    async def actor(self, token: str, *, address: str) -> Actor | None:  # noqa: ARG002
+    async def actor(self, token: str, *, address: str, quietly: bool = False) -> Actor | None:  # noqa: ARG002
         """Whose session it is."""
+        if quietly:
+            return self._office.store.database.read(lambda connection: self._seen(connection, token))
         return await sessions.actor_of(self._office, token)
+
+    def _seen(self, connection: Connection, token: str) -> Actor | None:
+        visit = sessions.look(connection, self._office, token)
+        return visit.actor if visit is not None and visit.admission is Admission.ENTER else None
 
     async def end(self, token: str) -> None:
         """Sign out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Sequence
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -38,6 +38,7 @@ from gatepost.web.visit import (
     Refused,
     Sessions,
     Visit,
+    is_within,
     own_path,
 )
 
@@ -93,6 +94,10 @@ class Door:
 
     async def _answered(self, request: Request) -> Response:
         premises = self._premises
+        if elsewhere(request, premises):
+            if request.method not in SAFE_METHODS:
+                return Response("This is not the name of this console.", 421, media_type="text/plain")
+            return RedirectResponse(premises.origin + own_path(request.url.path), 307)
         token = request.cookies.get(premises.cookie, "")[:200]
         try:
             visit = await self._visit(request, token)
@@ -113,7 +118,9 @@ class Door:
         premises = self._premises
         visit = Visit(request=request, premises=premises, actor=None, language="en", token=token)
         if token:
-            visit.actor = await premises.sessions.actor(token, address=visit.address)
+            visit.actor = await premises.sessions.actor(
+                token, address=visit.address, quietly=self._page.quiet
+            )
         if visit.actor is None:
             visit.token = request.cookies.get(premises.door_cookie, "")[:200] or secrets.token_urlsafe(32)
         visit.language = language_of(request, visit.actor)
@@ -188,6 +195,16 @@ class Door:
 def told(visit: Visit, status: int, title: str, text: str) -> Response:
     """A page that says what went wrong and what to do."""
     return visit.page("told.html", status, title=visit._(title), text=visit._(text))
+
+
+def elsewhere(request: Request, premises: Premises) -> bool:
+    """Was it asked for under another name? A page of somebody else's whose name now leads here would do that.
+
+    Proxies that we trust may say what they like.
+    """
+    client = request.client.host if request.client else ""
+    host = request.headers.get("host", "").lower()
+    return host != urlsplit(premises.origin).netloc and not is_within(client, premises.trusted_proxies)
 
 
 def is_drawn(response: Response) -> bool:

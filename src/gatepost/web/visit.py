@@ -38,8 +38,8 @@ class Refused(Exception):
 class Sessions(Protocol):
     """Who is signed in; tokens are the cookie's value."""
 
-    async def actor(self, token: str, *, address: str) -> Actor | None:
-        """Whose session it is, or None; counts as use of it."""
+    async def actor(self, token: str, *, address: str, quietly: bool = False) -> Actor | None:
+        """Whose session it is, or None; counts as use of it, but `quietly`."""
         ...
 
     async def end(self, token: str) -> None:

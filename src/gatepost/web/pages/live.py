@@ -49,6 +49,8 @@ async def figures(visit: Visit) -> AsyncIterator[bytes]:
         yield b"retry: 5000\n\n"
         last = ""
         for _ in range(int(LASTS_S / EVERY_S)):
+            if await visit.premises.sessions.actor(visit.token, address=visit.address, quietly=True) is None:
+                return  # signed out meanwhile
             now = json.dumps(figures_now(visit))
             if now != last:
                 yield f"data: {now}\n\n".encode()
@@ -79,4 +81,4 @@ def figures_now(visit: Visit) -> dict[str, int]:
     }
 
 
-ROUTES = (page("/live", live, Right.OVERVIEW),)
+ROUTES = (page("/live", live, Right.OVERVIEW, quiet=True),)
