@@ -57,7 +57,7 @@ class Holding:
     """The quarantine as people act on it."""
 
     office: Office
-    people_may_release: frozenset[str] = frozenset({"spam", "blocked"})
+    people_may_release: frozenset[str] = frozenset({"spam"})
     """Categories of their own mail."""
 
     # Looking

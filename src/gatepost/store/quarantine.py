@@ -144,8 +144,8 @@ def search(
     if wanted.state is not None:
         where.append("state = ?")
         values.append(wanted.state)
-    elif not wanted.decided:
-        where.append(NOW_HELD)
+    if wanted.state in WAITING or (wanted.state is None and not wanted.decided):
+        where.append(NOW_HELD)  # in words that the partial index is made for
     if wanted.category:
         where.append("category = ?")
         values.append(wanted.category)

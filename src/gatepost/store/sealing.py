@@ -40,7 +40,7 @@ class QuarantineSettings:
     key_file: str = ""
     """The master keys that seal it, ``%d/NAME`` for a systemd credential; empty: ``keys/quarantine.key`` in the state
     folder. It is made when it is first needed. Keep a copy apart from the backups: without it held mail is lost."""
-    people_may_release: tuple[str, ...] = ("spam", "blocked")
+    people_may_release: tuple[str, ...] = ("spam",)
     """What people may release of their own held mail without asking, by category; for the rest a postmaster decides. Never
     malware."""
     two_people: bool = True

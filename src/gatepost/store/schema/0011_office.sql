@@ -1,6 +1,7 @@
 -- What people do in the office: who reads whose held mail and why, policies saved from the console, digests sent.
 
 CREATE INDEX quarantine_to ON quarantine (lower(to_address), id); -- a person's own held mail, newest first
+CREATE INDEX quarantine_undecided ON quarantine (id, category) WHERE state IN ('held', 'requested'); -- everybody's
 
 CREATE TABLE glass (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
