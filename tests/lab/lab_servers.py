@@ -177,6 +177,7 @@ class PolicyHosts:
     answers: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     posted: list[tuple[str, bytes]] = field(default_factory=list)
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @contextlib.asynccontextmanager
     async def serve(self, fallback: ssl.SSLContext) -> AsyncIterator[PolicyHosts]:
@@ -191,8 +192,12 @@ class PolicyHosts:
             yield self
         finally:
             server.close()
+            for one in self._open:
+                one.transport.abort()
+            await asyncio.sleep(0.01)  # the loop lets go of what was broken off
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
@@ -203,6 +208,9 @@ class PolicyHosts:
             writer.write(self.answers.get(host, http("404 Not Found", "")))
             await writer.drain()
         writer.close()
+        with contextlib.suppress(Exception):
+            await writer.wait_closed()
+        self._open.discard(writer)
 
 
 def http(status: str, body: str, kind: str = "text/plain", more: str = "") -> bytes:
