@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping
 
 from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
@@ -31,6 +31,8 @@ HEADERS = {
 """On every answer; a page may say otherwise."""
 A_YEAR_S = 31_536_000
 MOST_FIELDS = 1000
+BODY_S = 30.0
+"""To send a form."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -76,7 +78,7 @@ async def read_form(request: Request, longest: int) -> FormData:
     if int(length) > longest:
         raise TooLong
 
-    async def bounded() -> Any:
+    async def bounded() -> AsyncGenerator[bytes, None]:
         read = 0
         async for chunk in request.stream():
             read += len(chunk)
@@ -85,18 +87,29 @@ async def read_form(request: Request, longest: int) -> FormData:
             yield chunk
 
     try:
-        if kind == "multipart/form-data":
-            parser = MultiPartParser(
-                request.headers, bounded(), max_files=10, max_fields=MOST_FIELDS, max_part_size=longest
-            )
-            return await parser.parse()
-        if kind == "application/x-www-form-urlencoded":
-            form = await FormParser(request.headers, bounded()).parse()
-            if len(form) > MOST_FIELDS:
-                raise TooLong
-            return form
+        async with asyncio.timeout(BODY_S):
+            return await _parsed(request, kind, bounded(), longest)
+    except TimeoutError as fault:
+        raise Malformed from fault
     except (MultiPartException, UnicodeDecodeError, KeyError, ValueError) as fault:
         raise Malformed from fault
+
+
+async def _parsed(request: Request, kind: str, body: AsyncGenerator[bytes, None], longest: int) -> FormData:
+    if kind == "multipart/form-data":
+        parser = MultiPartParser(
+            request.headers,
+            body,
+            max_files=10,
+            max_fields=MOST_FIELDS,
+            max_part_size=longest,
+        )
+        return await parser.parse()
+    if kind == "application/x-www-form-urlencoded":
+        form = await FormParser(request.headers, body).parse()
+        if len(form) > MOST_FIELDS:
+            raise TooLong
+        return form
     return FormData()
 
 

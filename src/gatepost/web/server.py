@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gatepost.web.pages.live import LISTENERS
 
@@ -17,7 +18,23 @@ AT_ONCE = 200
 """Connections in hand; more are told to come back."""
 KEPT_S = 30
 GRACE_S = 3
+HEAD_S = 20.0
+"""To ask for something, from the connection on."""
 HEAD_OCTETS = 32 * 1024
+
+
+class Protocol(H11Protocol):
+    """Hangs up on who connects and does not finish asking."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """asyncio."""
+        super().connection_made(transport)
+        self.loop.call_later(HEAD_S, self._insist)
+
+    def _insist(self) -> None:
+        asked: object = self.cycle  # None before the first request, whatever its type says
+        if asked is None:
+            self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -50,7 +67,7 @@ async def serve(
     """Until `stopping` is set; then what is in hand has GRACE_S to finish."""
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from gatepost.access.rights import Actor
-from gatepost.office.office import NotAllowed, Office, ProveAgain
+from gatepost.office.office import Impossible, NotAllowed, Office, ProveAgain
 from gatepost.store.store import StoreFailed, StoreFull
 from gatepost.web.guard import (
     SAFE_METHODS,
@@ -143,6 +143,8 @@ class Door:
             return RedirectResponse(f"{PROVE_AGAIN}?next={quote(own_path(here))}", 303)
         except Refused as refusal:
             return told(visit, refusal.status, N_("That did not work"), str(refusal))
+        except Impossible as refusal:
+            return told(visit, 400, N_("That did not work"), str(refusal))
         except TooLong:
             return told(visit, 413, N_("That is too long"), N_("Send less at once."))
         except Malformed:
