@@ -194,6 +194,8 @@ def test_subjects_are_null_for_who_may_not_see_them(desk: Console, api: Api, clo
     assert {one["subject"] for one in rows} == {None}
     assert helping.call("GET", "/v1/messages/BENSPAM").json()["subject"] is None
     assert "Secret of ben" not in helping.call("GET", "/v1/messages/BENSPAM").text
+    held = helping.call("GET", "/v1/quarantine").json()["copies"]
+    assert {one["reason"] for one in held} == {""}, "a reason may quote the message"
 
 
 def test_what_cannot_be_read_is_told(owner: Program, clock: Clock) -> None:

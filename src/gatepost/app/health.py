@@ -17,7 +17,7 @@ from gatepost.jobs.presence import running_since
 from gatepost.jobs.work import BEAT_KEY, BEAT_S, Beat
 from gatepost.mail.finding import Mode
 from gatepost.net.resolver import CachingResolver, Validation
-from gatepost.store import history
+from gatepost.store import digests, history
 
 STILL_S = 6 * BEAT_S
 """A gate that has not been heard for so long hangs."""
@@ -38,6 +38,8 @@ class Health:
     last_day: dict[str, int]
     """Messages by action, and what was turned down before there was one, of the last 24 hours."""
     concerns: tuple[Concern, ...]
+    digest_sent: float | None = None
+    """When the last letter about held mail went out to anybody."""
 
 
 def health(installation: Installation) -> Health:
@@ -67,6 +69,7 @@ def health(installation: Installation) -> Health:
         },
         last_day=last_day(installation, now),
         concerns=(*of_running(since, beat, now), *concerns(facts, loaded.config.alerts)),
+        digest_sent=store.database.read(digests.last_sent),
     )
 
 

@@ -156,6 +156,8 @@ def tell(seen: Health, name: str, mode: str) -> None:
     click.echo(f"  classifier   {classifier_words(facts.learnt)}")
     told = ", ".join(f"{number:,} {action.replace('_', ' ')}" for action, number in seen.last_day.items())
     click.echo(f"  last 24 h    {told}")
+    if seen.digest_sent is not None:
+        click.echo(f"  letters      about held mail, last sent {moment(seen.digest_sent)}")
     for concern in seen.concerns:
         mark = click.style(f"{concern.level.value.upper()}:", fg=COLOURS[concern.level.value])
         click.echo(f"{mark} {concern.text}\n    {concern.remedy}")
@@ -196,6 +198,7 @@ def status_json(seen: Health, name: str, mode: str) -> dict[str, Any]:
         ],
         "classifier": asdict(facts.learnt) if facts.learnt else None,
         "last_24_h": seen.last_day,
+        "digest_last_sent": seen.digest_sent,
         "concerns": [concern_json(one) for one in seen.concerns],
     }
 

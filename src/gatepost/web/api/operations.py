@@ -122,7 +122,7 @@ async def message(call: Call) -> Struct:
             )
             for one in story.evidence
         ),
-        deliveries=tuple(map(delivery, story.attempts)), held=tuple(map(held, story.held)),
+        deliveries=tuple(map(delivery, story.attempts)), held=tuple(held(one, call.actor) for one in story.held),
         queued=tuple(map(queued, story.queued)),
     )  # fmt: skip
 
@@ -133,7 +133,7 @@ async def quarantine_list(call: Call) -> Struct:
     holding: Holding = call.premises.more[Holding]
     if asked.ref:
         found = [one for one in holding.show(call.actor, as_typed(asked.ref)) if fits(one, asked)]
-        return shapes.HeldPage(copies=tuple(map(held, found[: asked.limit])), next=None)
+        return shapes.HeldPage(copies=tuple(held(one, call.actor) for one in found[: asked.limit]), next=None)
     wanted = quarantine.Wanted(
         state=quarantine.State(asked.state.value) if asked.state else None, category=asked.category, to=asked.to,
         sender=asked.sender,
@@ -141,7 +141,7 @@ async def quarantine_list(call: Call) -> Struct:
     found = holding.listed(call.actor, wanted, before=asked.before, limit=asked.limit + 1)
     more = len(found) > asked.limit
     shown = found[: asked.limit]
-    return shapes.HeldPage(copies=tuple(map(held, shown)), next=shown[-1].id if more else None)
+    return shapes.HeldPage(copies=tuple(held(one, call.actor) for one in shown), next=shown[-1].id if more else None)
 
 
 def fits(copy: Held, asked: shapes.HeldAsked) -> bool:
@@ -168,7 +168,7 @@ async def quarantine_act(call: Call) -> Struct:
         case shapes.Decide.DELETE:
             decided = await holding.delete(call.actor, numbers, asked.reason)
     return shapes.HeldDone(
-        done=tuple(map(held, decided.done)), requested=tuple(map(held, decided.requested)),
+        done=tuple(held(one, call.actor) for one in decided.done), requested=tuple(held(one, call.actor) for one in decided.requested),
         left=tuple(shapes.Left(number=number, why=why) for number, why in sorted(decided.left.items())),
         deliveries=tuple(map(delivery, deliveries)),
     )  # fmt: skip
@@ -250,10 +250,11 @@ async def journal_list(call: Call) -> Struct:
     return shapes.JournalPage(entries=entries, next=shown[-1].number if len(found) > asked.limit else None)
 
 
-def held(one: Held) -> shapes.HeldCopy:
-    """A held copy as it is told."""
+def held(one: Held, actor: Actor) -> shapes.HeldCopy:
+    """A held copy as it is told; a reason that may quote the message is for who may see its subject."""
+    inside = actor.may(Right.SUBJECTS) or actor.owns(one.to) or looking.tells_metadata(one.rule)
     return shapes.HeldCopy(
-        number=one.id, ref=one.ref, sender=one.sender, to=one.to, size=one.size, held_at=one.held_at, reason=one.reason,
+        number=one.id, ref=one.ref, sender=one.sender, to=one.to, size=one.size, held_at=one.held_at, reason=one.reason if inside else "",
         rule=one.rule, category=one.category, state=shapes.HeldState(one.state), original=one.original,
         changed_at=one.changed_at, changed_by=one.changed_by, changed_why=one.changed_why,
     )  # fmt: skip
