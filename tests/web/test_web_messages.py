@@ -143,3 +143,10 @@ def test_odd_references_are_not_there(console, ref):
     answer = console.browser("owner").get(f"/messages/{ref}")
     assert answer.status_code == 404
     assert "x=1" not in str(answer.headers)
+
+
+def test_the_language_is_kept_with_the_account(console):
+    browser = console.browser("auditor")
+    token = csrf(browser.get("/overview").text)
+    browser.post("/language", data={"csrf": token, "language": "ja"})
+    assert '<html lang="ja">' in console.browser("auditor").get("/overview").text  # another browser, without the cookie

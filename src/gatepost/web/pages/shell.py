@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import mimetypes
 
 from starlette.responses import Response
 
 from gatepost.access.rights import Right
+from gatepost.office import people
+from gatepost.office.office import Impossible, NotAllowed
 from gatepost.web.page import open_page, page
 from gatepost.web.visit import LANGUAGE_COOKIE, LANGUAGES, NotThere, Visit, own_path
 
@@ -30,10 +33,13 @@ async def static(visit: Visit) -> Response:
 
 
 async def language(visit: Visit) -> Response:
-    """Keep the chosen language."""
+    """Keep the chosen language: in the browser, and in the account of who is signed in."""
     response = visit.go(own_path(visit.field("back") or "/"))
     chosen = visit.field("language")
     if chosen in LANGUAGES:
+        if visit.actor is not None and visit.actor.account and chosen != visit.actor.language:
+            with contextlib.suppress(NotAllowed, Impossible):  # the cookie keeps it in any case
+                await people.rename(visit.office, visit.actor, visit.actor.login, language=chosen)
         response.set_cookie(
             LANGUAGE_COOKIE,
             chosen,
