@@ -119,7 +119,9 @@ def test_the_safe_frame_has_a_policy_of_its_own(console):
 def test_a_look_is_on_record_for_its_owner(console):
     assert console.browser("quarantine-manager").get("/messages/QUARANTINE7/preview").status_code == 200
     entries = console.office.store.journal(subject="QUARANTINE7")
-    assert "quarantine-manager@example.net" in {one.who for one in entries if one.what.startswith("quarantine read")}
+    assert "quarantine-manager@example.net" in {
+        one.who for one in entries if one.what.startswith("quarantine read")
+    }
 
 
 def test_the_original_comes_as_a_file_only(console):
@@ -149,4 +151,6 @@ def test_the_language_is_kept_with_the_account(console):
     browser = console.browser("auditor")
     token = csrf(browser.get("/overview").text)
     browser.post("/language", data={"csrf": token, "language": "ja"})
-    assert '<html lang="ja">' in console.browser("auditor").get("/overview").text  # another browser, without the cookie
+    assert (
+        '<html lang="ja">' in console.browser("auditor").get("/overview").text
+    )  # another browser, without the cookie

@@ -179,7 +179,9 @@ class OwnAnswers:
 
 def seed(folder: Path, say: Say, started: float, link: str = "") -> None:
     """Send the cases, in a thread, since the gate runs in this one; then say what to try."""
-    threading.Thread(target=seed_now, args=(folder, say, started, link), name="demo-seed", daemon=True).start()
+    threading.Thread(
+        target=seed_now, args=(folder, say, started, link), name="demo-seed", daemon=True
+    ).start()
 
 
 def seed_now(folder: Path, say: Say, started: float, link: str = "") -> None:
@@ -231,7 +233,9 @@ def outcomes(folder: Path, references: dict[str, str]) -> dict[str, str]:
     return done
 
 
-def invitation(folder: Path, references: dict[str, str], seconds: float, password: str, link: str = "") -> str:
+def invitation(
+    folder: Path, references: dict[str, str], seconds: float, password: str, link: str = ""
+) -> str:
     """What to try next; every line works when pasted into another terminal after the first."""
     port, submission_port = ((folder / f"{name}-port").read_text() for name in ("smtp", "submission"))
     command = Path(sys.argv[0]).absolute()

@@ -127,7 +127,9 @@ def prepare(folder: Path, *, smtp_port: int, submission_port: int) -> str:
     return text
 
 
-def configure(folder: Path, *, smtp_port: int, submission_port: int, dns_port: int, console_port: int) -> Path:
+def configure(
+    folder: Path, *, smtp_port: int, submission_port: int, dns_port: int, console_port: int
+) -> Path:
     """Write gatepost.toml and stricter.toml; the path of the first."""
     people = ", ".join(f'"{name}@{OUR_DOMAIN}"' for name in PEOPLE)
     common = {

@@ -153,7 +153,15 @@ async def again_form(visit: Visit, problem: str = "", status: int = 200) -> Resp
     by_code = strength is Strength.TWO_FACTORS or (strength is Strength.PROVIDER and has_codes)
     provider = provider_name(visit) if strength is Strength.PROVIDER else ""
     demo = entered is not None and entered.session.strength is Strength.DEMO and visit.premises.demo
-    return visit.page("again.html", status, next=back(visit), problem=problem, by_code=by_code, by_demo=demo, provider=provider)
+    return visit.page(
+        "again.html",
+        status,
+        next=back(visit),
+        problem=problem,
+        by_code=by_code,
+        by_demo=demo,
+        provider=provider,
+    )
 
 
 async def again_options(visit: Visit) -> Response:
