@@ -27,7 +27,11 @@ class Clock:
 
 
 def person(
-    login: str, *roles: Role, account: int = 0, proved_at: float = NOW, addresses: tuple[str, ...] | None = None
+    login: str,
+    *roles: Role,
+    account: int = 0,
+    proved_at: float = NOW,
+    addresses: tuple[str, ...] | None = None,
 ) -> Actor:
     """Somebody signed in, whose address is the login."""
     return Actor(
@@ -59,7 +63,10 @@ def telling(folder: Path, story: Story, clock: Callable[[], float] | None = None
     async def run() -> None:
         store = Store.open(folder)
         office = Office(
-            store=store, clock=clock or Clock(), random=lambda count: b"\x07" * count, hostname="mx.example.net"
+            store=store,
+            clock=clock or Clock(),
+            random=lambda count: b"\x07" * count,
+            hostname="mx.example.net",
         )
         try:
             await story(office)
@@ -73,7 +80,12 @@ def held(ref: str, *, category: str = "spam", to: tuple[str, ...] = ("ana@exampl
          subject: str = "x", author: str = "", sender: str = "sam@example.org") -> Acceptance:  # fmt: skip
     """A message that is held."""
     made = acceptance(
-        ref, at=at, held=True, recipients=to, sender=sender, octets=f"Subject: {subject}\r\n\r\nHello {ref}\r\n".encode()
+        ref,
+        at=at,
+        held=True,
+        recipients=to,
+        sender=sender,
+        octets=f"Subject: {subject}\r\n\r\nHello {ref}\r\n".encode(),
     )
     return replace(
         made,

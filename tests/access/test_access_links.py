@@ -37,7 +37,11 @@ def test_another_key_or_another_octet_is_no_link() -> None:
 def test_the_seal_of_one_link_fits_no_other() -> None:
     token = written(LINK, KEY)
     seal = token.partition(".")[2]
-    for other in (replace(LINK, purpose="delete"), replace(LINK, about=8), replace(LINK, whose="ben@example.net")):
+    for other in (
+        replace(LINK, purpose="delete"),
+        replace(LINK, about=8),
+        replace(LINK, whose="ben@example.net"),
+    ):
         told = written(other, KEY).partition(".")[0]
         assert read(f"{told}.{seal}", KEY, now=NOW) is None
 

@@ -77,7 +77,13 @@ def served(app: Starlette, story: Callable[[str, Invoke], Awaitable[None]]) -> N
 
 
 def test_look_and_act_from_afar(desk: Console, token_file: Path) -> None:
-    app = site(desk.office, desk.premises.sessions, origin=desk.premises.origin, premises=desk.premises, api=Api(desk.premises))
+    app = site(
+        desk.office,
+        desk.premises.sessions,
+        origin=desk.premises.origin,
+        premises=desk.premises,
+        api=Api(desk.premises),
+    )
 
     async def story(url: str, invoke: Invoke) -> None:
         there = ("--remote", url, "--token-file", str(token_file))
@@ -126,14 +132,29 @@ def test_a_token_goes_nowhere_else(token_file: Path) -> None:
 
 def test_what_is_wrong_with_url_or_token_is_told(token_file: Path, tmp_path: Path) -> None:
     run = CliRunner()
-    plain = run.invoke(gatepost, ["--remote", "http://console.example.net", "--token-file", str(token_file), "status"])
+    plain = run.invoke(
+        gatepost, ["--remote", "http://console.example.net", "--token-file", str(token_file), "status"]
+    )
     assert "https only" in plain.output
-    assert "no URL" in run.invoke(gatepost, ["--remote", "console", "--token-file", str(token_file), "status"]).output
+    assert (
+        "no URL"
+        in run.invoke(gatepost, ["--remote", "console", "--token-file", str(token_file), "status"]).output
+    )
     assert "--token-file" in run.invoke(gatepost, ["--remote", "https://c.example", "status"]).output
     token_file.chmod(0o640)
-    assert "chmod 600" in run.invoke(gatepost, ["--remote", "https://c.example", "--token-file", str(token_file), "status"]).output
+    assert (
+        "chmod 600"
+        in run.invoke(
+            gatepost, ["--remote", "https://c.example", "--token-file", str(token_file), "status"]
+        ).output
+    )
     empty = tmp_path / "empty"
     empty.touch(0o600)
-    assert "no token" in run.invoke(gatepost, ["--remote", "https://c.example", "--token-file", str(empty), "status"]).output
+    assert (
+        "no token"
+        in run.invoke(
+            gatepost, ["--remote", "https://c.example", "--token-file", str(empty), "status"]
+        ).output
+    )
     nobody = run.invoke(gatepost, ["--remote", "http://127.0.0.1:1", "--token-file", str(empty), "status"])
     assert nobody.exit_code == 1

@@ -40,7 +40,9 @@ def installed(folder: Path, overlay: str) -> Path:
 
 
 def test_it_wins_key_by_key_over_the_file(tmp_path: Path) -> None:
-    path = installed(tmp_path, 'mode = "observe"\n[policy]\nquarantine_at = 6.0\n[policy.weights]\n"spf.fail" = 2.0\n')
+    path = installed(
+        tmp_path, 'mode = "observe"\n[policy]\nquarantine_at = 6.0\n[policy.weights]\n"spf.fail" = 2.0\n'
+    )
     loaded = load(path)
     policy = loaded.config.policy
     assert (loaded.config.mode, policy.junk_at, policy.quarantine_at) == (Mode.OBSERVE, 3.0, 6.0)
@@ -51,7 +53,10 @@ def test_it_wins_key_by_key_over_the_file(tmp_path: Path) -> None:
     ("overlay", "says"),
     [
         ('hostname = "evil.example"', "cannot be set from the console"),
-        ('[[domains]]\nname = "example.net"\ndeliver = "smtp:192.0.2.9:25"', "cannot be set from the console"),
+        (
+            '[[domains]]\nname = "example.net"\ndeliver = "smtp:192.0.2.9:25"',
+            "cannot be set from the console",
+        ),
         ('user = "root"', "cannot be set from the console"),
         ("[policy]\njunk_at = 9.0", "thresholds must rise"),
         ('[policy.weights]\n"spf.fial" = 1.0', "did you mean spf.fail"),
@@ -60,7 +65,9 @@ def test_it_wins_key_by_key_over_the_file(tmp_path: Path) -> None:
         ("[policy", "is not TOML"),
     ],
 )
-def test_it_may_say_no_more_than_policy_and_every_fault_names_the_file(tmp_path: Path, overlay: str, says: str) -> None:
+def test_it_may_say_no_more_than_policy_and_every_fault_names_the_file(
+    tmp_path: Path, overlay: str, says: str
+) -> None:
     path = installed(tmp_path, overlay)
     with pytest.raises(ConfigError) as caught:
         load(path)
@@ -110,7 +117,11 @@ KEYS = st.text(st.characters(codec="utf-8"), max_size=10)
 TABLES = st.dictionaries(KEYS, st.one_of(VALUES, st.dictionaries(KEYS, VALUES, max_size=3)), max_size=3)
 
 
-@given(st.fixed_dictionaries({}, optional={"policy": st.dictionaries(KEYS, st.one_of(VALUES, TABLES), max_size=4)}))
+@given(
+    st.fixed_dictionaries(
+        {}, optional={"policy": st.dictionaries(KEYS, st.one_of(VALUES, TABLES), max_size=4)}
+    )
+)
 def test_what_is_written_is_read_again(table: dict[str, object]) -> None:
     assert tomllib.loads("".join(dumped(table))) == pruned(table)
 

@@ -131,7 +131,11 @@ def test_only_who_has_the_right_and_a_fresh_proof(tmp_path: Path) -> None:
             for act in (candidates.draft, candidates.history):
                 with pytest.raises(NotAllowed):
                     act(actor)
-            for doing in (candidates.edit(actor, ""), candidates.save(actor, "x"), candidates.go_back(actor, 0, "x")):
+            for doing in (
+                candidates.edit(actor, ""),
+                candidates.save(actor, "x"),
+                candidates.go_back(actor, 0, "x"),
+            ):
                 with pytest.raises(NotAllowed):
                     await doing
         await candidates.set(POSTMASTER, "policy.junk_at", 6.0)
@@ -171,7 +175,12 @@ def test_an_edit_after_the_plan_asks_for_another_plan(tmp_path: Path) -> None:
 def test_promotion_rests_on_what_was_observed(tmp_path: Path) -> None:
     async def story(office: Office, candidates: Candidates, gate: Gate) -> None:
         (evidence,) = await candidates.evidence(POSTMASTER, ["rdns.missing"])
-        assert (evidence.mode, evidence.seen, evidence.released, evidence.enough) == (Mode.OBSERVE, 10, 0, False)
+        assert (evidence.mode, evidence.seen, evidence.released, evidence.enough) == (
+            Mode.OBSERVE,
+            10,
+            0,
+            False,
+        )
         draft = await candidates.promote(POSTMASTER, "rdns.missing", Mode.ENFORCE)
         assert "modes" in draft.text
         await candidates.plan(POSTMASTER)
@@ -197,5 +206,3 @@ def test_a_disk_that_takes_no_file_is_told(tmp_path: Path, monkeypatch: pytest.M
             await candidates.save(POSTMASTER, "why")
 
     tell(tmp_path, story)
-
-

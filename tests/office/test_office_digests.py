@@ -67,7 +67,9 @@ def test_one_letter_for_each_with_news_and_none_for_malware_or_nothing(tmp_path:
         assert digests.last_sent() is None
         await office.store.carry_out(held("SPAM1", subject="Cheap watches", author="Sam <sam@example.org>"))
         await office.store.carry_out(held("PHISH", category="phishing", subject="Your account"))
-        await office.store.carry_out(held("EVIL1", category="malware", subject="Invoice", to=("ana@example.net", "ben@example.net")))
+        await office.store.carry_out(
+            held("EVIL1", category="malware", subject="Invoice", to=("ana@example.net", "ben@example.net"))
+        )
         assert await digests.send() == 1
         ((to, subject, text, html),) = letters(office)
         assert (to, subject) == ("ana@example.net", "2 messages are held for you")
@@ -168,7 +170,13 @@ def test_forged_ended_and_misused_links_do_nothing(tmp_path: Path) -> None:
         anas, bens = (tokens(one[2]) for one in letters(office))
         mixed = bens[0].partition(".")[0] + "." + anas[0].partition(".")[2]
         other_key = Digests(**{**{f: getattr(digests, f) for f in digests.__slots__}, "key": b"x" * 32})  # type: ignore[attr-defined]
-        for token, desk in ((mixed, digests), (anas[0][:-1], digests), ("", digests), ("a" * 5000, digests), (anas[0], other_key)):
+        for token, desk in (
+            (mixed, digests),
+            (anas[0][:-1], digests),
+            ("", digests),
+            ("a" * 5000, digests),
+            (anas[0], other_key),
+        ):
             with pytest.raises(Impossible):
                 await desk.use(token)
         clock.at += DigestSettings().link_s + 1
@@ -204,7 +212,11 @@ def test_block_deletes_and_blocks_for_this_person_alone_and_never_ends_the_lette
         _, block, _, never = tokens(letters(office)[0][2])
         await digests.use(block)
         (kept,) = office.store.database.read(entries.listed)
-        assert (kept.entry.allow, kept.entry.identity, kept.entry.recipient) == (False, "sam@example.org", "ana@example.net")
+        assert (kept.entry.allow, kept.entry.identity, kept.entry.recipient) == (
+            False,
+            "sam@example.org",
+            "ana@example.net",
+        )
         assert {one.to: one.state for one in office.store.held(decided=True)} == {
             "ana@example.net": "deleted", "ben@example.net": "held",
         }  # fmt: skip

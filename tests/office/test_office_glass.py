@@ -42,7 +42,9 @@ def test_content_is_for_its_owner_and_who_has_the_right(tmp_path: Path) -> None:
             else:
                 with pytest.raises(NotAllowed):
                     await glass.read(actor, "ANAS")
-        assert [(one.who, one.ref, one.how) for one in glass.looks_at_mine(ANA)] == [(MANAGER.login, "ANAS", "read")]
+        assert [(one.who, one.ref, one.how) for one in glass.looks_at_mine(ANA)] == [
+            (MANAGER.login, "ANAS", "read")
+        ]
         assert glass.looks_at_mine(BEN) == []
         (entry,) = office.store.journal(subject="ANAS")
         assert (entry.who, entry.what) == (MANAGER.login, "quarantine read <ana@example.net>")
@@ -135,7 +137,11 @@ def test_what_asking_takes(tmp_path: Path) -> None:
                     await glass.ask(actor, "ana@example.net", WHY)
         with pytest.raises(ProveAgain):
             await glass.ask(replace(POSTMASTER, proved_at=NOW - 301), "ana@example.net", WHY)
-        for owner, reason, lasts in (("ana@example.net", "so", 60), ("ana@example.net", WHY, 4 * 3600 + 1), ("ana", WHY, 60)):
+        for owner, reason, lasts in (
+            ("ana@example.net", "so", 60),
+            ("ana@example.net", WHY, 4 * 3600 + 1),
+            ("ana", WHY, 60),
+        ):
             with pytest.raises(Impossible):
                 await glass.ask(POSTMASTER, owner, reason, lasts_s=lasts)
         assert glass.listed(POSTMASTER) == []

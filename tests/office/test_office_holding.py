@@ -54,7 +54,9 @@ def test_people_release_what_may_be_released_ask_for_the_rest_and_leave_malware(
     async def story(office: Office) -> None:
         number = await fill(office)
         holding = Holding(office=office)
-        decided = await holding.release(ANA, [number["SPAM"], number["PHISH"], number["EVIL"], number["BENS"]], "mine")
+        decided = await holding.release(
+            ANA, [number["SPAM"], number["PHISH"], number["EVIL"], number["BENS"]], "mine"
+        )
         assert [one.ref for one in decided.done] == ["SPAM"]
         assert [one.ref for one in decided.requested] == ["PHISH"]
         assert set(decided.left) == {number["EVIL"], number["BENS"]}
@@ -140,7 +142,9 @@ def test_denied_is_held_again_and_can_be_asked_for_again(tmp_path: Path) -> None
 def test_pages_go_on_where_the_last_one_ended_and_filters_hold(tmp_path: Path) -> None:
     async def story(office: Office) -> None:
         for index in range(7):
-            await office.store.carry_out(held(f"PAGE{index}", sender="100%@example.org" if index == 3 else "sam@example.org"))
+            await office.store.carry_out(
+                held(f"PAGE{index}", sender="100%@example.org" if index == 3 else "sam@example.org")
+            )
         holding = Holding(office=office)
         first = holding.listed(OWNER, Wanted(), limit=4)
         second = holding.listed(OWNER, Wanted(), limit=4, before=first[-1].id)
@@ -173,7 +177,9 @@ def test_people_block_for_themselves_only(tmp_path: Path) -> None:
         with pytest.raises(NotAllowed):
             await senders.add(ANA, "pest@example.org", allow=False, recipient="", reason="pest")
         with pytest.raises(NotAllowed):
-            await senders.add(ANA, "pest@example.org", allow=False, recipient="ben@example.net", reason="pest")
+            await senders.add(
+                ANA, "pest@example.org", allow=False, recipient="ben@example.net", reason="pest"
+            )
         await senders.add(ANA, "Pest@Example.org", allow=False, recipient="ana@example.net", reason="pest")
         await senders.add(POSTMASTER, "partner.example", allow=True, recipient="", reason="invoices")
         with pytest.raises(Impossible):

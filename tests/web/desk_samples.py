@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from visiting import LOOKS, ORIGIN, RUNNER, Browser, office
 
 from gatepost.access.rights import Actor, Role, on_this_machine
 from gatepost.access.standing import Strength
@@ -32,7 +33,6 @@ from gatepost.web.site import site
 from gatepost.web.visit import Premises
 from office_samples import held
 from store_samples import acceptance
-from visiting import LOOKS, ORIGIN, RUNNER, Browser, office
 
 CONFIG = """
 hostname = "mx.example.net"
@@ -78,14 +78,23 @@ def opened(folder: Path) -> Console:
         here[0] = load(path)
 
     async def fill() -> dict[str, str]:
-        await desk.store.carry_out(held("ANASPAM", subject="<b>Cheap</b> watches", author='"><script>x</script>'))
+        await desk.store.carry_out(
+            held("ANASPAM", subject="<b>Cheap</b> watches", author='"><script>x</script>')
+        )
         await desk.store.carry_out(held("ANAPHISH", category="phishing", subject="Your account"))
         await desk.store.carry_out(held("ANAEVIL", category="malware", subject="Invoice"))
         await desk.store.carry_out(held("BENSPAM", to=("ben@example.net",), subject="Secret of ben"))
-        await desk.store.carry_out(acceptance("WAITING", at=desk.clock(), sender="ana@example.net", recipients=("x@example.org",)))
+        await desk.store.carry_out(
+            acceptance("WAITING", at=desk.clock(), sender="ana@example.net", recipients=("x@example.org",))
+        )
         tokens = {}
-        for login, roles in (*((f"{role.value}@example.net", (role,)) for role in ROLES), ("ana@example.net", (Role.PERSON,))):
-            account = await people.add(desk, on_this_machine("root"), login, name=f"<i>{login}</i>", roles=roles)
+        for login, roles in (
+            *((f"{role.value}@example.net", (role,)) for role in ROLES),
+            ("ana@example.net", (Role.PERSON,)),
+        ):
+            account = await people.add(
+                desk, on_this_machine("root"), login, name=f"<i>{login}</i>", roles=roles
+            )
             tokens[login.partition("@")[0]] = await sessions.start(
                 desk, account, strength=Strength.PASSKEY, ip=None, agent="test"
             )
@@ -105,7 +114,9 @@ def parts(desk: Office, loaded: Any, reload: Any) -> dict[type, Any]:
     holding = Holding(office=desk)
     refs = iter(range(10_000))
 
-    async def judge(octets: bytes, *, client_ip: str, hello: str, mail_from: str, recipients: Sequence[str]) -> HistoryEntry:
+    async def judge(
+        octets: bytes, *, client_ip: str, hello: str, mail_from: str, recipients: Sequence[str]
+    ) -> HistoryEntry:
         if client_ip and client_ip != "192.0.2.7":
             raise ValueError("no IP address")
         entry = desk.store.entry("ANASPAM")
@@ -116,7 +127,9 @@ def parts(desk: Office, loaded: Any, reload: Any) -> dict[type, Any]:
         return RecipientAnswer(Standing.KNOWN, f"{address} is a recipient"), [Step(address, "delivered")]
 
     async def records(domain: str) -> Sequence[RecordSeen]:
-        return [RecordSeen(domain, "MX", "10 mx.example.net.", (), "missing", "mail for the domain comes to us")]
+        return [
+            RecordSeen(domain, "MX", "10 mx.example.net.", (), "missing", "mail for the domain comes to us")
+        ]
 
     installed = Installed(
         office=desk, version="0", certificates=lambda: [CertificateSeen("tls/a.pem", desk.clock() + 86_400)],

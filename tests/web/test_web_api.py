@@ -26,7 +26,8 @@ SCHEMA = schemathesis.openapi.from_dict(document())
 LOCAL_CHECKS = [
     check
     for check in CHECKS.get_all()
-    if check.__name__ not in {"ignored_auth", "use_after_free", "ensure_resource_availability", "max_response_time"}
+    if check.__name__
+    not in {"ignored_auth", "use_after_free", "ensure_resource_availability", "max_response_time"}
 ]
 """Those that look at one answer; the others make calls of their own."""
 
@@ -130,7 +131,9 @@ def test_every_operation_takes_one_of_its_scopes(desk: Console, api: Api, clock:
             assert narrow.call(one.method, path, **body).status_code == 403, (one.name, right)
 
 
-def test_nobody_without_a_good_token_and_guessing_is_slowed_down(desk: Console, api: Api, clock: Clock) -> None:
+def test_nobody_without_a_good_token_and_guessing_is_slowed_down(
+    desk: Console, api: Api, clock: Clock
+) -> None:
     clock.at += 10_000
     good = token_of(desk, "owner")
     for token in ("", "x", good[:-1], good[:-1] + ("a" if good[-1] != "a" else "b"), desk.tokens["owner"]):
@@ -138,12 +141,16 @@ def test_nobody_without_a_good_token_and_guessing_is_slowed_down(desk: Console, 
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Bearer")
         assert answer.headers["content-type"] == "application/problem+json"
-    cookie = Program(api).call("GET", "/v1/status", headers={"cookie": f"__Host-gatepost={desk.tokens['owner']}"})
+    cookie = Program(api).call(
+        "GET", "/v1/status", headers={"cookie": f"__Host-gatepost={desk.tokens['owner']}"}
+    )
     assert cookie.status_code == 401, "a browser's session opens nothing here"
     seen = [Program(api, "x").call("GET", "/v1/status").status_code for _ in range(40)]
     assert seen[-1] == 429
     assert Program(api, "x", address="192.0.2.51").call("GET", "/v1/status").status_code == 401
-    assert Program(api, good).call("GET", "/v1/status").status_code == 200, "who has a token is not kept out by others"
+    assert Program(api, good).call("GET", "/v1/status").status_code == 200, (
+        "who has a token is not kept out by others"
+    )
 
 
 def test_a_revoked_token_is_good_for_nothing(desk: Console, api: Api, clock: Clock) -> None:
@@ -178,7 +185,9 @@ def test_a_person_by_token_sees_and_releases_their_own(desk: Console, api: Api, 
     bens = next(one.id for one in desk.office.store.held(decided=True) if one.ref == "BENSPAM")
     assert ana.call("POST", "/v1/quarantine", json={"act": "release", "copies": [bens]}).status_code == 404
     numbers = [one["number"] for one in held]
-    done = ana.call("POST", "/v1/quarantine", json={"act": "release", "copies": numbers, "reason": "mine"}).json()
+    done = ana.call(
+        "POST", "/v1/quarantine", json={"act": "release", "copies": numbers, "reason": "mine"}
+    ).json()
     assert [one["ref"] for one in done["done"]] == ["ANASPAM"]
     assert [one["ref"] for one in done["requested"]] == ["ANAPHISH"]
     assert len(done["left"]) == 1
@@ -252,5 +261,3 @@ def test_pace_fills_again_and_forgets_the_longest_silent() -> None:
     for number in range(20_000):
         pace.wait_s(str(number))
     assert len(pace._empty_at) <= 10_000
-
-

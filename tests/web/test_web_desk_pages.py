@@ -46,7 +46,9 @@ PATHS = (
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-def test_every_page_is_drawn_in_both_languages_and_hostile_text_stays_text(desk: Console, language: str) -> None:
+def test_every_page_is_drawn_in_both_languages_and_hostile_text_stays_text(
+    desk: Console, language: str
+) -> None:
     browser = desk.browser("owner")
     browser.cookies.set("gatepost-language", language)
     for path in PATHS:
@@ -160,7 +162,11 @@ def test_the_journal_is_verified_filtered_and_taken_out(desk: Console) -> None:
     lines = browser.post("/privacy/journal/export", data=form).text.splitlines()
     assert json.loads(lines[0])["what"] == "journal export"
     assert browser.get("/privacy/journal?kind=journal+export").text.count("<tr>") == 2
-    RUNNER.run(desk.office.store.database.commit(lambda c: c.execute("UPDATE journal SET at = at + 1 WHERE number = 2").rowcount))
+    RUNNER.run(
+        desk.office.store.database.commit(
+            lambda c: c.execute("UPDATE journal SET at = at + 1 WHERE number = 2").rowcount
+        )
+    )
     assert "was altered" in browser.post("/privacy/journal/verify", data=form).text
 
 
@@ -169,7 +175,12 @@ def test_ones_own_data_holds_ones_own_and_nobody_elses(desk: Console) -> None:
     answer = browser.post("/me/data/export", data={"csrf": token(browser)})
     assert answer.headers["content-type"] == "application/zip"
     folder = zipfile.ZipFile(io.BytesIO(answer.content))
-    assert sorted(folder.namelist()) == ["data.json", "held/ANAEVIL.eml", "held/ANAPHISH.eml", "held/ANASPAM.eml"]
+    assert sorted(folder.namelist()) == [
+        "data.json",
+        "held/ANAEVIL.eml",
+        "held/ANAPHISH.eml",
+        "held/ANASPAM.eml",
+    ]
     told = folder.read("data.json").decode()
     assert json.loads(told)["account"]["login"] == "ana@example.net"
     assert "Secret of ben" not in told
@@ -184,7 +195,10 @@ def test_an_app_password_is_shown_once_and_revoked(desk: Console) -> None:
     (password,) = re.findall(r'class="done"><code>([^<]+)</code>', made.text)
     assert password not in browser.get("/me/security").text
     (selector,) = re.findall(r'name="selector" value="([^"]+)"', made.text)
-    assert browser.post("/me/security/act", data=form | {"do": "revoke", "selector": selector}).status_code == 303
+    assert (
+        browser.post("/me/security/act", data=form | {"do": "revoke", "selector": selector}).status_code
+        == 303
+    )
     assert "revoked" in browser.get("/me/security").text
 
 
@@ -199,9 +213,16 @@ def test_a_message_is_decided_about_on_its_own_page(desk: Console) -> None:
     manager = desk.browser("quarantine-manager")
     page = manager.get("/messages/ANAPHISH").text
     assert 'value="deny"' in page
-    assert manager.post("/messages/ANAPHISH/teach", data={"csrf": csrf(page), "spam": "yes"}).status_code == 303
-    assert browser.post("/messages/BENSPAM/teach", data={"csrf": token(browser), "spam": "yes"}).status_code == 404
-    taught = desk.office.store.database.read(lambda c: c.execute("SELECT ref, spam, owner FROM lessons").fetchall())
+    assert (
+        manager.post("/messages/ANAPHISH/teach", data={"csrf": csrf(page), "spam": "yes"}).status_code == 303
+    )
+    assert (
+        browser.post("/messages/BENSPAM/teach", data={"csrf": token(browser), "spam": "yes"}).status_code
+        == 404
+    )
+    taught = desk.office.store.database.read(
+        lambda c: c.execute("SELECT ref, spam, owner FROM lessons").fetchall()
+    )
     assert taught == [("ANAPHISH", 1, "")]
 
 
@@ -220,9 +241,18 @@ def test_a_token_is_made_with_what_is_ticked_and_revoked(desk: Console) -> None:
 
 
 def test_glass_is_broken_by_two_and_seen_by_the_owner(desk: Console) -> None:
-    asking, agreeing, ana = desk.browser("postmaster"), desk.browser("data-protection-officer"), desk.browser("ana")
+    asking, agreeing, ana = (
+        desk.browser("postmaster"),
+        desk.browser("data-protection-officer"),
+        desk.browser("ana"),
+    )
     assert asking.get("/messages/ANASPAM/preview").status_code == 404
-    form = {"csrf": token(asking), "whose": "ana@example.net", "reason": "Ana is ill and a customer waits", "hours": "1"}
+    form = {
+        "csrf": token(asking),
+        "whose": "ana@example.net",
+        "reason": "Ana is ill and a customer waits",
+        "hours": "1",
+    }
     assert asking.post("/glass/ask", data=form).status_code == 303
     (number,) = re.findall(r'name="number" value="(\d+)"', agreeing.get("/glass").text)
     assert 'name="number"' not in asking.get("/glass").text, "nobody agrees with themselves"
@@ -236,9 +266,15 @@ def test_glass_is_broken_by_two_and_seen_by_the_owner(desk: Console) -> None:
 
 def test_a_digests_link_asks_first_and_works_once(desk: Console) -> None:
     digests: Digests = desk.premises.more[Digests]
-    object.__setattr__(digests, "settings", lambda: __import__("gatepost.office.settings", fromlist=["x"]).DigestSettings(hour=0))
+    object.__setattr__(
+        digests,
+        "settings",
+        lambda: __import__("gatepost.office.settings", fromlist=["x"]).DigestSettings(hour=0),
+    )
     RUNNER.run(digests.send())
-    letter = next(one for one in desk.office.store.queued() if one.ref.startswith("DIGEST") and one.to.startswith("ana"))
+    letter = next(
+        one for one in desk.office.store.queued() if one.ref.startswith("DIGEST") and one.to.startswith("ana")
+    )
     text = desk.office.store.octets_of(letter.ref).decode()
     tokens = re.findall(r"/link/([\w.-]+)", text.replace("=\r\n", "").replace("=3D", "="))
     browser = desk.browser(None)

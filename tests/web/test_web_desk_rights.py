@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from desk_samples import Console, opened
@@ -30,7 +29,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 def path_of(page: Page) -> str:
     name = {"/rules/{name}": "gift-cards"}.get(page.path, PARAMETERS["name"])
-    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: name if found[1] == "name" else PARAMETERS[found[1]], page.path)
+    return re.sub(
+        r"\{(\w+)(?::\w+)?\}", lambda found: name if found[1] == "name" else PARAMETERS[found[1]], page.path
+    )
 
 
 PAGES = [one for one in ALL_PAGES if one.path not in STREAMS]
@@ -45,7 +46,9 @@ def test_a_page_opens_for_the_rights_it_names_and_for_no_others(desk: Console, r
         if page.open:
             continue
         for method in page.methods:
-            answer = browser.request(method, path_of(page), **({"data": {"csrf": token}} if method == "POST" else {}))
+            answer = browser.request(
+                method, path_of(page), **({"data": {"csrf": token}} if method == "POST" else {})
+            )
             assert answer.status_code < 500, (method, page.path, answer.text[-600:])
             if page.rights.isdisjoint(rights):
                 assert answer.status_code == 404, (method, page.path)
@@ -60,9 +63,13 @@ def test_nobody_gets_anything_but_the_door(desk: Console) -> None:
         if page.open:
             continue
         for method in page.methods:
-            answer = browser.request(method, path_of(page), **({"data": {"csrf": token}} if method == "POST" else {}))
+            answer = browser.request(
+                method, path_of(page), **({"data": {"csrf": token}} if method == "POST" else {})
+            )
             if method == "GET":
-                assert (answer.status_code, answer.headers["location"][:13]) == (303, "/sign-in?next"), page.path
+                assert (answer.status_code, answer.headers["location"][:13]) == (303, "/sign-in?next"), (
+                    page.path
+                )
             else:
                 assert answer.status_code == 403, page.path
 
@@ -73,12 +80,20 @@ def test_no_act_is_taken_without_the_forms_token_or_from_elsewhere(desk: Console
     token = csrf(browser.get("/sign-in/again").text)
     numbers = [str(one.id) for one in desk.office.store.held(decided=True)]
     for page in PAGES:
-        if "POST" in page.methods and not page.open and not page.rights.isdisjoint(rights_of(frozenset({role}))):
+        if (
+            "POST" in page.methods
+            and not page.open
+            and not page.rights.isdisjoint(rights_of(frozenset({role})))
+        ):
             form = {"copy": numbers, "do": "delete"}
             assert browser.post(path_of(page), data=form).status_code == 403, page.path
-            elsewhere = browser.post(path_of(page), data=form | {"csrf": token}, headers={"Sec-Fetch-Site": "cross-site"})
+            elsewhere = browser.post(
+                path_of(page), data=form | {"csrf": token}, headers={"Sec-Fetch-Site": "cross-site"}
+            )
             assert elsewhere.status_code == 403, page.path
-            assert browser.get(path_of(page)).status_code in (404, 405) or "GET" in page.methods or shared(page), page.path
+            assert (
+                browser.get(path_of(page)).status_code in (404, 405) or "GET" in page.methods or shared(page)
+            ), page.path
     assert held_states(desk) == before
 
 

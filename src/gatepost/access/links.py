@@ -50,7 +50,9 @@ def read(token: str, key: bytes, *, now: float) -> Link | None:
         octets, given = unbase64url(told), unbase64url(seal)
         if not hmac.compare_digest(given, _seal(octets, key)):
             return None
-        purpose, whose, about, stamp, ends_at = msgspec.json.decode(octets, type=tuple[str, str, int, float, float])
+        purpose, whose, about, stamp, ends_at = msgspec.json.decode(
+            octets, type=tuple[str, str, int, float, float]
+        )
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         return None
     link = Link(purpose=purpose, whose=whose, about=about, stamp=stamp, ends_at=ends_at)

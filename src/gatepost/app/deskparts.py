@@ -52,7 +52,9 @@ log = logging.getLogger("gatepost.jobs")
 DIGESTS_S = 900.0
 """Between two looks whether a letter is due."""
 LINKS = "keys/links.key"
-LINKS_ABOUT = "What the links in Gatepost's letters are signed with. A new line in front ends all links sent before."
+LINKS_ABOUT = (
+    "What the links in Gatepost's letters are signed with. A new line in front ends all links sent before."
+)
 
 
 def desk_parts(
@@ -147,7 +149,12 @@ def installed(loaded: Callable[[], Loaded], parts: Parts, office: Office) -> Ins
         now = loaded()
         found = describe(type(now.config), instance=now.config, given=now.table, overlay=now.overlay)
         return [
-            SettingSeen(one.key, one.value, "console" if one.console else "file" if one.given else "default", one.about)
+            SettingSeen(
+                one.key,
+                one.value,
+                "console" if one.console else "file" if one.given else "default",
+                one.about,
+            )
             for one in found
         ]
 
@@ -163,7 +170,9 @@ def installed(loaded: Callable[[], Loaded], parts: Parts, office: Office) -> Ins
         facts = OwnFacts(keys=tuple(keys), policy=policies.get(domain), tlsa=tuple(tlsa_wanted(loaded())))
         found = await own_records(domain, loaded(), facts, parts.resolver)
         return [
-            RecordSeen(one.name, one.kind, one.expected, tuple(map(str, one.published)), one.state.value, one.text)
+            RecordSeen(
+                one.name, one.kind, one.expected, tuple(map(str, one.published)), one.state.value, one.text
+            )
             for one in found
         ]
 
@@ -175,7 +184,9 @@ def installed(loaded: Callable[[], Loaded], parts: Parts, office: Office) -> Ins
             recipients=tuple(recipients),
         )  # fmt: skip
         async with one_at_a_time:
-            examiner, examined_by, close = await open_examiner(str(loaded().path), zones=(), resolver=None, dns=True)
+            examiner, examined_by, close = await open_examiner(
+                str(loaded().path), zones=(), resolver=None, dns=True
+            )
             try:
                 now = time.time()
                 trusted = examined_by.trusted_relays

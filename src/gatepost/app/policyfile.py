@@ -58,7 +58,9 @@ class PolicyFile:
         self.prove(text)
         path = self._path
         fresh = path.with_suffix(".new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(
+            os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+        ) as file:
             file.write(HEADING + text)
             file.flush()
             os.fsync(file.fileno())
@@ -69,4 +71,3 @@ class PolicyFile:
         finally:
             os.close(folder)
         self._reload()
-

@@ -9,10 +9,10 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException
 from ipaddress import ip_address
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
@@ -51,7 +51,9 @@ class Remote:
             )
         )  # fmt: skip
 
-    def pages(self, path: str, key: str, limit: int, cursor: str = "after", **asked: object) -> Iterator[dict[str, Any]]:
+    def pages(
+        self, path: str, key: str, limit: int, cursor: str = "after", **asked: object
+    ) -> Iterator[dict[str, Any]]:
         """Rows, page after page, at most `limit`."""
         after: object = ""
         while limit > 0:
@@ -83,9 +85,7 @@ class Remote:
 class NoRedirect(HTTPRedirectHandler):
     """A token goes to the host it was meant for and to no other."""
 
-    def redirect_request(  # noqa: PLR0917 - the library's
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str  # noqa: ARG002
-    ) -> None:
+    def redirect_request(self, *_: object) -> None:
         """Never."""
         return
 
@@ -140,7 +140,9 @@ def is_loopback(host: str) -> bool:
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 why_option = click.option("--why", default="", help="The reason, for the journal.")
 to_option = click.option("--to", default="", help="Only the copy for this final address.")
-limit_option = click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
+limit_option = click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most."
+)
 
 
 @click.command()
@@ -215,12 +217,16 @@ def explain(remote: Remote, ref: str, as_json: bool) -> None:
         return
     for one in told_["verdicts"]:
         say(f"{one['action']} for {', '.join(one['recipients']) or '-'}: {one['reason'] or one['rule']}")
-    say(f"  from {told_['sender'] or '<>'} at {told_['client'] or '-'} ({told_['hello']}), {moment(told_['at'])}")
+    say(
+        f"  from {told_['sender'] or '<>'} at {told_['client'] or '-'} ({told_['hello']}), {moment(told_['at'])}"
+    )
     say(f"  subject  {told_['subject'] if told_['subject'] is not None else '(not yours to see)'}")
     for one in told_["findings"]:
         say(f"  {one['weight']:+6.1f}  {one['name']}: {one['text']}", hang=10)
     for one in told_["deliveries"]:
-        say(f"  {moment(one['at'])}  {one['status']} to {one['to']} at {one['host']}: {one['reply'] or one['reason']}")
+        say(
+            f"  {moment(one['at'])}  {one['status']} to {one['to']} at {one['host']}: {one['reply'] or one['reason']}"
+        )
     for one in told_["held"]:
         say(f"  quarantine, for {one['to']}: {one['state']} {one['changed_why']}")
 
@@ -276,7 +282,8 @@ def deciding(verb: str, about: str) -> None:
     """Add a command that decides about held copies of one message."""
 
     @quarantine.command(
-        verb, help=f"{about}\n\nExample: gatepost --remote https://console.example.net quarantine {verb} 2N515RPF08P1Z"
+        verb,
+        help=f"{about}\n\nExample: gatepost --remote https://console.example.net quarantine {verb} 2N515RPF08P1Z",
     )
     @click.argument("ref")
     @to_option
@@ -290,7 +297,10 @@ def deciding(verb: str, about: str) -> None:
         if as_json:
             click.echo(json_line(done))
         else:
-            said = {one["to"]: f"{one['status']} by {one['host']}: {one['reply'] or one['reason']}" for one in done["deliveries"]}
+            said = {
+                one["to"]: f"{one['status']} by {one['host']}: {one['reply'] or one['reason']}"
+                for one in done["deliveries"]
+            }
             for one in done["done"]:
                 say(f"{one['ref']} for {one['to']}: {verb} {said.get(one['to'], 'done')}")
             for one in done["requested"]:
@@ -360,7 +370,8 @@ def acting(verb: str, about: str) -> None:
     """Add a command that acts on the waiting copies of one message."""
 
     @queue.command(
-        verb, help=f"{about}\n\nExample: gatepost --remote https://console.example.net queue {verb} 2N515RPF08P1Z"
+        verb,
+        help=f"{about}\n\nExample: gatepost --remote https://console.example.net queue {verb} 2N515RPF08P1Z",
     )
     @click.argument("ref")
     @to_option

@@ -203,7 +203,12 @@ class Candidates:
         def work(connection: Connection) -> list[Evidence]:
             return list(
                 observed(
-                    connection, since, book=book, wanted=wanted, told=self.told(connection), monotonic=self.monotonic
+                    connection,
+                    since,
+                    book=book,
+                    wanted=wanted,
+                    told=self.told(connection),
+                    monotonic=self.monotonic,
                 )
             )
 

@@ -81,7 +81,9 @@ class Digests:
     def standing(self, actor: Actor) -> list[Standing]:
         """What each of the actor's own addresses wishes and was told. Raises NotAllowed."""
         self.office.insist(actor, Right.OWN)
-        return [self.office.store.database.read(partial(digests.standing, address=one)) for one in actor.addresses]
+        return [
+            self.office.store.database.read(partial(digests.standing, address=one)) for one in actor.addresses
+        ]
 
     async def wish(self, actor: Actor, address: str, every: Every) -> None:
         """How often one of the actor's own addresses wants one. Raises NotAllowed."""
@@ -104,7 +106,11 @@ class Digests:
         to = parse_address(address, smtputf8=True)
         copies, many = self.office.store.database.read(
             partial(
-                digests.news_for, address=address, after=stand.told, without=self._without(), limit=settings.listed
+                digests.news_for,
+                address=address,
+                after=stand.told,
+                without=self._without(),
+                limit=settings.listed,
             )
         )
         if not copies or to is None:
@@ -142,7 +148,11 @@ class Digests:
 
     def _url(self, purpose: str, whose: str, about: int, stamp: float, now: float) -> str:
         link = Link(
-            purpose=purpose, whose=whose, about=about, stamp=stamp, ends_at=float(int(now + self.settings().link_s))
+            purpose=purpose,
+            whose=whose,
+            about=about,
+            stamp=stamp,
+            ends_at=float(int(now + self.settings().link_s)),
         )
         return f"{self.origin()}/link/{written(link, self.key)}"
 
@@ -186,7 +196,11 @@ class Digests:
             case "block":
                 if copy.sender:
                     await Senders(office=self.office).add(
-                        actor, copy.sender, allow=False, recipient=link.whose, reason="by the link in the digest"
+                        actor,
+                        copy.sender,
+                        allow=False,
+                        recipient=link.whose,
+                        reason="by the link in the digest",
                     )
         return await self.holding.delete(actor, [copy.id], "by the link in the digest")
 
@@ -195,7 +209,9 @@ class Digests:
 
         def work(connection: Connection) -> None:
             digests.wish(connection, address, every.value)
-            journal.append(connection, at=now, who=who, what=f"digest {every.value} <{address.lower()}>", why="")
+            journal.append(
+                connection, at=now, who=who, what=f"digest {every.value} <{address.lower()}>", why=""
+            )
 
         await self.office.store.database.commit(work)
 

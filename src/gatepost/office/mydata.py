@@ -56,7 +56,11 @@ async def export(office: Office, actor: Actor) -> bytes:
 def collected(connection: Connection, *, office: Office, actor: Actor) -> dict[str, Any]:
     """What is kept about the actor, without secrets and without others' addresses beyond those of each message."""
     account = accounts.find(connection, id=actor.account)
-    held = search(connection, Wanted(addresses=actor.addresses, decided=True), limit=MOST_MESSAGES) if actor.addresses else []
+    held = (
+        search(connection, Wanted(addresses=actor.addresses, decided=True), limit=MOST_MESSAGES)
+        if actor.addresses
+        else []
+    )
     return {
         "made_at": office.clock(),
         "account": plain(asdict(account)) if account else {"login": actor.login},
@@ -69,7 +73,9 @@ def collected(connection: Connection, *, office: Office, actor: Actor) -> dict[s
         "held": [asdict(one) for one in held],
         "messages": [message for one in actor.addresses for message in messages(connection, one)],
         "journal": [asdict(one) for one in journal.read(connection, who=actor.who, limit=MOST_MESSAGES)],
-        "looked_at_by": [asdict(one) for one in glass.views(connection, owners=actor.addresses, limit=MOST_MESSAGES)],
+        "looked_at_by": [
+            asdict(one) for one in glass.views(connection, owners=actor.addresses, limit=MOST_MESSAGES)
+        ],
     }
 
 

@@ -104,7 +104,14 @@ class Installed:
         return await self.records(name)
 
     async def try_message(
-        self, actor: Actor, octets: bytes, *, client_ip: str, hello: str, mail_from: str, recipients: Sequence[str]
+        self,
+        actor: Actor,
+        octets: bytes,
+        *,
+        client_ip: str,
+        hello: str,
+        mail_from: str,
+        recipients: Sequence[str],
     ) -> HistoryEntry:
         """The verdict on a pasted message; nothing is kept of it. Raises NotAllowed or Impossible."""
         self.office.insist(actor, Right.TOOLS)

@@ -40,7 +40,10 @@ class Waiting:
         why = self.office.why(actor, reason.strip()[:500])
         acts: dict[str, Callable[[Connection, Queued], tuple[bool, str | None]]] = {
             "retry": lambda connection, copy: (queue.retry_now(connection, copy.id, now=why.at), None),
-            "hold": lambda connection, copy: (queue.hold(connection, copy.id, why.why or f"by {why.who}"), None),
+            "hold": lambda connection, copy: (
+                queue.hold(connection, copy.id, why.why or f"by {why.who}"),
+                None,
+            ),
             "drop": lambda connection, copy: (True, queue.remove(connection, copy.id)),
         }
         if verb not in acts:

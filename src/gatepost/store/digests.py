@@ -27,7 +27,11 @@ def standing(connection: Connection, address: str) -> Standing:
     row = connection.execute(
         "SELECT address, every, sent_at, told FROM digests WHERE address = ?", (address.lower(),)
     ).fetchone()
-    return Standing(address=row[0], every=row[1], sent_at=row[2], told=row[3]) if row else Standing(address=address.lower())
+    return (
+        Standing(address=row[0], every=row[1], sent_at=row[2], told=row[3])
+        if row
+        else Standing(address=address.lower())
+    )
 
 
 def wish(connection: Connection, address: str, every: str) -> None:
@@ -47,7 +51,9 @@ def sent(connection: Connection, address: str, *, at: float, told: int) -> None:
     )
 
 
-def waiting(connection: Connection, *, without: Sequence[str], after: str = "", limit: int = 500) -> list[str]:
+def waiting(
+    connection: Connection, *, without: Sequence[str], after: str = "", limit: int = 500
+) -> list[str]:
     """Addresses with undecided copies outside of these categories, in order, behind `after`."""
     marks = ", ".join("?" * len(without))
     rows = connection.execute(

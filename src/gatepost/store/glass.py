@@ -101,7 +101,8 @@ def ask(
 def decide(connection: Connection, number: int, *, account: int, who: str, at: float) -> None:
     """Who the second person was."""
     connection.execute(
-        "UPDATE glass SET decided_by = ?, decided_who = ?, decided_at = ? WHERE id = ?", (account, who, at, number)
+        "UPDATE glass SET decided_by = ?, decided_who = ?, decided_at = ? WHERE id = ?",
+        (account, who, at, number),
     )
 
 
@@ -154,7 +155,15 @@ def open_for(connection: Connection, *, account: int, owners: Iterable[str], now
 
 
 def view(
-    connection: Connection, *, at: float, account: int, who: str, owner: str, ref: str, how: str, glass: int | None
+    connection: Connection,
+    *,
+    at: float,
+    account: int,
+    who: str,
+    owner: str,
+    ref: str,
+    how: str,
+    glass: int | None,
 ) -> None:
     """Write a look down, and count it where the glass was broken for it."""
     connection.execute(
@@ -168,13 +177,18 @@ def view(
 def viewed_since(connection: Connection, *, account: int, ref: str, how: str, since: float) -> bool:
     """Is a look of this account at this message on record from `since` on?"""
     row = connection.execute(
-        "SELECT 1 FROM views WHERE at >= ? AND account = ? AND ref = ? AND how = ? LIMIT 1", (since, account, ref, how)
+        "SELECT 1 FROM views WHERE at >= ? AND account = ? AND ref = ? AND how = ? LIMIT 1",
+        (since, account, ref, how),
     ).fetchone()
     return row is not None
 
 
 def views(
-    connection: Connection, *, owners: Sequence[str] | None = None, before: int | None = None, limit: int = 100
+    connection: Connection,
+    *,
+    owners: Sequence[str] | None = None,
+    before: int | None = None,
+    limit: int = 100,
 ) -> list[View]:
     """Looks at these owners' mail (None: at anybody's), newest first."""
     marks = ", ".join("?" * len(owners or ()))

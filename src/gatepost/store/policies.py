@@ -38,7 +38,14 @@ class Draft:
 
 
 def save(
-    connection: Connection, *, at: float, who: str, why: str, text: str, evidence: str, back_to: int | None = None
+    connection: Connection,
+    *,
+    at: float,
+    who: str,
+    why: str,
+    text: str,
+    evidence: str,
+    back_to: int | None = None,
 ) -> int:
     """Add a policy; returns its number."""
     cursor = connection.execute(
@@ -74,7 +81,8 @@ def newest(connection: Connection) -> int:
 def draft(connection: Connection, account: int) -> Draft | None:
     """What this account is at work on."""
     row = connection.execute(
-        "SELECT account, who, changed_at, based_on, text, evidence FROM candidates WHERE account = ?", (account,)
+        "SELECT account, who, changed_at, based_on, text, evidence FROM candidates WHERE account = ?",
+        (account,),
     ).fetchone()
     if row is None:
         return None

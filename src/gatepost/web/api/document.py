@@ -78,7 +78,10 @@ def operation(one: Operation, by_kind: dict[Any, Any], components: dict[str, Any
     if one.method in ("GET", "DELETE"):
         parameters += query(components[one.takes.__name__])
     else:
-        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": by_kind[one.takes]}}}
+        made["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": by_kind[one.takes]}},
+        }
     if parameters:
         made["parameters"] = parameters
     return made

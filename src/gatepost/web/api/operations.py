@@ -141,7 +141,9 @@ async def quarantine_list(call: Call) -> Struct:
     found = holding.listed(call.actor, wanted, before=asked.before, limit=asked.limit + 1)
     more = len(found) > asked.limit
     shown = found[: asked.limit]
-    return shapes.HeldPage(copies=tuple(held(one, call.actor) for one in shown), next=shown[-1].id if more else None)
+    return shapes.HeldPage(
+        copies=tuple(held(one, call.actor) for one in shown), next=shown[-1].id if more else None
+    )
 
 
 def fits(copy: Held, asked: shapes.HeldAsked) -> bool:
@@ -244,7 +246,9 @@ async def journal_list(call: Call) -> Struct:
     )  # fmt: skip
     shown = found[: asked.limit]
     entries = tuple(
-        shapes.Entry(number=one.number, at=one.at, who=one.who, what=one.what, why=one.why, subject=one.subject)
+        shapes.Entry(
+            number=one.number, at=one.at, who=one.who, what=one.what, why=one.why, subject=one.subject
+        )
         for one in shown
     )
     return shapes.JournalPage(entries=entries, next=shown[-1].number if len(found) > asked.limit else None)

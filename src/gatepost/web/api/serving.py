@@ -110,7 +110,10 @@ class Api:
         if actor is None:
             slow_down(self._failed.wait_s(address))
             raise Refusal(
-                401, "A good token is needed", "Authorization: Bearer gatepost_…", www_authenticate='Bearer realm="gatepost"'
+                401,
+                "A good token is needed",
+                "Authorization: Bearer gatepost_…",
+                www_authenticate='Bearer realm="gatepost"',
             )
         slow_down(self._pace.wait_s(str(actor.account)))
         return actor
@@ -151,7 +154,9 @@ class Api:
         except Exception:
             mark = secrets.token_hex(4)
             log.exception("a call failed (%s): %s %s", mark, one.method, one.path)
-            raise Refusal(500, "Something broke", f"The log of the gate has the details under {mark}.") from None
+            raise Refusal(
+                500, "Something broke", f"The log of the gate has the details under {mark}."
+            ) from None
         return Response(ENCODER.encode(told), media_type="application/json")
 
 

@@ -106,7 +106,9 @@ async def security_page(visit: Visit, **shown: Any) -> Response:
 
 async def make_app_password(visit: Visit) -> Response:
     """A new one, shown once."""
-    scopes = [Scope(one) for one in visit.form.getlist("scope") if isinstance(one, str) and one in list(Scope)]
+    scopes = [
+        Scope(one) for one in visit.form.getlist("scope") if isinstance(one, str) and one in list(Scope)
+    ]
     try:
         made = await apppasswords.make(
             visit.office, visit.me, name=visit.field("name", 60), scopes=scopes,
@@ -120,7 +122,9 @@ async def make_app_password(visit: Visit) -> Response:
 
 async def make_token(visit: Visit) -> Response:
     """A token for a program, shown once."""
-    scopes = [Right(one) for one in visit.form.getlist("scope") if isinstance(one, str) and one in list(Right)]
+    scopes = [
+        Right(one) for one in visit.form.getlist("scope") if isinstance(one, str) and one in list(Right)
+    ]
     ends = day_of(visit, visit.field("until", 20)) or visit.office.clock() + 90 * DAY_S
     try:
         made = await apitokens.make(
@@ -182,7 +186,11 @@ async def rename(visit: Visit) -> Response:
     """One's own name and language."""
     try:
         await people.rename(
-            visit.office, visit.me, visit.me.login, name=visit.field("name", 200), language=visit.field("language", 5)
+            visit.office,
+            visit.me,
+            visit.me.login,
+            name=visit.field("name", 200),
+            language=visit.field("language", 5),
         )
     except Impossible as fault:
         raise Refused(visit._(str(fault))) from None

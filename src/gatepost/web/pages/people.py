@@ -97,7 +97,11 @@ async def change(visit: Visit) -> Response:
                 )
             case "link":
                 await people.link(
-                    desk, actor, login, visit.field("address", 320), delegated=bool(visit.field("delegated", 5))
+                    desk,
+                    actor,
+                    login,
+                    visit.field("address", 320),
+                    delegated=bool(visit.field("delegated", 5)),
                 )
             case "unlink":
                 await people.unlink(desk, actor, login, visit.field("address", 320))
@@ -179,7 +183,9 @@ ROUTES = (
     page("/people/add", add, Right.PEOPLE, methods=POST),
     page("/people/{login}", person, Right.PEOPLE),
     page("/people/{login}/act", change, Right.PEOPLE, methods=POST),
-    page("/glass", glass, Right.BREAK_GLASS, Right.APPROVE, Right.JOURNAL, menu=N_("Break the glass"), order=10),
+    page(
+        "/glass", glass, Right.BREAK_GLASS, Right.APPROVE, Right.JOURNAL, menu=N_("Break the glass"), order=10
+    ),
     page("/glass/ask", ask_glass, Right.BREAK_GLASS, methods=POST),
     page("/glass/decide", decide_glass, Right.APPROVE, Right.BREAK_GLASS, methods=POST),
 )

@@ -108,7 +108,9 @@ async def report(visit: Visit) -> Response:
     """Who looked at whose held mail, and who was given leave to."""
     glass: Glass = visit.part(Glass)
     before = visit.asked("before", 20)
-    found = glass.looks(visit.me, before=int(before) if before.isdecimal() and len(before) < 18 else None, limit=101)
+    found = glass.looks(
+        visit.me, before=int(before) if before.isdecimal() and len(before) < 18 else None, limit=101
+    )
     return visit.page(
         "looks.html", looks=found[:100], next=found[99].id if len(found) > 100 else None,
         breakings=glass.listed(visit.me), mine=False,

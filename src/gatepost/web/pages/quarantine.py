@@ -41,8 +41,12 @@ CATEGORIES = {
     "blocked": N_("Blocked"),
 }
 LEFT = {
-    "There is no such held message, or it is not yours.": N_("There is no such held message, or it is not yours."),
-    "It is held as malware: letting it go takes a reason.": N_("It is held as malware: letting it go takes a reason."),
+    "There is no such held message, or it is not yours.": N_(
+        "There is no such held message, or it is not yours."
+    ),
+    "It is held as malware: letting it go takes a reason.": N_(
+        "It is held as malware: letting it go takes a reason."
+    ),
     "It is held as malware; who looks after the quarantine decides.": N_(
         "It is held as malware; who looks after the quarantine decides."
     ),

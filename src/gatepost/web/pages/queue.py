@@ -35,7 +35,11 @@ async def act(visit: Visit) -> Response:
     verb = visit.field("do", 20)
     if verb not in VERBS:
         raise Refused(visit._("Say what is to be done."))
-    given = [one for one in visit.form.getlist("copy") if isinstance(one, str) and one.isdecimal() and len(one) < 18]
+    given = [
+        one
+        for one in visit.form.getlist("copy")
+        if isinstance(one, str) and one.isdecimal() and len(one) < 18
+    ]
     if not given:
         raise Refused(visit._("Tick what it is about."))
     done = await Waiting(office=visit.office).act(

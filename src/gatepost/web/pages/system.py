@@ -58,7 +58,9 @@ async def domain(visit: Visit) -> Response:
     except Impossible:
         raise NotThere from None
     except TimeoutError:
-        raise Refused(visit._("The DNS did not answer in time. See whether the resolver runs, and try again."), 504) from None
+        raise Refused(
+            visit._("The DNS did not answer in time. See whether the resolver runs, and try again."), 504
+        ) from None
     return visit.page("domain.html", name=name, records=records, states=STATES)
 
 

@@ -38,7 +38,9 @@ async def scan(visit: Visit) -> Response:
     """The verdict on a pasted message."""
     installed: Installed = visit.part(Installed)
     text = visit.form.get("message", "")
-    octets = "\r\n".join((text if isinstance(text, str) else "").splitlines()).encode("utf-8", "surrogateescape")
+    octets = "\r\n".join((text if isinstance(text, str) else "").splitlines()).encode(
+        "utf-8", "surrogateescape"
+    )
     try:
         entry = await installed.try_message(
             visit.me, octets + b"\r\n", client_ip=visit.field("client", 60).strip(), hello=visit.field("hello", 255),
@@ -55,7 +57,9 @@ async def scan(visit: Visit) -> Response:
 async def rules(visit: Visit) -> Response:
     """Every rule, by attack."""
     found = visit.part(Installed).rules()
-    return visit.page("rules.html", rules=sorted(found.rules, key=lambda one: (one.attack, one.name)), modes=MODES)
+    return visit.page(
+        "rules.html", rules=sorted(found.rules, key=lambda one: (one.attack, one.name)), modes=MODES
+    )
 
 
 async def rule(visit: Visit) -> Response:
@@ -67,7 +71,9 @@ async def rule(visit: Visit) -> Response:
         raise NotThere
     failed = None
     if visit.asked("test"):
-        every = await asyncio.to_thread(lambda: [each.text for each in failures(found) if each.rule.name == name])
+        every = await asyncio.to_thread(
+            lambda: [each.text for each in failures(found) if each.rule.name == name]
+        )
         failed = every
     text = await asyncio.to_thread(one.path.read_text, "utf-8", "replace")
     return visit.page(
