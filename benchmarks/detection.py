@@ -260,7 +260,9 @@ def main() -> None:
     parts = ("split", "few", "online", "phishing", "gate", "cost")
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--only", default=",".join(parts), help=f"of {', '.join(parts)}")
-    reader.add_argument("--peers", default="bogofilter,spamassassin", help="those to run, where they are here")
+    reader.add_argument(
+        "--peers", default="bogofilter,spamassassin", help="those to run, where they are here"
+    )
     asked = reader.parse_args()
     wanted, peers = set(asked.only.split(",")), set(asked.peers.split(","))
     samples = load()
