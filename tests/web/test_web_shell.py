@@ -258,3 +258,11 @@ def test_figures_that_come_by_themselves_keep_no_session_alive(tmp_path, monkeyp
     Browser(site(desk, premises.sessions, origin=ORIGIN, premises=premises), "owner").get("/live")
     assert asked
     assert all(asked)
+
+
+def test_a_link_from_elsewhere_asks_once_more_from_here(app):
+    browser = Browser(app)
+    first = browser.get("/probe?a=1&b=2", headers={"sec-fetch-site": "cross-site"})
+    assert first.status_code == 200
+    assert 'content="0; url=/probe?a=1&amp;b=2"' in first.text
+    assert browser.get("/probe", headers={"sec-fetch-site": "same-origin"}).status_code == 303

@@ -179,6 +179,9 @@ class Door:
         if visit.actor is None and not page.open:
             if request.method in SAFE_METHODS:
                 wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+                if request.headers.get("sec-fetch-site") == "cross-site":
+                    # A link in a ticket or a mail: the browser keeps a strict cookie back, until a page of ours asks.
+                    return visit.page("onward.html", path=own_path(wanted))
                 return RedirectResponse(f"{SIGN_IN}?next={quote(own_path(wanted))}", 303)
             raise Refused(visit._("You are signed out. Sign in, and send the form again."), 403)
         if visit.actor is not None and page.rights and page.rights.isdisjoint(visit.actor.rights):
