@@ -46,13 +46,15 @@ class KeptLinks:
         self.waiting.setdefault(key, []).append(kept)
         kept.timer = asyncio.get_running_loop().call_later(self.idle_s, self._drop, kept, key)
 
-    def close(self) -> None:
-        """Say QUIT on all of them."""
-        for kept in [one for links in self.waiting.values() for one in links]:
+    async def close(self, patience_s: float) -> None:
+        """Say QUIT on all of them, and wait a moment for them to close."""
+        everyone = [one for links in self.waiting.values() for one in links]
+        self.waiting.clear()
+        for kept in everyone:
             if kept.timer:
                 kept.timer.cancel()
             kept.link.leave()
-        self.waiting.clear()
+        await asyncio.gather(*(kept.link.gone(patience_s) for kept in everyone))
 
     def _drop(self, kept: KeptLink, key: object) -> None:
         links = self.waiting.get(key, [])

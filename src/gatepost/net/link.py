@@ -59,6 +59,7 @@ class Link(asyncio.Protocol):
         self._woken: asyncio.Future[None] | None = None
         self._paused = False
         self._lost = False
+        self._gone = asyncio.Event()
 
     @classmethod
     async def connect(cls, machine: SmtpClient, hop: Hop, address: str, *, timeout_s: float) -> Link:
@@ -121,6 +122,14 @@ class Link(asyncio.Protocol):
             self._flush()
         self._transport.close()
 
+    async def gone(self, patience_s: float) -> None:
+        """Wait until it is closed, TLS's own leave-taking included; broken off when that takes too long."""
+        try:
+            await asyncio.wait_for(self._gone.wait(), patience_s)
+        except TimeoutError:
+            self.abort()
+            await asyncio.sleep(0)
+
     def abort(self) -> None:
         """Close without a word."""
         if self._transport:
@@ -145,6 +154,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        self._gone.set()
         why = f": {exc}" if exc else ""
         self.machine.fail(f"the connection ended while waiting for {_WAITING[self.machine.stage]}{why}")
         self._wake()

@@ -143,7 +143,7 @@ class Outbound:
 
     async def close(self) -> None:
         """Say QUIT on what is idle and close it."""
-        self._kept.close()
+        await self._kept.close(self.patience.quit_s)
         if self.sts is not None:
             await self.sts.close()
         await asyncio.sleep(0)
