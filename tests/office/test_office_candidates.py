@@ -103,6 +103,18 @@ def test_from_candidate_to_plan_to_saved_to_the_way_back(tmp_path: Path) -> None
     tell(tmp_path, story)
 
 
+def test_mail_of_our_own_people_is_in_the_plan(tmp_path: Path) -> None:
+    async def story(office: Office, candidates: Candidates, gate: Gate) -> None:
+        sent = entry("SENT", gate.loaded, "spf.fail")
+        await office.store.record(
+            replace(sent, client=Client(ip=None, user="ana@example.net", role="submission"))
+        )
+        await candidates.set(POSTMASTER, "policy.junk_at", 6.0)
+        assert (await candidates.plan(POSTMASTER)).looked_at == 21
+
+    tell(tmp_path, story)
+
+
 def test_what_is_unsound_is_not_kept(tmp_path: Path) -> None:
     async def story(office: Office, candidates: Candidates, gate: Gate) -> None:
         for text, says in (

@@ -38,10 +38,17 @@ class PolicyFile:
 
     def prove(self, text: str) -> PolicyBook:
         """The policy of the configuration file with this over it. Raises Unsound."""
+        return self._over(text).policies
+
+    def outgoing(self, text: str) -> tuple[PolicyBook, PolicyBook]:
+        """The policy for mail of our own people as it is, and with this over it. Raises Unsound."""
+        return self._loaded().outgoing, self._over(text).outgoing
+
+    def _over(self, text: str) -> Loaded:
         path = self._loaded().path
         assert path is not None
         try:
-            return load(path, over=parsed(text)).policies
+            return load(path, over=parsed(text))
         except ConfigError as fault:
             where = f"{fault.key}: " if fault.key else ""
             raise Unsound(f"{where}{fault.problem} {fault.hint}".strip()) from None

@@ -55,6 +55,10 @@ class Keeper(Protocol):
         """The policy that would be in force. Raises Unsound."""
         ...
 
+    def outgoing(self, text: str) -> tuple[PolicyBook, PolicyBook]:
+        """For mail of our own people: the policy in force, and the one that would be. Raises Unsound."""
+        ...
+
     def put(self, text: str) -> None:
         """Keep the text, and let the gate read it. Raises Unsound or OSError."""
         ...
@@ -149,11 +153,12 @@ class Candidates:
         draft = self.draft(actor)
         days = max(1, min(days, 90))
         candidate, current = self.keeper.prove(draft.text), self.keeper.book()
+        outgoing = self.keeper.outgoing(draft.text)
         started = self.office.clock() - days * DAY_S
 
         def work(connection: Connection) -> Planned:
             bound = Bound(history.since(connection, started), self.monotonic)
-            plan = compare(bound, current, candidate, self.told(connection))
+            plan = compare(bound, current, candidate, self.told(connection), outgoing=outgoing)
             return planned(plan, days, whole=bound.whole)
 
         made = await self.office.store.database.read_apart(work)
