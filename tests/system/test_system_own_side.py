@@ -4,6 +4,7 @@ back while sessions go on, and policies as others fetch them."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import os
 import re
@@ -204,9 +205,9 @@ def test_the_policy_is_fetched_by_its_own_name(own: OwnSide) -> None:
             asked = http.client.HTTPConnection("mta-sts.example.net")
             asked.sock = tls
             asked.request("GET", "/.well-known/mta-sts.txt")
-            answer = asked.getresponse()
-            assert answer.status == 200
-            return answer.read()
+            with contextlib.closing(asked), asked.getresponse() as answer:
+                assert answer.status == 200
+                return answer.read()
 
     def there() -> bool:
         try:
