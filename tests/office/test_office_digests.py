@@ -229,3 +229,14 @@ def test_block_deletes_and_blocks_for_this_person_alone_and_never_ends_the_lette
         assert [one[0] for one in letters(office)] == ["ana@example.net", "ben@example.net"]
 
     told(tmp_path, story)
+
+
+def test_outgoing_mail_that_waits_for_approval_is_told_to_no_recipient(tmp_path: Path) -> None:
+    async def story(office: Office, _: Clock) -> None:
+        await office.store.carry_out(
+            held("OUT", category="approval", sender="ana@example.net", to=("stranger@example.org",))
+        )
+        assert await digests_of(office).send() == 0
+        assert letters(office) == []
+
+    told(tmp_path, story)

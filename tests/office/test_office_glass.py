@@ -181,3 +181,29 @@ def test_one_person_is_enough_where_the_operator_says_so_and_may_close_early(tmp
             await glass.read(POSTMASTER, "ANAS")
 
     telling(tmp_path, story, clock)
+
+
+def test_what_waits_for_approval_is_not_its_recipients_to_read(tmp_path: Path) -> None:
+    async def story(office: Office) -> None:
+        await office.store.carry_out(held("OUT", category="approval", sender="ben@example.net"))
+        glass = Glass(office=office)
+        assert not glass.may_read(ANA, "OUT")
+        with pytest.raises(NotAllowed):
+            await glass.read(ANA, "OUT")
+        assert b"Hello OUT" in await glass.read(MANAGER, "OUT")
+
+    telling(tmp_path, story)
+
+
+def test_malware_leaves_as_a_file_only_with_whoever_may_release_it(tmp_path: Path) -> None:
+    async def story(office: Office) -> None:
+        await office.store.carry_out(held("EVIL", category="malware"))
+        glass = Glass(office=office, two_people=False)
+        await glass.ask(POSTMASTER, "ana@example.net", WHY)
+        for actor in (ANA, POSTMASTER):
+            assert b"Hello EVIL" in await glass.read(actor, "EVIL"), "its preview is harmless"
+            with pytest.raises(NotAllowed):
+                await glass.read(actor, "EVIL", "downloaded")
+        assert b"Hello EVIL" in await glass.read(MANAGER, "EVIL", "downloaded")
+
+    telling(tmp_path, story)

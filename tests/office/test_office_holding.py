@@ -192,3 +192,39 @@ def test_people_block_for_themselves_only(tmp_path: Path) -> None:
         assert await senders.remove(ANA, "pest@example.org", allow=False, recipient="ana@example.net")
 
     telling(tmp_path, story)
+
+
+def test_what_a_colleague_sends_and_is_held_for_approval_is_not_its_recipients_to_decide(
+    tmp_path: Path,
+) -> None:
+    async def story(office: Office) -> None:
+        number = await fill(office)
+        await office.store.carry_out(held("OUT", category="approval", sender="ben@example.net"))
+        (out,) = office.store.held(ref="OUT")
+        holding = Holding(office=office, people_may_release=frozenset({"spam", "approval"}))
+        assert "OUT" not in {one.ref for one in holding.listed(ANA, Wanted())}
+        with pytest.raises(NotAllowed):
+            holding.show(ANA, "OUT")
+        for act in (holding.release, holding.request, holding.delete):
+            with pytest.raises(NotAllowed):
+                await act(ANA, [out.id])
+        decided = await holding.delete(ANA, [number["SPAM"], out.id])
+        assert set(decided.left) == {out.id}
+        assert states(office)["OUT"] == "held"
+        (done,) = (await holding.release(POSTMASTER, [out.id])).done
+        assert done.ref == "OUT"
+
+    telling(tmp_path, story)
+
+
+@pytest.mark.parametrize("to", [("ana@example.net", HELP_DESK.login), (HELP_DESK.login, "ana@example.net")])
+def test_who_sees_all_and_may_not_teach_all_teaches_for_themselves_alone(
+    tmp_path: Path, to: tuple[str, str]
+) -> None:
+    async def story(office: Office) -> None:
+        await office.store.carry_out(held("BOTH", to=to))
+        await Holding(office=office).teach(HELP_DESK, "BOTH", spam=False)
+        owners = office.store.database.read(lambda c: c.execute("SELECT owner FROM lessons").fetchall())
+        assert owners == [(HELP_DESK.login,)]
+
+    telling(tmp_path, story)

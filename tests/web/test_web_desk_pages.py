@@ -177,11 +177,11 @@ def test_ones_own_data_holds_ones_own_and_nobody_elses(desk: Console) -> None:
     folder = zipfile.ZipFile(io.BytesIO(answer.content))
     assert sorted(folder.namelist()) == [
         "data.json",
-        "held/ANAEVIL.eml",
         "held/ANAPHISH.eml",
         "held/ANASPAM.eml",
     ]
     told = folder.read("data.json").decode()
+    assert "ANAEVIL" in told, "malware is named, and stays here"
     assert json.loads(told)["account"]["login"] == "ana@example.net"
     assert "Secret of ben" not in told
     assert "seed" not in json.loads(told)["account"]

@@ -1,6 +1,6 @@
 """Mail to people about what is held for them: in their language, with signed links that open a page which asks first.
 
-Malware is never named; nothing is sent when nothing is new. A link does one thing for one copy, ends, and is spent as
+Malware is never named, nor what waits for approval on its way out; nothing is sent when nothing is new. A link does one thing for one copy, ends, and is spent as
 soon as the copy has changed. What it opens only shows; the act is a form.
 """
 
@@ -21,6 +21,7 @@ from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.office.senders import Senders
 from gatepost.office.settings import DigestSettings, Every
 from gatepost.store import digests, history, journal
+from gatepost.store.approvals import CATEGORY as APPROVAL
 from gatepost.store.database import Connection
 from gatepost.store.digests import Standing
 from gatepost.store.postmaster import MALWARE
@@ -157,7 +158,7 @@ class Digests:
         return f"{self.origin()}/link/{written(link, self.key)}"
 
     def _without(self) -> tuple[str, ...]:
-        return (MALWARE, *self.settings().without)
+        return (MALWARE, APPROVAL, *self.settings().without)
 
     # Coming back
 

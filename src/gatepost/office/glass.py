@@ -6,16 +6,18 @@ only. The owner is told by mail when it opens, and sees every look under "Who lo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from gatepost.access.rights import Actor, Right
 from gatepost.mail.address import parse_address
+from gatepost.office.holding import is_theirs
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.store import glass, journal
 from gatepost.store.database import Connection
 from gatepost.store.glass import Breaking, Stand, View
+from gatepost.store.postmaster import MALWARE
 from gatepost.store.records import Held
 
 LONGEST_S = 4 * 3600.0
@@ -140,11 +142,12 @@ class Glass:
     async def read(self, actor: Actor, ref: str, how: str = "read") -> bytes:
         """A held message as it came, once the look is on record. `how`: read, downloaded or attachment.
 
+        Read is to be shown harmlessly; in any other way malware goes only to whoever may release it.
         Raises NotAllowed, and KeyError or StoreFailed when the octets are gone or cannot be opened.
         """
         copies = self.office.store.held(ref=ref)
         leave = self._leave(actor, copies)
-        if leave is None:
+        if leave is None or (how != "read" and not may_take_out(actor, copies)):
             raise NotAllowed(NOT_HERE)
         octets = self.office.store.octets_of(ref)
         if leave != OWN:
@@ -157,7 +160,7 @@ class Glass:
         """OWN, BY_RIGHT, or the number of the breaking; None when it may not be read."""
         if not copies:
             return None
-        if any(actor.owns(one.to) for one in copies):
+        if any(is_theirs(actor, one) for one in copies):
             return OWN
         if actor.may(Right.CONTENT):
             return BY_RIGHT
@@ -218,6 +221,11 @@ class Glass:
     def _note(self, connection: Connection, actor: Actor, what: str, reason: str, subject: str = "") -> None:
         why = self.office.why(actor, reason.strip()[:LONGEST_REASON])
         journal.append(connection, at=why.at, who=why.who, what=what, why=why.why, subject=subject)
+
+
+def may_take_out(actor: Actor, copies: Sequence[Held]) -> bool:
+    """May its octets leave the gate with the actor? Taking malware out is as good as its release."""
+    return actor.may(Right.RELEASE_MALWARE) or all(one.category != MALWARE for one in copies)
 
 
 OWN = 0

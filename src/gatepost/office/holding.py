@@ -1,7 +1,8 @@
 """What is held, in people's hands: seen, released, asked for, denied, deleted and taught from, by right and by ownership.
 
 Whoever has `Right.RELEASE` decides about everybody's held mail, malware aside. Everybody else sees their own, releases
-what `[quarantine] people_may_release` names, and asks for the rest; nobody releases malware to themselves.
+what `[quarantine] people_may_release` names, and asks for the rest; nobody releases malware to themselves. What waits
+for approval on its way out is not its recipients' before somebody approved it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from gatepost.access.rights import Actor, Right
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.office.teaching import MOST_OCTETS, Teacher, lesson, teach
 from gatepost.store import lessons, quarantine
+from gatepost.store.approvals import CATEGORY as APPROVAL
 from gatepost.store.database import Connection
 from gatepost.store.journal import Why
 from gatepost.store.lessons import NewLesson
@@ -74,7 +76,7 @@ class Holding:
                 return []
             wanted = Wanted(
                 state=wanted.state, category=wanted.category, to=wanted.to, sender=wanted.sender,
-                addresses=tuple(own), decided=wanted.decided,
+                addresses=tuple(own), decided=wanted.decided, without=APPROVAL,
             )  # fmt: skip
         return self.office.store.database.read(
             lambda connection: quarantine.search(connection, wanted, before=before, limit=limit)
@@ -93,7 +95,7 @@ class Holding:
 
     def sees(self, actor: Actor, copy: Held) -> bool:
         """This copy?"""
-        return self.sees_all(actor) or actor.owns(copy.to)
+        return self.sees_all(actor) or is_theirs(actor, copy)
 
     def may(self, actor: Actor, copy: Held) -> May:
         """The most the actor may do to let an undecided copy go."""
@@ -103,7 +105,7 @@ class Holding:
             return May.RELEASE if actor.may(Right.RELEASE_MALWARE) else May.NOTHING
         if actor.may(Right.RELEASE):
             return May.RELEASE
-        if not actor.owns(copy.to):
+        if not is_theirs(actor, copy):
             return May.NOTHING
         return May.RELEASE if copy.category in self.people_may_release else May.REQUEST
 
@@ -163,7 +165,7 @@ class Holding:
         """Delete copies for good: everybody's with the right, one's own always."""
 
         def may(copy: Held) -> str:
-            return "" if actor.may(Right.RELEASE) or actor.owns(copy.to) else NOT_HERE
+            return "" if actor.may(Right.RELEASE) or is_theirs(actor, copy) else NOT_HERE
 
         return await self._decide(actor, numbers, State.DELETED, reason, may)
 
@@ -173,7 +175,9 @@ class Holding:
         Raises NotAllowed, and Impossible when the message is not kept any more.
         """
         copies = self.show(actor, ref)
-        if not actor.may(Right.TEACH) and not any(actor.owns(one.to) for one in copies):
+        if not actor.may(Right.TEACH):  # what one teaches for oneself alone is about one's own copy
+            copies = [one for one in copies if is_theirs(actor, one)]
+        if not copies:
             raise NotAllowed(NOT_HERE)
         new = self._lesson(actor, copies[0], spam=spam)
         if new is None:
@@ -265,6 +269,11 @@ class Holding:
             return None
         owner = "" if actor.may(Right.TEACH) else copy.to
         return lesson(octets, Teacher(who=actor.who, how="release", owner=owner), spam=spam, ref=copy.ref)
+
+
+def is_theirs(actor: Actor, copy: Held) -> bool:
+    """Is it the actor's own? What waits for approval is still on its way out: it belongs to none of its recipients."""
+    return actor.owns(copy.to) and copy.category != APPROVAL
 
 
 def why_left(copy: Held) -> str:

@@ -11,9 +11,11 @@ from typing import Any
 
 from gatepost.access.rights import Actor, Right
 from gatepost.mail.address import Address
+from gatepost.office.glass import may_take_out
 from gatepost.office.office import Office
 from gatepost.office.senders import Senders
 from gatepost.store import accounts, apppasswords, digests, glass, history, journal, signins
+from gatepost.store.approvals import CATEGORY as APPROVAL
 from gatepost.store.database import Connection
 from gatepost.store.failures import StoreFailed
 from gatepost.store.quarantine import Wanted, search
@@ -22,7 +24,7 @@ MOST_MESSAGES = 5000
 """Of history, for each address and direction."""
 MOST_HELD = 200
 MOST_OCTETS = 64 << 20
-"""Of held mail in one file; the rest is named only."""
+"""Of held mail in one file; the rest is named only, and so is malware."""
 SECRET = frozenset({"password", "seed", "seal", "hash", "salt", "handle", "public_key", "credential"})
 
 
@@ -44,6 +46,8 @@ async def export(office: Office, actor: Actor) -> bytes:
         for one in told["held"][:MOST_HELD]:
             if one["state"] not in ("held", "requested") or one["size"] > room:
                 continue
+            if not may_take_out(actor, office.store.held(ref=one["ref"])):
+                continue
             try:
                 octets = office.store.octets_of(one["ref"])
             except (KeyError, StoreFailed):
@@ -57,7 +61,9 @@ def collected(connection: Connection, *, office: Office, actor: Actor) -> dict[s
     """What is kept about the actor, without secrets and without others' addresses beyond those of each message."""
     account = accounts.find(connection, id=actor.account)
     held = (
-        search(connection, Wanted(addresses=actor.addresses, decided=True), limit=MOST_MESSAGES)
+        search(
+            connection, Wanted(addresses=actor.addresses, decided=True, without=APPROVAL), limit=MOST_MESSAGES
+        )
         if actor.addresses
         else []
     )

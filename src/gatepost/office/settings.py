@@ -27,4 +27,4 @@ class DigestSettings:
     listed: int = 50
     """Messages named in one digest; the rest is counted."""
     without: tuple[str, ...] = ()
-    """Categories beside malware that are never named in it."""
+    """Categories that are never named in it, beside malware and what waits for approval."""

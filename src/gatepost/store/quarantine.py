@@ -134,6 +134,8 @@ class Wanted:
     """Only copies for these, lower case; None: for anybody."""
     decided: bool = False
     """Also what became of others, whatever their state."""
+    without: str = ""
+    """A category that is left out."""
 
 
 def search(
@@ -149,6 +151,9 @@ def search(
     if wanted.category:
         where.append("category = ?")
         values.append(wanted.category)
+    if wanted.without:
+        where.append("category <> ?")
+        values.append(wanted.without)
     if wanted.to.startswith("@"):
         where.append("lower(to_address) LIKE ? ESCAPE '!'")
         values.append("%" + like(wanted.to))

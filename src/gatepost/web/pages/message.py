@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gatepost.access.rights import Right
 from gatepost.mail.verdict import Action
 from gatepost.office import looking
-from gatepost.office.glass import Glass
+from gatepost.office.glass import Glass, may_take_out
 from gatepost.office.preview import preview_of
 from gatepost.store.store import StoreFailed
 from gatepost.web.looks import N_
@@ -77,7 +77,10 @@ async def preview(visit: Visit) -> Response:
     """The page that shows what is in a held message; looking is on record."""
     story = looking.story(visit.office, visit.me, visit.request.path_params["ref"])
     octets = await read(visit, story.entry.ref)
-    return visit.page("preview.html", entry=story.entry, shown=preview_of(octets))
+    copies = visit.office.store.held(ref=story.entry.ref)
+    return visit.page(
+        "preview.html", entry=story.entry, shown=preview_of(octets), as_file=may_take_out(visit.me, copies)
+    )
 
 
 async def read(visit: Visit, ref: str, how: str = "read") -> bytes:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gatepost.access.rights import Right
 from gatepost.office.digests import Digests, Opened
-from gatepost.office.holding import AT_ONCE, Decided, Holding, May
+from gatepost.office.holding import AT_ONCE, Decided, Holding, May, is_theirs
 from gatepost.office.office import Impossible
 from gatepost.office.senders import Senders
 from gatepost.store import history, quarantine
@@ -136,7 +136,7 @@ def undecided(visit: Visit, copies: Sequence[Held]) -> list[Row]:
     may = [
         one
         for one in copies
-        if State(one.state) in quarantine.WAITING and (visit.may(Right.RELEASE) or visit.me.owns(one.to))
+        if State(one.state) in quarantine.WAITING and (visit.may(Right.RELEASE) or is_theirs(visit.me, one))
     ]
     return [Row(copy=one, author="", subject=None, may=holding.may(visit.me, one)) for one in may]
 
