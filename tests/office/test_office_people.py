@@ -320,3 +320,15 @@ def test_recovery_unlinks_the_identity_provider_too(tmp_path: Path) -> None:
         assert database.read(lambda c: identities.account_of(c, "https://idp.example", "42")) is None
 
     in_office(tmp_path, story)
+
+
+def test_writing_as_an_administrator_is_given_only_by_who_gives_roles(tmp_path: Path) -> None:
+    async def story(place: Place) -> None:
+        office, postmaster = place.office, acting(place, Role.POSTMASTER)
+        with pytest.raises(NotAllowed):
+            await people.link(office, postmaster, "ana@example.net", OWNER, delegated=True)
+        assert people.show(office, ROOT, "ana@example.net").delegated == ()
+        await people.link(office, acting(place, Role.OWNER), "ana@example.net", OWNER, delegated=True)
+        assert people.show(office, ROOT, "ana@example.net").delegated == (OWNER,)
+
+    in_office(tmp_path, story)

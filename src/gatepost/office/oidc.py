@@ -153,11 +153,13 @@ async def link(
     Raises NotAllowed, Impossible when the identity is another account's.
     """
     office.insist(actor, Right.PEOPLE)
+    office.insist_on_person(actor)
 
     def work(connection: Connection) -> None:
         account = there(connection, login)
         if account.roles & ADMINISTRATORS:
             office.insist(actor, Right.ROLES)
+            office.insist_on_proof(actor)
         owner = identities.account_of(connection, issuer, subject)
         if owner is not None and owner.id != account.id:
             raise Impossible(f"This identity is {owner.login}'s already.")

@@ -199,6 +199,9 @@ async def link(office: Office, actor: Actor, login: str, address: str, *, delega
             raise Impossible(f"Nobody owns all of {key}; an account can be let write as it (delegated).")
 
     def work(connection: Connection, account: Account) -> None:
+        whose = accounts.owner_of(connection, key)
+        if whose is not None and whose.roles & ADMINISTRATORS:  # to write as them is half of being them
+            office.insist(actor, Right.ROLES)
         _link(connection, account.id, key, delegated=delegated)
         kind = "may write as" if delegated else "owns"
         record(
