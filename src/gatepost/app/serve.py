@@ -164,7 +164,10 @@ class Gate:
                 authenticator=mail_sign_in(self.loaded, parts.store, parts.resolver),
             )
 
+            changed = asyncio.Event()
+
             def reload() -> None:
+                changed.set()
                 if self.reread():
                     parts.adopt(self.loaded)
                     service.handler = parts.doors(self.announce)
@@ -183,7 +186,9 @@ class Gate:
                 return self.may_change(key)
 
             look_s = config.certificates.look_s
-            watching = asyncio.create_task(watch(lambda: self.tls, may_change, look_s), name="certificates")
+            watching = asyncio.create_task(
+                watch(lambda: self.tls, may_change, look_s, changed), name="certificates"
+            )
             reception.open()
             spare_the_collector()
             life.ready()
@@ -208,7 +213,10 @@ class Gate:
             runner = parts.delivery(jitter=random.random)
             self.bell.listen(runner.poke)
 
+            changed = asyncio.Event()
+
             def reload() -> None:
+                changed.set()
                 if self.reread():
                     parts.adopt(self.loaded)
                     runner.routes = self.loaded.routes
@@ -228,7 +236,7 @@ class Gate:
             life.ready()
             async with own.serving(self.sockets), asyncio.TaskGroup() as group:
                 rounds = group.create_task(run_rounds([*parts.jobs(), *own.rounds()]))
-                watching = group.create_task(watch(lambda: self.tls, own.may_change, look_s))
+                watching = group.create_task(watch(lambda: self.tls, own.may_change, look_s, changed))
                 delivering = group.create_task(runner.run())
                 await life.stopping.wait()
                 runner.stop()

@@ -190,16 +190,26 @@ class ServerTls:
         return context
 
 
+WAITING_S = 1.0
+
+
 async def watch(
-    tls: Callable[[], ServerTls | None], may_change: Callable[[str], Awaitable[str]], every_s: float
+    tls: Callable[[], ServerTls | None],
+    may_change: Callable[[str], Awaitable[str]],
+    every_s: float,
+    hurry: asyncio.Event | None = None,
 ) -> None:
     """Take changed files up while connections go on, until cancelled.
 
-    `may_change` is asked when the main certificate has another key than before; it says why not, or nothing.
+    `may_change` is asked when the main certificate has another key than before; it says why not, or nothing. `hurry` asks
+    for a look at once. While a change waits, looks are a second apart at most: another process may be finding out.
     """
-    told = ""
+    told, wait_s, hurry = "", every_s, hurry or asyncio.Event()
     while True:
-        await asyncio.sleep(every_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(hurry.wait(), wait_s)
+        hurry.clear()
+        wait_s = every_s
         now = tls()
         if now is None or not now.changed():
             continue
@@ -208,6 +218,7 @@ async def watch(
         except TlsUnusable:  # in the middle of being written
             continue
         why = await may_change(key) if key != now.key_in_use else ""
+        wait_s = min(every_s, WAITING_S) if why else every_s
         problem = f"the certificate in use stays as it is: {why}" if why else now.reload()
         if problem and problem != told:
             log.warning("%s", problem)
