@@ -12,7 +12,7 @@ from lab_world import World, gathered
 
 from gatepost.net.resolver import CachingResolver, DnsSettings
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("lab")]
 
 
 @pytest.fixture(scope="module")
