@@ -13,7 +13,7 @@ from visiting import LOOKS, ORIGIN, Browser, ByName, console, csrf, office
 from gatepost.access.rights import Right, Role, rights_of
 from gatepost.checks.registry import ALL_CHECKS
 from gatepost.web.looks import words_of
-from gatepost.web.page import page
+from gatepost.web.page import open_page, page
 from gatepost.web.pages import ALL_PAGES, live
 from gatepost.web.site import site
 from gatepost.web.visit import Premises, Visit, own_path
@@ -266,3 +266,15 @@ def test_a_link_from_elsewhere_asks_once_more_from_here(app):
     assert first.status_code == 200
     assert 'content="0; url=/probe?a=1&amp;b=2"' in first.text
     assert browser.get("/probe", headers={"sec-fetch-site": "same-origin"}).status_code == 303
+
+
+def test_a_page_that_breaks_leaves_no_link_in_the_log(tmp_path, caplog):
+    async def broken(_: Visit) -> Response:
+        raise RuntimeError("broken")
+
+    app = console(office(tmp_path), pages=(*ALL_PAGES, open_page("/once/{word}", broken)))
+    answer = Browser(app).get("/once/secret-word%0A%1b[2J")
+    assert answer.status_code == 500
+    (told,) = [one for one in caplog.records if "a page failed" in one.getMessage()]
+    assert "/once/{word}" in told.getMessage()
+    assert "secret-word" not in told.getMessage()

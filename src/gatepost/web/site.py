@@ -168,7 +168,8 @@ class Door:
             )
         except Exception:
             mark = secrets.token_hex(4)
-            log.exception("a page failed (%s): %s %s", mark, visit.request.method, visit.request.url.path)
+            # By its pattern: the path itself may be a link that signs somebody in.
+            log.exception("a page failed (%s): %s %s", mark, visit.request.method, self._page.path)
             words = visit._(
                 "This is our fault. The log of the gate has the details under %(mark)s.", mark=mark
             )
