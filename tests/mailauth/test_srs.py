@@ -92,3 +92,11 @@ def test_nothing_raises_and_nobody_guesses(local: str) -> None:
     assert back(Address("SRS0=" + local, "example.net")) is None
     assert back(Address("SRS1=" + local, "example.net")) is None
     back(Address(local, "example.net"))
+
+
+def test_an_address_that_another_forwarder_is_said_to_have_made_vouches_for_no_sender() -> None:
+    day = sent_on(now=NOW + 10 * DAY_S).local.split("=")[2]
+    made = sent_on(Address(f"SRS1=x={day}=victim.example=pat", "evil.example"))
+    assert made.local.startswith("SRS1=")
+    turned = Address(made.local.replace("SRS1=", "SRS0=", 1), made.domain)
+    assert back(turned, now=NOW + 10 * DAY_S) is None, "a hash holds for what it was made for"

@@ -39,14 +39,14 @@ def rewritten(sender: Address, *, domain: str, secret: bytes, now: float) -> Add
     if found is None:
         day = _day(now)
         tail = f"{day}={sender.domain}={sender.local}"
-        local = f"SRS0={_hash(tail, secret)}={tail}"
+        local = f"SRS0={_hash(tail, secret, kind='0')}={tail}"
     elif found[1] == "0":
         tail = f"{sender.domain}={found[2]}{found[3]}"
-        local = f"SRS1={_hash(tail, secret)}={tail}"
+        local = f"SRS1={_hash(tail, secret, kind='1')}={tail}"
     else:
         # Some forwarder's SRS1: its hash is for itself alone and is replaced by ours.
         _, _, tail = found[3].partition("=")
-        local = f"SRS1={_hash(tail, secret)}={tail}"
+        local = f"SRS1={_hash(tail, secret, kind='1')}={tail}"
     return Address(local, domain) if len(local.encode()) <= LOCAL_MOST else None
 
 
@@ -57,7 +57,7 @@ def restored(address: Address, *, secrets: Sequence[bytes], now: float) -> Addre
         return None
     given, _, tail = found[3].partition("=")
     hashed = given.upper().encode("utf-8", "surrogateescape")
-    if not any(hmac.compare_digest(_hash(tail, secret).encode(), hashed) for secret in secrets):
+    if not any(hmac.compare_digest(_hash(tail, one, kind=found[1]).encode(), hashed) for one in secrets):
         return None
     if found[1] == "1":
         host, _, rest = tail.partition("=")
@@ -74,9 +74,10 @@ def _address(local: str, host: str) -> Address | None:
     return Address(local, domain) if domain else None
 
 
-def _hash(tail: str, secret: bytes) -> str:
-    """Case does not count: hosts on the way may fold it."""
-    digest = hmac.digest(secret, tail.lower().encode("utf-8", "surrogateescape"), hashlib.sha256)
+def _hash(tail: str, secret: bytes, *, kind: str) -> str:
+    """Case does not count: hosts on the way may fold it. `kind`, 0 or 1, counts: what a stranger has us rewrite to one
+    kind is no address of the other."""
+    digest = hmac.digest(secret, f"{kind}={tail.lower()}".encode("utf-8", "surrogateescape"), hashlib.sha256)
     return base64.b32encode(digest).decode()[:HASH_LENGTH]
 
 
