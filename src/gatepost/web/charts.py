@@ -158,19 +158,19 @@ def lines(
 
 
 def nice(value: float) -> float:
-    """The least round number that is not below `value`: 1, 2, 4, 5, 10, 20, …; 4 at the least, so that ticks are whole."""
-    if value <= 4:
-        return 4.0
-    power = 10.0 ** floor(log10(value))
-    for factor in (1, 2, 4, 5, 8, 10):
-        if factor * power >= value:
-            return factor * power
-    return float(ceil(value))
+    """The least round number that is not below `value` and whose quarters are whole: 4, 8, 12, 20, 40, 60, 80, 100, 120, …"""
+    power = 10.0 ** floor(log10(max(1.0, value)))
+    for tenths in (10, 12, 20, 40, 60, 80, 100, 120):
+        top = tenths * power / 10
+        if top >= value and top % 4 == 0:
+            return top
+    return float(4 * ceil(value / 4))
 
 
 def scale(top: float, unit: str = "") -> list[str]:
     """Five words for the scale, the highest first."""
-    return [f"{short(top * part / 4)}{unit}" for part in (4, 3, 2, 1, 0)]
+    ticks = [top * part / 4 for part in (4, 3, 2, 1, 0)]
+    return [f"{tick:,.0f}{unit}" if unit else short(tick) for tick in ticks]
 
 
 def short(value: float) -> str:

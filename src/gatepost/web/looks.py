@@ -23,6 +23,8 @@ from gatepost.web.icons import icon
 
 HERE = Path(__file__).parent
 VALUE = re.compile(r"%\((\w+)\)s")
+JOINT = re.compile(r"[@._:]")
+"""Where an address or a rule's name may go on in the next line."""
 SENTENCE_LONGEST = 1000
 """Characters of a sentence that is looked for among those with values."""
 STATIC = HERE / "static"
@@ -101,6 +103,7 @@ class Looks:
             "age": partial(age, language=language),
             "number": partial(number, language=language),
             "octets": partial(octets, language=language),
+            "breakable": breakable,
         }
         return environment
 
@@ -148,11 +151,9 @@ def translated(say: Callable[..., str]) -> Callable[..., str | Markup]:
 def moment(at: float, *, language: str, zone: tzinfo = UTC, pattern: str = "medium") -> str:
     """A time as people of the language write it."""
     when = datetime.fromtimestamp(at, zone)
-    if pattern in ("short", "medium", "long", "full"):
-        return format_datetime(when, pattern, locale=language)
     if pattern == "MMMd HH:mm":
         return when.strftime("%-m月%-d日 %H:%M") if language == "ja" else when.strftime("%-d %b %H:%M")
-    return format_datetime(when, pattern, locale=language)
+    return format_datetime(when, pattern, locale="en_GB" if language == "en" else language)
 
 
 def iso(at: float) -> str:
@@ -163,6 +164,14 @@ def iso(at: float) -> str:
 def age(seconds: float, *, language: str) -> str:
     """A span of time in one unit."""
     return format_timedelta(timedelta(seconds=seconds), locale=language, threshold=1.5)
+
+
+def breakable(name: str) -> Markup:
+    """An address or a rule's name that breaks behind its marks rather than within a word, where a column is narrow."""
+    return Markup("").join(
+        Markup("%s<wbr>") % part if JOINT.fullmatch(part[-1:]) else part
+        for part in re.split(r"(?<=[@._:])", name)
+    )
 
 
 def number(value: float, *, language: str) -> str:  # noqa: ARG001 - English and Japanese write figures alike

@@ -21,7 +21,7 @@ THRESHOLDS = {
     "quarantine_at": N_("Hold from"),
     "refuse_at": N_("Refuse from"),
 }
-MODES = {"off": N_("off"), "observe": N_("only observes"), "enforce": N_("decides")}
+MODES = {"off": N_("off"), "observe": N_("only observes"), "enforce": N_("enforces")}
 DAYS = (1, 7, 30)
 MOST_WATCHED = 40
 """Facts whose evidence is counted in one go."""

@@ -39,6 +39,7 @@ CATEGORIES = {
     "attachment": N_("Attachment"),
     "authentication": N_("Not proved"),
     "blocked": N_("Blocked"),
+    "approval": N_("Waits for approval"),
 }
 LEFT = {
     "There is no such held message, or it is not yours.": N_(

@@ -1,0 +1,43 @@
+"""Charts and words of the console as somebody reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+from gatepost.store import approvals
+from gatepost.web import charts
+from gatepost.web.charts import Series
+from gatepost.web.looks import breakable, moment
+from gatepost.web.pages.quarantine import CATEGORIES
+
+
+@pytest.mark.parametrize(
+    "most", [0, 1, 4, 5, 9, 10, 11, 13, 38, 46, 50, 95, 101, 130, 999, 1000, 1201, 40_001]
+)
+def test_the_scale_of_a_chart_has_whole_numbers_and_room_for_the_highest_bar(most: int) -> None:
+    top = charts.nice(most)
+    assert top >= most
+    assert top % 4 == 0
+    assert top <= max(4, 2 * most)
+
+
+def test_a_chart_of_times_says_its_unit_in_full() -> None:
+    row = Series(name="all", colour="deliver", values=[3.0, 980.0])
+    chart = charts.lines("t", "a", ["1", "2"], [row], unit=" ms")
+    assert list(chart.ticks) == ["1,000 ms", "750 ms", "500 ms", "250 ms", "0 ms"]
+
+
+def test_an_address_breaks_behind_its_marks_and_stays_harmless() -> None:
+    assert breakable("ana@harbour.example") == "ana@<wbr>harbour.<wbr>example"
+    assert breakable("attachments.quarantined") == "attachments.<wbr>quarantined"
+    assert breakable("<b>@x") == "&lt;b&gt;@<wbr>x"
+    assert breakable("") == ""
+
+
+def test_every_time_of_a_page_is_told_the_same_way() -> None:
+    assert moment(1_795_531_686, language="en") == "24 Nov 2026, 14:48:06"
+    assert moment(1_795_531_686, language="en", pattern="MMMd HH:mm") == "24 Nov 14:48"
+
+
+def test_whatever_mail_is_held_as_has_a_name() -> None:
+    assert approvals.CATEGORY in CATEGORIES
