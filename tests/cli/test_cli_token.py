@@ -65,3 +65,9 @@ def test_a_token_is_shown_once_listed_and_revoked(config: Path) -> None:
         refused = run(config, "token", *words)
         assert refused.exit_code == 1
         assert said in refused.output
+
+
+def test_that_there_is_no_token_is_said(config: Path) -> None:
+    assert run(config, "user", "add", "ana@example.net").exit_code == 0
+    assert run(config, "token", "list", "ana@example.net").stdout == "ana@example.net has no tokens.\n"
+    assert run(config, "token", "list", "ana@example.net", "--json").stdout == ""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import pytest
 import uvloop
 from gate import gate
 
-from gatepost.net.acceptor import CannotListen, bind
+from gatepost.net.acceptor import CannotListen, bind, remedy
 from gatepost.net.limits import ConnectionLimits, Listener
 from gatepost.smtp.dialect import Dialect
 
@@ -273,3 +274,13 @@ def test_a_front_that_may_relay_itself_lends_that_to_nobody_it_names():
             ]
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.EACCES, "take root or systemd"), (errno.EADDRINUSE, "ss -ltnp"), (errno.EADDRNOTAVAIL, "")],
+)
+def test_an_address_that_cannot_be_had_comes_with_what_to_do(number: int, said: str) -> None:
+    told = remedy(OSError(number, ""))
+    assert said in told
+    assert bool(told) is bool(said)

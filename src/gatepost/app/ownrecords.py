@@ -206,7 +206,7 @@ async def judge_dmarc(domain: str, resolver: Resolver) -> Wanted:
         about = "p=none asks others to do nothing: go on to quarantine and reject when the reports are good"
     elif records and policy is None:
         about = "it cannot be read, or there are several"
-    suggestion = f"v=DMARC1; p=quarantine; rua=mailto:postmaster@{domain}"
+    suggestion = f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"
     return judged(name, "TXT", suggestion, answer, fits=policy is not None, about=about)
 
 

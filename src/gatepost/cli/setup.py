@@ -25,7 +25,7 @@ from gatepost.cli.terminal import failing_clearly, say
 @click.option(
     "--zone",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Answer all DNS from this file.",
+    help="Look at the DNS of this file instead; the gate itself asks the resolver.",
 )
 @click.option(
     "--console-port", default=8080, show_default=True, type=click.IntRange(1, 65535),
@@ -81,7 +81,7 @@ def setup(
         say(f"  {line}")
     say(f"\nStart it:   gatepost serve --config {path}")
     say(f"Then open:  {link}")
-    say("            It works once, for a day, and asks you to register a passkey. There is no password.")
+    say("            It works once, for two days, and asks you to register a passkey. There is no password.")
     say(
         f"            From another machine, first: ssh -L {wish.console_port}:localhost:{wish.console_port} {wish.hostname}"
     )

@@ -78,6 +78,8 @@ def list_tokens(login: str, config: str | None, as_json: bool) -> None:
         number = people.show(desk.office, desk.actor, login).account.id
         found = apitokens.listed(desk.office, desk.actor, number)
     now = time.time()
+    if not found and not as_json:
+        say(f"{login} has no tokens.")
     for one in found:
         if as_json:
             told = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 from collections import deque
@@ -73,12 +74,25 @@ def bind(listeners: Sequence[Listener], *, backlog: int) -> tuple[Listening, ...
                 except OSError as failure:
                     if host == "*" and each == "::" and bound:  # no IPv6 on this machine
                         continue
-                    raise CannotListen(f"{listener.address}: {failure.strerror or failure}") from None
+                    raise CannotListen(
+                        f"{listener.address}: {failure.strerror or failure}{remedy(failure)}"
+                    ) from None
                 undo.callback(sock.close)
                 port = sock.getsockname()[1]
                 bound.append(Listening(sock, listener, index, fronts, int(sock.family)))
         undo.pop_all()
     return tuple(bound)
+
+
+def remedy(failure: OSError) -> str:
+    """What to do about an address that cannot be listened on."""
+    if failure.errno == errno.EACCES:
+        return (
+            ". Ports below 1024 take root or systemd (packaging/gatepost.service); any other is free to all"
+        )
+    if failure.errno == errno.EADDRINUSE:
+        return ". See what listens there: ss -ltnp; stop it, or choose another address"
+    return ""
 
 
 class Acceptor:
