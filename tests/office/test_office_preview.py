@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -97,3 +98,34 @@ def test_fields_are_printable():
     for _, value in preview_of(octets).fields:
         assert value.isprintable()
         assert not re.search("[\u202a-\u202e\x1b\n]", value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<div>" * 150_000,
+        "<p>" + "".join(f"<b id={n}>" for n in range(20_000)) + "</p><p>x" * 20_000,
+        "<a href='x'>" * 80_000,
+        "<!--" * 200_000,
+        "<b '" * 200_000,
+        '<b x="' * 150_000,
+        "<div><style></div></style>" * 30_000,
+    ],
+    ids=["deep", "formatting", "links", "comments", "quotes", "values", "raw"],
+)
+def test_html_made_to_take_long_is_looked_at_in_a_moment(source: str) -> None:
+    began = time.process_time()
+    shown = safe_html("<p>Dear Ana</p>" + source)
+    assert time.process_time() - began < 5.0, "the square of what was sent would be minutes"
+    assert shown.startswith("<p>Dear Ana</p>")
+    assert len(shown) < 3_000_000
+
+
+def test_attributes_that_are_left_out_first_hide_and_change_nothing() -> None:
+    assert safe_html('<!--<b--><p class="x">seen</p>') == "<p>seen</p>"
+    assert safe_html("<!--<b --!>seen") == "seen"
+    link = safe_html("""<A TITLE="t" HREF='https://a.example/?q="x&amp;y=1'>go</A>""")
+    assert (
+        link == '<span class="link">go</span><code class="target">https://a.example/?q=&quot;x&amp;y=1</code>'
+    )
+    assert "[a chart]" in safe_html('<img src="data:x" alt="a chart">')
