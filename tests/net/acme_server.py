@@ -7,6 +7,7 @@ names are proved by asking where it was told to ask. It issues from an authority
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import hashlib
 import hmac
@@ -294,11 +295,12 @@ class AcmeServer:
         """What is wrong; empty when nothing is."""
         try:
             if kind == "http-01":
-                asked = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=5)
-                asked.request("GET", f"/.well-known/acme-challenge/{token}", headers={"Host": name})
-                answer = asked.getresponse()
-                found = answer.read().decode()
-                asked.close()
+                with contextlib.closing(
+                    http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=5)
+                ) as asked:
+                    asked.request("GET", f"/.well-known/acme-challenge/{token}", headers={"Host": name})
+                    with asked.getresponse() as answer:
+                        found = answer.read().decode()
                 return (
                     ""
                     if answer.status == 200 and found == expected
@@ -312,7 +314,7 @@ class AcmeServer:
                     "" if self.txt.get(f"_acme-challenge.{name}") == digest else "the TXT record is not there"
                 )
             return self._prove_alpn(name, expected)
-        except OSError as failure:
+        except (OSError, http.client.HTTPException) as failure:
             return f"{name}: {failure}"
 
     def _prove_alpn(self, name: str, expected: str) -> str:
