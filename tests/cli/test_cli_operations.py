@@ -182,11 +182,23 @@ def test_a_head_kept_elsewhere_tells_that_the_journal_was_cut(tmp_path: Path) ->
     heads = tmp_path / "heads"
     more = f'[journal]\nsend_head_to = ["{heads}"]\nhead_every = "60s"\n'
     with running(tmp_path, zone=ZONE, more=more) as gate:
-        told(gate, "lists", "block", "add", "mallory@example.org", "--reason", "mallory@example.org sells pills")
+        told(
+            gate,
+            "lists",
+            "block",
+            "add",
+            "mallory@example.org",
+            "--reason",
+            "mallory@example.org sells pills",
+        )
         heads.write_text("some text\n" + told(gate, "journal", "head"))
         assert "1 heads from elsewhere are all in it" in told(gate, "journal", "verify", "--head", str(heads))
-        assert "2 fields were erased" in told(gate, "journal", "erase", "mallory@example.org", "--reason", "case 4")
-        assert "names the person" in refused(gate, "journal", "erase", "x@example.org", "--reason", "X@example.org asked")
+        assert "2 fields were erased" in told(
+            gate, "journal", "erase", "mallory@example.org", "--reason", "case 4"
+        )
+        assert "names the person" in refused(
+            gate, "journal", "erase", "x@example.org", "--reason", "X@example.org asked"
+        )
         sound = json.loads(told(gate, "journal", "verify", "--head", str(heads), "--json"))
         assert (sound["sound"], sound["erased_fields"], sound["heads"]) == (True, 2, 1)
         exported = [json.loads(line) for line in told(gate, "journal", "export").splitlines()]

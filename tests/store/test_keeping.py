@@ -29,7 +29,10 @@ NOW = 1_750_000_000.0
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("UPDATE journal_fields SET value = 'other' WHERE number = 2 AND name = 'why'", "entry 2 was changed"),
+        (
+            "UPDATE journal_fields SET value = 'other' WHERE number = 2 AND name = 'why'",
+            "entry 2 was changed",
+        ),
         ("UPDATE journal_fields SET salt = x'00' WHERE number = 2 AND name = 'why'", "entry 2 was changed"),
         ("INSERT INTO journal_fields VALUES (2, 'subject', 'R', x'00')", "entry 2 was changed"),
         ("UPDATE journal SET kind = 'rule remove' WHERE number = 2", "entry 2 was changed"),

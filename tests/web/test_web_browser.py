@@ -290,7 +290,9 @@ def test_a_session_brought_along_does_not_become_mine(window, served):
 def test_a_link_in_somebodys_ticket_leads_to_the_page(window, served):
     one = window("owner")
     ticket = f'<a href="{served.origin}/messages/{REF}">the message</a>'
-    one.context.route("http://tickets.example/**", lambda route: route.fulfill(body=ticket, content_type="text/html"))
+    one.context.route(
+        "http://tickets.example/**", lambda route: route.fulfill(body=ticket, content_type="text/html")
+    )
     one.page.goto("http://tickets.example/7")
     one.page.click("a")
     one.page.wait_for_url(f"{served.origin}/messages/{REF}")

@@ -296,7 +296,16 @@ class Parts:
         from gatepost.app.deskparts import DIGESTS_S, send_digests
 
         digests = Round("digests", DIGESTS_S, lambda: send_digests(lambda: self.loaded, self))
-        return [*jobs.rounds(), *learning.rounds(), *keys.rounds(), *waiting.rounds(), *self._wire_rounds(), *heads.rounds(), *self.people_from_directory().rounds(), digests]
+        return [
+            *jobs.rounds(),
+            *learning.rounds(),
+            *keys.rounds(),
+            *waiting.rounds(),
+            *self._wire_rounds(),
+            *heads.rounds(),
+            *self.people_from_directory().rounds(),
+            digests,
+        ]
 
     def people_from_directory(self) -> PeopleSync:
         """What brings accounts to what the directory says."""
@@ -319,9 +328,7 @@ class Parts:
         )
 
     def _wire_rounds(self) -> Sequence[Round]:
-        return self.wire.rounds(
-            lambda: self.loaded, self.store, contact=self.postmaster, new_ref=fresh_ref
-        )
+        return self.wire.rounds(lambda: self.loaded, self.store, contact=self.postmaster, new_ref=fresh_ref)
 
     def final_addresses(self, address: Address) -> tuple[str, ...]:
         """Where mail to this address goes, by the directory of this moment."""

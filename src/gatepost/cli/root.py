@@ -25,7 +25,10 @@ COMMANDS = {
         "gatepost.cli.quarantine:quarantine",
         "What is held: list, show, release, delete, deny, rekey.",
     ),
-    "user": ("gatepost.cli.usersync:user", "People and devices: accounts, roles, app passwords, enrolment links."),
+    "user": (
+        "gatepost.cli.usersync:user",
+        "People and devices: accounts, roles, app passwords, enrolment links.",
+    ),
     "token": ("gatepost.cli.token:token", "What programs call the API with: create, list, revoke."),
     "key": ("gatepost.cli.key:key", "DKIM keys: list, create, check, records, rotate, retire, remove."),
     "cert": ("gatepost.cli.cert:cert", "Certificates: status, renew, TLSA records."),
@@ -105,10 +108,17 @@ class OnDemand(click.Group):
 @click.group(cls=OnDemand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gatepost")
 @click.option(
-    "--remote", envvar="GATEPOST_REMOTE", metavar="URL",
+    "--remote",
+    envvar="GATEPOST_REMOTE",
+    metavar="URL",
     help="A gate elsewhere, by its console's URL: for status, history, explain, quarantine and queue.",
 )
-@click.option("--token-file", envvar="GATEPOST_TOKEN_FILE", metavar="FILE", help="The file with the API token for --remote.")
+@click.option(
+    "--token-file",
+    envvar="GATEPOST_TOKEN_FILE",
+    metavar="FILE",
+    help="The file with the API token for --remote.",
+)
 @click.pass_context
 def gatepost(ctx: click.Context, remote: str | None, token_file: str | None) -> None:
     """A secure mail gateway whose every verdict explains itself.

@@ -278,7 +278,9 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
     srs_domain = config.signing.srs_domain
     if srs_domain and routes.find(normal_domain(srs_domain) or "") is None:
         raise ConfigError(
-            file, "signing.srs_domain", f'is "{srs_domain}", which is none of our domains: its bounces would be lost.'
+            file,
+            "signing.srs_domain",
+            f'is "{srs_domain}", which is none of our domains: its bounces would be lost.',
         )
     try:
         servers_of(config.dns)

@@ -155,7 +155,13 @@ def received_field(
 
 
 def submission_field(
-    client: Client, *, receiver: str, ref: str, now: float, recipient: Address | None = None, smtputf8: bool = False
+    client: Client,
+    *,
+    receiver: str,
+    ref: str,
+    now: float,
+    recipient: Address | None = None,
+    smtputf8: bool = False,
 ) -> bytes:
     """The Received field of mail that our own people hand in: from whom it came is in our history, and nobody else's
     business, so there is no address, no host name and no TLS in it. Folded, ending in CRLF.

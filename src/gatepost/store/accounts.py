@@ -144,7 +144,9 @@ def rename(
 
 def set_source(connection: Connection, account: int, source: str, source_key: str) -> None:
     """From now on it comes from there. Raises IntegrityError when the source knows another account by this key."""
-    connection.execute("UPDATE accounts SET source = ?, source_key = ? WHERE id = ?", (source, source_key, account))
+    connection.execute(
+        "UPDATE accounts SET source = ?, source_key = ? WHERE id = ?", (source, source_key, account)
+    )
 
 
 def set_roles(connection: Connection, account: int, roles: Iterable[Role]) -> None:

@@ -276,9 +276,11 @@ class Store:
         """Why held mail, a signing key or a seed of codes could not be opened, in a sentence; empty when all can."""
         return self.keys.problem(
             self.database.read(
-                lambda connection: messages.key_ids(connection)
-                | signingkeys.key_ids(connection)
-                | accounts.key_ids(connection)
+                lambda connection: (
+                    messages.key_ids(connection)
+                    | signingkeys.key_ids(connection)
+                    | accounts.key_ids(connection)
+                )
             )
         )
 
