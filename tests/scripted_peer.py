@@ -37,7 +37,6 @@ class Peer:
     port: int = 0
     """Where to listen; 0 takes a free one."""
     address: str = "127.0.0.1"
-    address: str = "127.0.0.1"
 
     @contextlib.asynccontextmanager
     async def serve(self, path: str | None = None) -> AsyncIterator[Peer]:

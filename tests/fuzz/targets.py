@@ -764,9 +764,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "wire_policy": (
         b"version: STSv1\r\nmode: enforce\r\nmx: *.example.org\r\nmax_age: 604800\r\n\0v=STSv1; id=1;\n"
         b"v=TLSRPTv1; rua=mailto:a@b.example,https://c.example/x\0"
-        + b"3 1 1 "
-        + b"ab" * 32
-        + b"\n2 0 0 3003020101\0\x30\x03\x02\x01\x01",
+        b"3 1 1 " + b"ab" * 32 + b"\n2 0 0 3003020101\0\x30\x03\x02\x01\x01",
         b"\0v=STSv1\0 3 1 0 30\n\0",
     ),
     "provider_word": (
