@@ -101,3 +101,18 @@ def test_what_root_makes_is_the_accounts_who_runs_the_gate(
     assert load(config).config.user == "nobody"
     assert {path.stat().st_uid for path in (state, *state.rglob("*"))} == {nobody.pw_uid}
     assert (config.stat().st_uid, config.stat().st_gid) == (0, nobody.pw_gid)
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_a_reverse_name_that_somebody_else_wrote_does_not_act_on_the_terminal(
+    tmp_path: Path, as_json: list[str]
+) -> None:
+    file = tmp_path / "setup.zone"
+    file.write_text(
+        "mail.example.com. A 192.0.2.7\n7.2.0.192.in-addr.arpa. PTR a\\027[2Jb\\155c.example.com.\n"
+    )
+    command = ["setup", "mail.example.com", "--folder", str(tmp_path / "gate"), "--zone", str(file), *as_json]
+    done = CliRunner().invoke(gatepost, command)
+    assert done.exit_code == 0, done.output
+    assert "[2jb" in done.output.lower()
+    assert not [one for one in done.output if one != "\n" and not one.isprintable()]

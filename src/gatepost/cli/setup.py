@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gatepost.cli.terminal import failing_clearly, say
+from gatepost.cli.terminal import failing_clearly, harmless, json_line, say
 
 
 @click.command()
@@ -65,14 +64,14 @@ def setup(
             "configuration": str(path) if path else None, "text": text, "records": publish, "link": link,
             "looks": [asdict(one) for one in seen],
         }  # fmt: skip
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(json_line(told))
         return
     colours = {"well": "green", "warning": "yellow", "critical": "red"}
     for one in seen:
         mark = {"well": "ok", "warning": "look", "critical": "bad"}[one.level.value]
-        click.echo(f"{click.style(f'{mark:>4}', fg=colours[one.level.value])}  {one.text}")
+        click.echo(f"{click.style(f'{mark:>4}', fg=colours[one.level.value])}  {harmless(one.text)}")
         if one.remedy:
-            click.echo(f"      {one.remedy}")
+            say(f"      {one.remedy}")
     if path is None:
         click.echo(f"\n{text}")
         return

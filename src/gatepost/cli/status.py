@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, find_config
+from gatepost.cli.terminal import config_option, find_config, harmless, json_line
 
 if TYPE_CHECKING:
     from gatepost.app.health import Health
@@ -48,7 +48,7 @@ def status(config: str | None, as_json: bool) -> None:
             click.echo(f"gatepost: {fault}", err=True)
         sys.exit(CRITICAL)
     if as_json:
-        click.echo(json.dumps(status_json(seen, name, mode), ensure_ascii=False))
+        click.echo(json_line(status_json(seen, name, mode)))
     else:
         tell(seen, name, mode)
     sys.exit(SEVERITY[worst(seen.concerns)])
@@ -88,10 +88,10 @@ def doctor(config: str | None, as_json: bool) -> None:
     found.sort(key=lambda one: -SEVERITY[one.level])
     for one in found:
         if as_json:
-            click.echo(json.dumps(concern_json(one), ensure_ascii=False))
+            click.echo(json_line(concern_json(one)))
         else:
             mark = "-" if one.level is Level.WELL else f"{one.level.value.upper()}:"
-            click.echo(f"{click.style(mark, fg=COLOURS[one.level.value])} {one.text}\n    {one.remedy}")
+            click.echo(f"{click.style(mark, fg=COLOURS[one.level.value])} {in_words(one)}")
     if not as_json and worst(found) is Level.WELL:
         click.echo(click.style("Nothing is wrong.", fg="green"))
     sys.exit(SEVERITY[worst(found)])
@@ -143,7 +143,7 @@ def tell(seen: Health, name: str, mode: str) -> None:
         f"  disk         {disk.room.value}, {free:,.1f} GiB of {disk.total_octets / 1024**3:,.1f} GiB free"
     )
     for server in facts.validations:
-        click.echo(f"  resolver     {server.text}")
+        click.echo(f"  resolver     {harmless(server.text)}")
     for one in facts.certificates:
         end = f"ends on {day(one.ends_at)}" if one.ends_at is not None else one.problem
         click.echo(f"  certificate  {one.file} {end}")
@@ -160,7 +160,7 @@ def tell(seen: Health, name: str, mode: str) -> None:
         click.echo(f"  letters      about held mail, last sent {moment(seen.digest_sent)}")
     for concern in seen.concerns:
         mark = click.style(f"{concern.level.value.upper()}:", fg=COLOURS[concern.level.value])
-        click.echo(f"{mark} {concern.text}\n    {concern.remedy}")
+        click.echo(f"{mark} {in_words(concern)}")
 
 
 def classifier_words(learnt: Label | None) -> str:
@@ -206,3 +206,8 @@ def status_json(seen: Health, name: str, mode: str) -> dict[str, Any]:
 def concern_json(one: Concern) -> dict[str, str]:
     """One finding."""
     return {"key": one.key, "level": one.level.value, "text": one.text, "remedy": one.remedy}
+
+
+def in_words(concern: Concern) -> str:
+    """What it is and what to do; it may quote what a name server or another server said."""
+    return harmless(f"{concern.text}\n    {concern.remedy}")

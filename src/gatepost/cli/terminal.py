@@ -40,7 +40,7 @@ def failing_clearly(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except (ConfigError, ZoneError, Unavailable) as fault:
-            click.echo(f"gatepost: {fault}", err=True)
+            click.echo(harmless(f"gatepost: {fault}"), err=True)
             sys.exit(1)
 
     return careful
