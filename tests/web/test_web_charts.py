@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gatepost.store import approvals
-from gatepost.web import charts
+from gatepost.web import charts, looks
 from gatepost.web.charts import Series
 from gatepost.web.looks import breakable, moment
 from gatepost.web.pages.quarantine import CATEGORIES
@@ -41,3 +43,13 @@ def test_every_time_of_a_page_is_told_the_same_way() -> None:
 
 def test_whatever_mail_is_held_as_has_a_name() -> None:
     assert approvals.CATEGORY in CATEGORIES
+
+
+def test_pages_are_those_of_the_program_that_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    (templates / "one.html").write_text("as it was started")
+    monkeypatch.setattr(looks, "HERE", tmp_path)
+    shown = looks.Looks({"en": "English"})
+    (templates / "one.html").write_text("of another release")
+    assert shown.draw("one.html", "en") == "as it was started"

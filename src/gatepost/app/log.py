@@ -43,6 +43,7 @@ def start_log(format_: LogFormat, out: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # that it starts and ends is ours to say
     global _line_of, _out  # noqa: PLW0603 - a process has one log
     _out = out
     _line_of = as_json if format_ is LogFormat.JSON else as_text

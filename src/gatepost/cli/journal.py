@@ -51,7 +51,8 @@ def journal_list(
             subject = f" {entry.subject}" if entry.subject else ""
             say(f"{entry.number:>6}  {moment(entry.at)}  {entry.who}  {entry.what}{subject}{why}")
     if not entries and not as_json:
-        click.echo("Nothing is in the journal.", err=True)
+        asked = any((about, who, kind))
+        click.echo(f"Nothing {'like that ' if asked else ''}is in the journal.", err=True)
 
 
 @journal.command("verify")

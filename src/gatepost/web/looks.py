@@ -16,7 +16,7 @@ from typing import Any
 
 from babel.dates import format_datetime, format_timedelta
 from babel.messages.pofile import read_po
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from gatepost.web.icons import icon
@@ -48,6 +48,10 @@ class Looks:
             if path.is_file()
         }
         self._marks = {name: hashlib.sha256(octets).hexdigest()[:12] for name, octets in self._static.items()}
+        # Read once, as the files of static/ are: an upgrade under a running gate mixes no old code with new pages.
+        self._templates = DictLoader(
+            {path.name: path.read_text("utf-8") for path in (HERE / "templates").glob("*.html")}
+        )
         self._environments = {language: self._environment(language, languages) for language in languages}
 
     def say(self, language: str, text: str, /, **values: object) -> str:
@@ -80,7 +84,7 @@ class Looks:
 
     def _environment(self, language: str, languages: Mapping[str, str]) -> Environment:
         environment = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
+            loader=self._templates,
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
