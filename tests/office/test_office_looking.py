@@ -15,8 +15,9 @@ from gatepost.office.office import NotAllowed, Office
 from gatepost.office.whatif import instead
 from gatepost.policy import PolicySettings, assemble, decide
 from gatepost.store.history import Search
+from gatepost.store.postmaster import Postmaster
 from gatepost.store.records import Acceptance, Judged
-from office_samples import ANA, AUDITOR, BEN, HELP_DESK, MANAGER, OFFICER, OWNER, POSTMASTER, telling
+from office_samples import ANA, AUDITOR, BEN, HELP_DESK, MANAGER, OFFICER, OWNER, POSTMASTER, held, telling
 from store_samples import acceptance
 
 NOW = 1_750_000_000.0
@@ -76,6 +77,20 @@ def test_each_sees_what_their_rights_show(tmp_path):
             with pytest.raises(NotAllowed) as absent:
                 looking.story(office, stranger, "0000000000009")
             assert str(refused.value) == str(absent.value)
+
+    telling(tmp_path, story)
+
+
+def test_what_waits_for_approval_is_no_story_for_its_recipient(tmp_path):
+    async def story(office: Office) -> None:
+        out = held("OUT", category="approval", sender="ben@example.net", subject=SECRET)
+        client = replace(out.entry.client, user="ben@example.net", role="submission")
+        await office.store.carry_out(replace(out, entry=replace(out.entry, client=client)))
+        with pytest.raises(NotAllowed):
+            looking.story(office, ANA, "OUT")
+        assert looking.story(office, OWNER, "OUT").entry.subject == SECRET
+        await Postmaster(office.store).release("OUT", office.why(OWNER, "fine"))
+        assert looking.story(office, ANA, "OUT").entry.subject == SECRET
 
     telling(tmp_path, story)
 

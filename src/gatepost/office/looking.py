@@ -16,9 +16,11 @@ from gatepost.mail.verdict import SEVERITY, Action, Verdict, Weighed
 from gatepost.office.office import NotAllowed, Office
 from gatepost.office.whatif import Instead, instead
 from gatepost.policy import PolicyBook
+from gatepost.store.approvals import CATEGORY as APPROVAL
 from gatepost.store.database import Connection
 from gatepost.store.history import Cursor, Search, find
 from gatepost.store.journal import JournalEntry
+from gatepost.store.quarantine import State
 from gatepost.store.records import DeliveryAttempt, Held, HistoryEntry, Judged, Queued
 from gatepost.store.ref import as_typed
 from gatepost.store.searching import look_through
@@ -244,7 +246,8 @@ def story(office: Office, actor: Actor, ref: str, book: PolicyBook | None = None
     entry = office.store.entry(ref) or office.store.entry(as_typed(ref))
     if entry is None:
         raise NotAllowed(NOT_HERE)
-    own = [one for one in recipients_of(entry) if actor.owns(one)]
+    awaited = not_yet_theirs(office, entry)
+    own = [one for one in recipients_of(entry) if actor.owns(one) and one.lower() not in awaited]
     everybody = actor.may(Right.MESSAGES)
     if not everybody and not own:
         raise NotAllowed(NOT_HERE)
@@ -273,6 +276,17 @@ def story(office: Office, actor: Actor, ref: str, book: PolicyBook | None = None
         changes=tuple(changes),
         sees_inside=inside,
     )  # fmt: skip
+
+
+def not_yet_theirs(office: Office, entry: HistoryEntry) -> frozenset[str]:
+    """Recipients, lower case, who know nothing of it: their copies wait for approval on the way out, or were declined."""
+    if not entry.client.account:
+        return frozenset()
+    return frozenset(
+        one.to.lower()
+        for one in office.store.held(ref=entry.ref, decided=True)
+        if one.category == APPROVAL and one.state != State.RELEASED
+    )
 
 
 def only_for(entry: HistoryEntry, actor: Actor) -> HistoryEntry:
