@@ -31,6 +31,8 @@ def translated() -> Iterator[None]:
     """Turn errors of the system and the database into StoreFull and StoreFailed."""
     try:
         yield
+    except BrokenPipeError:  # no disk has pipes: whoever read what a work says has gone
+        raise
     except OSError as error:
         raise kind(full=error.errno in FULL_ERRNOS)(f"disk: {error.strerror or error}") from error
     except dbapi2.Error as error:
