@@ -30,7 +30,7 @@ from real_servers import postfix
 sys.path.append(str(Path(__file__).parent.parent / "system"))
 from whole import Gate, mail, until
 
-pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("lab")]  # one lab: its ports are fixed
+pytestmark = pytest.mark.peers
 CHOSEN = (
     "ee-key", "ee-bad", "ta-key", "dane-stripped", "tlsa-bogus", "bogus-domain", "alias-end", "second-host", "enforced",
     "enforced-untrusted", "enforced-stripped", "spoofed-mx", "tested-name", "policy-untrusted", "dane-first", "open-plain",

@@ -12,7 +12,7 @@ from lab_world import World, gathered
 
 from gatepost.net.resolver import CachingResolver, DnsSettings
 
-pytestmark = [pytest.mark.peers, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.peers
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 from conftest import real_program
 from system.whole import Gate, run
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

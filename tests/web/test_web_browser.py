@@ -15,7 +15,7 @@ from gatepost.office.preview import preview_of
 from gatepost.web.pages import ALL_PAGES
 from web.serving import HOSTILE, Served, Thread
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 REF = "QUARANTINE7"
 LOOKS = {
     "en-light-wide": ("en", "light", 1280, True),

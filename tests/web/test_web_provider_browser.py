@@ -21,7 +21,7 @@ from people_samples import Place, office_at
 from provider_samples import CLIENT, TestProvider
 from web.visiting import LOOKS
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 async def through(window: Any, origin: str) -> None:
