@@ -143,10 +143,12 @@ def letter(word: str, author: str = "ana@example.net") -> bytes:
     return "\r\n".join(lines).encode()
 
 
+def both_keys_sign(own: OwnSide) -> bool:
+    return [one["state"] for one in own.gate.rows("key", "list")] == ["signing", "signing"]
+
+
 def test_what_we_send_arrives_with_two_signatures_that_pass(own: OwnSide) -> None:
-    until(
-        lambda: [one["state"] for one in own.gate.rows("key", "list")] == ["signing", "signing"], own.gate.log
-    )
+    until(lambda: both_keys_sign(own), own.gate.log)
     time_there = time.monotonic() + 10
     while True:
         with smtplib.SMTP("127.0.0.1", own.gate.ports["submission1"], "laptop.lan", timeout=20) as session:
@@ -163,14 +165,20 @@ def test_what_we_send_arrives_with_two_signatures_that_pass(own: OwnSide) -> Non
 
 
 def test_what_is_sent_on_comes_from_us_is_sealed_and_its_bounce_finds_back(own: OwnSide) -> None:
-    code, said = own.gate.send(mail("sent-on"), "away@example.net")
-    assert code == 250, said
-    octets = own.arrived(b"sent-on")
-    chain = asyncio.run(validate_chain(Message.parse(octets), own.zone, time.time()))
+    until(lambda: both_keys_sign(own), own.gate.log)
+    time_there = time.monotonic() + 10
+    while True:
+        word = f"sent-on-{time.monotonic_ns()}"
+        code, said = own.gate.send(mail(word), "away@example.net")
+        assert code == 250, said
+        octets = own.arrived(word.encode())
+        chain = asyncio.run(validate_chain(Message.parse(octets), own.zone, time.time()))
+        if chain.result != "none" or time.monotonic() > time_there:  # as above
+            break
     assert (chain.result, chain.sealers) == ("pass", ("example.net",))
     assert "spf=pass" in chain.authentication_results[0]
     assert not re.search(rb"^DKIM-Signature", octets, re.MULTILINE | re.IGNORECASE), "we did not write it"
-    (line,) = [one for one in own.peer.lines if one.startswith("MAIL FROM:<SRS0=")]
+    line = [one for one in own.peer.lines if one.startswith("MAIL FROM:<SRS0=")][-1]
     rewritten = line.partition("<")[2].partition(">")[0]
     assert rewritten.endswith("=good.example=ann@example.net")
     with own.gate.talk("mail.good.example", "192.0.2.10") as session:

@@ -83,11 +83,11 @@ async def serve(
     config.load()
     config.ssl = tls
     server = Server(config)
-    LISTENERS.stopping.clear()
+    listening_ends = LISTENERS.begin()
     running = asyncio.ensure_future(server.serve([on]))
     waiting = asyncio.ensure_future(stopping.wait())
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    LISTENERS.stopping.set()
+    listening_ends.set()
     server.should_exit = True
     await running

@@ -27,6 +27,11 @@ class Listeners:
         self.open = 0
         self.stopping = asyncio.Event()
 
+    def begin(self) -> asyncio.Event:
+        """A console opens, in the loop of the moment; what it sets when it stops."""
+        self.stopping = asyncio.Event()
+        return self.stopping
+
 
 LISTENERS = Listeners()
 
@@ -45,6 +50,7 @@ async def live(visit: Visit) -> Response:
 async def figures(visit: Visit) -> AsyncIterator[bytes]:
     """The figures, again and again, when they change."""
     LISTENERS.open += 1
+    stopping = LISTENERS.stopping
     try:
         yield b"retry: 5000\n\n"
         last = ""
@@ -59,7 +65,7 @@ async def figures(visit: Visit) -> AsyncIterator[bytes]:
                 yield b": still here\n\n"
             try:
                 async with asyncio.timeout(EVERY_S):
-                    await LISTENERS.stopping.wait()
+                    await stopping.wait()
                 return
             except TimeoutError:
                 pass
