@@ -286,6 +286,30 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         servers_of(config.dns)
     except ValueError as fault:
         raise ConfigError(file, "dns.servers", str(fault)) from None
+    refuse_unusable(config, file)
+    try:
+        people = Staff(
+            config.people, own_domains=[one.name for one in config.domains], folder=folder,
+            imported=folder / config.state / IMPORTED if config.people_source.servers else None,
+        )  # fmt: skip
+    except ValueError as fault:
+        raise ConfigError(file, "people", f"{fault}.") from None
+    networks = []
+    for one in config.trusted_relays:
+        try:
+            networks.append(ip_network(one, strict=False))
+        except ValueError:
+            raise ConfigError(
+                file, "trusted_relays", f'"{one}" is neither an address nor a network.'
+            ) from None
+    return Loaded(
+        path=path, folder=folder, config=config, table=table, checks=checks, policies=policies, outgoing=outgoing,
+        routes=routes, trusted_relays=tuple(networks), people=people,
+    )  # fmt: skip
+
+
+def refuse_unusable(config: Config, file: str) -> None:
+    """What each room finds wrong with its own settings. Raises ConfigError."""
     for text in config.marking.junk_headers:
         if not JUNK_HEADER.fullmatch(text):
             raise ConfigError(
@@ -315,25 +339,6 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         port.isdecimal() and ":" in config.metrics.address and int(port) < 65536
     ):
         raise ConfigError(file, "metrics.address", f'is "{config.metrics.address}", but host:port is wanted.')
-    try:
-        people = Staff(
-            config.people, own_domains=[one.name for one in config.domains], folder=folder,
-            imported=folder / config.state / IMPORTED if config.people_source.servers else None,
-        )  # fmt: skip
-    except ValueError as fault:
-        raise ConfigError(file, "people", f"{fault}.") from None
-    networks = []
-    for one in config.trusted_relays:
-        try:
-            networks.append(ip_network(one, strict=False))
-        except ValueError:
-            raise ConfigError(
-                file, "trusted_relays", f'"{one}" is neither an address nor a network.'
-            ) from None
-    return Loaded(
-        path=path, folder=folder, config=config, table=table, checks=checks, policies=policies, outgoing=outgoing,
-        routes=routes, trusted_relays=tuple(networks), people=people,
-    )  # fmt: skip
 
 
 def tls_report_robot(config: Config, folder: Path) -> dict[str, MaildirAt]:
