@@ -118,10 +118,84 @@ def test_what_is_not_ours_is_not_signed(octets: bytes, client: Client, tmp_path:
     assert kept(mail(octets, client), tmp_path) == octets
 
 
-def test_a_copy_that_is_changed_on_the_way_carries_no_signature_that_would_fail(tmp_path: Path) -> None:
-    story = mail()
-    changed = tuple(replace(one, changes=(Change(kind="tag", text="[x]"),)) for one in story.deliveries)
-    assert kept(replace(story, deliveries=changed), tmp_path) == MAIL
+TAG = (Change(kind="tag", text="[x]"),)
+
+
+def delivered(story: Acceptance, folder: Path, **settings: object) -> dict[str, bytes]:
+    """What the next host gets, by recipient."""
+
+    async def go() -> dict[str, bytes]:
+        async with (
+            Peer().serve() as peer,
+            bench(folder, zone=ELSEWHERE, smtp_port=peer.port) as it,
+        ):
+            signs = signer(**settings)
+            it.runner.signed_again = lambda octets, item: signs.signed_again(octets, item, it.store.entry)
+            await Keeper(it.store, signs).carry_out(story)
+            await it.until_idle()
+        to = [line.partition("<")[2].partition(">")[0] for line in peer.lines if line.startswith("RCPT")]
+        return dict(zip(to, peer.messages, strict=True))
+
+    return asyncio.run(go())
+
+
+def tagged(story: Acceptance, *, last: bool = False) -> Acceptance:
+    """Its copies tagged, all or the last one."""
+    *rest, end = story.deliveries
+    first = rest if last else [replace(one, changes=TAG) for one in rest]
+    return replace(story, deliveries=(*first, replace(end, changes=TAG)))
+
+
+def test_a_copy_that_is_changed_on_the_way_is_signed_as_it_leaves(tmp_path: Path) -> None:
+    story = replace(
+        mail(added_header=b"Received: from x\r\n\tby mx.example.net\r\n"), account="ana@example.net"
+    )
+    (copy,) = delivered(tagged(story), tmp_path).values()
+    assert b"Subject: [x] hello" in copy
+    assert signed_by(copy) == BOTH, "these two, and none that fails"
+
+
+def test_each_copy_is_signed_as_it_is(tmp_path: Path) -> None:
+    found = acceptance("AAAA", at=NOW, octets=MAIL, recipients=("sam@example.org", "tom@example.org"),
+                       added_header=b"Received: from x\r\n\tby mx.example.net\r\n")  # fmt: skip
+    story = replace(
+        found, entry=replace(found.entry, client=OURS, auth=AuthResults()), account="ana@example.net"
+    )
+    copies = delivered(tagged(story, last=True), tmp_path)
+    assert {to: b"[x]" in copy for to, copy in copies.items()} == {
+        "sam@example.org": False,
+        "tom@example.org": True,
+    }
+    assert [signed_by(copy) for copy in copies.values()] == [BOTH, BOTH]
+
+
+@pytest.mark.parametrize("arc", [False, True])
+@pytest.mark.parametrize(
+    "author", ["sam@example.com", "ana@example.net"], ids=["others", "who says to be ours"]
+)
+def test_what_is_sent_on_changed_is_sealed_as_it_leaves_and_never_signed(
+    author: str, arc: bool, tmp_path: Path
+) -> None:
+    octets = MAIL.replace(b"ana@example.net", author.encode())
+    story = mail(octets, STRANGER, added_header=b"Received: from x\r\n\tby mx.example.net\r\n")
+    sent_on = tuple(
+        replace(one, recipient=replace(one.recipient, address=parsed("ana@example.net")))
+        for one in story.deliveries
+    )
+    (copy,) = delivered(tagged(replace(story, deliveries=sent_on)), tmp_path, arc=arc).values()
+    assert b"Subject: [x] hello" in copy
+    assert signed_by(copy) == []
+    chain = drive(validate_chain(Message.parse(copy), ZONE, NOW))
+    assert (chain.result, chain.sealers) == (("pass", ("example.net",)) if arc else ("none", ()))
+
+
+def test_a_signature_of_somebody_else_stays_where_it_is(tmp_path: Path) -> None:
+    theirs = b"DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=x; h=from; bh=; b=\r\n"
+    trace = b"Received: from x\r\n\tby mx.example.net\r\n"
+    story = replace(mail(theirs + MAIL, added_header=trace), account="ana@example.net")
+    (copy,) = delivered(tagged(story), tmp_path).values()
+    assert theirs in copy
+    assert [result for result, selector in signed_by(copy) if selector in ("r", "e")] == ["pass", "pass"]
 
 
 def test_an_author_below_our_domain_is_signed_for_by_it(tmp_path: Path) -> None:

@@ -246,6 +246,7 @@ class Parts:
             junk_headers=junk_mark(config.marking.junk_headers),
             retry_first_s=config.outbound.retry_first_s,
             forwarded_from=self.forwarding.sender,
+            signed_again=lambda octets, item: self.keeper.signer.signed_again(octets, item, self.store.entry),
             on_failed=self.came_back,
         )
         return self.runner

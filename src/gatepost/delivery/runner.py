@@ -86,6 +86,8 @@ class DeliveryRunner:
     """`OutboundSettings.retry_first_s`."""
     forwarded_from: Callable[[str, Address], str] = lambda sender, _: sender
     """The envelope sender of mail that an address of ours sends on elsewhere (`Forwarding.sender`)."""
+    signed_again: Callable[[bytes, QueueItem], Awaitable[bytes]] = lambda octets, _: _same(octets)
+    """The signatures of a copy that was changed at delivery (`Signer.signed_again`)."""
     on_failed: Callable[[QueueItem], Awaitable[None]] = lambda _: _nothing()
     """Told of each copy that is given up."""
     worker: str = "delivery"
@@ -255,6 +257,7 @@ class DeliveryRunner:
             octets = items[0].octets or self.store.delivered_copy(items[0].ref)
             if items[0].changes:
                 octets = await asyncio.to_thread(changed, octets, items[0].changes)
+                octets = await self.signed_again(octets, items[0])
         except (KeyError, StoreFailed, OSError, CannotChange) as failure:
             for item in items:
                 await self.store.settle(item, None, Hold(f"The message cannot be read: {failure}"))
@@ -401,6 +404,11 @@ class DeliveryRunner:
 
 async def _nothing() -> None:
     """Nobody wants to be told."""
+
+
+async def _same(octets: bytes) -> bytes:
+    """Nothing signs."""
+    return octets
 
 
 def junk_mark(headers: Sequence[str]) -> bytes:

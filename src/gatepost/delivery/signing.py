@@ -1,8 +1,9 @@
 """Which identity signs which message, and the settings of signing.
 
 Signed is what our people and we ourselves write: the one author domain of the From field is one of ours, and who hands
-the message in may send out. A signature is made once, when the message is queued, and kept with it. Mail that comes in
-from elsewhere is never signed, whatever its From says. Left out: keys (`store.signingkeys`) and their life.
+the message in may send out. A signature is made once, when the message is queued, and kept with it; a copy that is
+changed on its way out gets another over what it has become. Mail that comes in from elsewhere is never signed,
+whatever its From says: sent on, it may be sealed. Left out: keys (`store.signingkeys`) and their life.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from gatepost.mail.address import normal_domain
 from gatepost.mail.author import authors
-from gatepost.mail.client import Client
+from gatepost.mail.client import Client, Recipient
 from gatepost.mail.message import Message
 from gatepost.mailauth.arc_seal import seal
 from gatepost.mailauth.dkim_sign import SigningKey, sign_with_all
@@ -26,7 +27,7 @@ from gatepost.mailauth.header import fold_results, results_clauses
 from gatepost.mailauth.keylife import ALGORITHMS, KeyPace
 from gatepost.mailauth.keyrecord import key_name
 from gatepost.store.messages import copy_for_delivery
-from gatepost.store.records import Acceptance, HistoryEntry
+from gatepost.store.records import Acceptance, HistoryEntry, QueueItem
 
 UNSIGNABLE = frozenset({"bare-cr", "bare-lf", "too-many-fields", "leading-continuation", "not-a-field"})
 """Defects of a header that others may read, or repair, in another way than we do."""
@@ -34,6 +35,8 @@ SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 KEEP_LEAST_S = 5 * 86_400.0
 AT_ONCE_OCTETS = 256 * 1024
 """Larger messages are signed in a thread: the loop has others to attend to."""
+FRONT_MOST = 32 * 1024
+"""Octets at the beginning of a message among which our own signatures are."""
 DOMAINS_MOST = 6
 """Labels cut off the author domain in search of a key."""
 
@@ -112,18 +115,20 @@ class Signer:
     """Our name in what a seal says."""
 
     async def signed(self, acceptance: Acceptance) -> Acceptance:
-        """An accepted message with our signatures in front, when it is ours to sign, or a seal when it is sent on.
-
-        A message of which any copy is changed at delivery gets neither: they would not hold there.
-        """
-        if not self.settings.enabled or any(copy.changes for copy in acceptance.deliveries):
+        """An accepted message with our signatures in front, when it is ours to sign, or a seal when it is sent on."""
+        forwarder = next(
+            (
+                found
+                for copy in acceptance.deliveries
+                if not copy.held and (found := self._forwarder(copy.recipient, copy.to)) is not None
+            ),
+            None,
+        )
+        if not (goes_out(acceptance.entry.client) or forwarder is not None):
             return acceptance
-        keys, work = self._work(acceptance)
-        if not keys:
-            return acceptance
-        large = len(acceptance.octets) > AT_ONCE_OCTETS
-        front = await asyncio.to_thread(work) if large else work()
-        if not front:  # a chain that cannot be sealed
+        octets = copy_for_delivery(acceptance.octets, acceptance.added_header, acceptance.removed_fields)
+        front, keys = await self._covered(octets, acceptance.entry, forwarder)
+        if not front:
             return acceptance
         names = tuple(key_name(one.domain, one.selector) for one in keys)
         return replace(
@@ -132,30 +137,48 @@ class Signer:
             added_header=front + acceptance.added_header,
         )
 
-    def _work(self, acceptance: Acceptance) -> tuple[Sequence[SigningKey], Callable[[], bytes]]:
-        """The keys, and what makes the fields with them; keys are read here, in the loop."""
-        entry = acceptance.entry
-        out = goes_out(entry.client)
-        forwarder = None if out else self._forwarder(acceptance)
-        if not out and forwarder is None:
-            return (), bytes
-        octets = copy_for_delivery(acceptance.octets, acceptance.added_header, acceptance.removed_fields)
-        message = Message.parse(octets)
-        if forwarder is not None:
-            keys = [one for one in self.of(forwarder) if isinstance(one.private, RSAPrivateKey)]
-            return keys[:1], partial(sealed, message, keys[:1], entry, self.hostname)
-        keys = list(self.identity(message))
-        expires_s = self.settings.expires_s or None
-        return keys, partial(sign_with_all, message, keys, now=entry.at, expires_s=expires_s)
+    async def signed_again(
+        self, octets: bytes, item: QueueItem, entry_of: Callable[[str], HistoryEntry | None]
+    ) -> bytes:
+        """A copy that was changed at delivery: what covered it before is taken off, and what it is now is covered.
 
-    def _forwarder(self, acceptance: Acceptance) -> str | None:
-        """The domain of ours that sends this message on elsewhere, where that is to be sealed."""
-        if not self.settings.arc:
+        The same octets at every try, as long as the same keys sign. Without the entry of its message it goes uncovered.
+        """
+        octets = octets[front_end(octets) :]
+        forwarder = self._forwarder(item.recipient, item.to)
+        entry = entry_of(item.ref) if item.account or forwarder is not None else None
+        if entry is None:
+            return octets
+        front, _ = await self._covered(octets, entry, forwarder)
+        return front + octets
+
+    async def _covered(
+        self, octets: bytes, entry: HistoryEntry, forwarder: str | None
+    ) -> tuple[bytes, Sequence[SigningKey]]:
+        """The fields that cover a message as it goes out, and the keys they were made with; empty when nothing does."""
+        if not self.settings.enabled:
+            return b"", ()
+        keys, work = self._work(Message.parse(octets), entry, forwarder)  # keys are read here, in the loop
+        if not keys:
+            return b"", ()
+        large = len(octets) > AT_ONCE_OCTETS
+        return (await asyncio.to_thread(work) if large else work()), keys
+
+    def _work(
+        self, message: Message, entry: HistoryEntry, forwarder: str | None
+    ) -> tuple[Sequence[SigningKey], Callable[[], bytes]]:
+        """The keys, and what makes the fields with them."""
+        if goes_out(entry.client):
+            keys, expires_s = list(self.identity(message)), self.settings.expires_s or None
+            return keys, partial(sign_with_all, message, keys, now=entry.at, expires_s=expires_s)
+        own = [one for one in self.of(forwarder or "") if isinstance(one.private, RSAPrivateKey)][:1]
+        return own, partial(sealed, message, own, entry, self.hostname)
+
+    def _forwarder(self, recipient: Recipient, to: str) -> str | None:
+        """The domain of ours that sends a copy on elsewhere, where that is to be sealed."""
+        if not self.settings.arc or self.ours(to.rpartition("@")[2].lower()):
             return None
-        for copy in acceptance.deliveries:
-            if not copy.held and not self.ours(copy.to.rpartition("@")[2].lower()):
-                return copy.recipient.address.domain
-        return None
+        return recipient.address.domain
 
     def front(self, octets: bytes, now: float) -> bytes:
         """The signatures to put in front of a message as it is delivered; empty when nothing signs it. Never raises."""
@@ -187,6 +210,15 @@ class Signer:
 def goes_out(client: Client) -> bool:
     """Is it one of our people, or a machine of ours?"""
     return bool(client.account)
+
+
+COVERING = (b"dkim-signature", b"arc-seal", b"arc-message-signature", b"arc-authentication-results")
+
+
+def front_end(octets: bytes) -> int:
+    """Where our own signatures or seal end: they stand above our Received field, those of others below it."""
+    fields = Message.parse(octets[:FRONT_MOST]).fields
+    return next((one.start for one in fields if one.name not in COVERING), 0)
 
 
 def sealed(message: Message, keys: Sequence[SigningKey], entry: HistoryEntry, hostname: str) -> bytes:
