@@ -140,6 +140,8 @@ def tlsa(kind: str, shown: Identity, known: Authorities) -> str:
         "ta-key": lambda: f"2 1 1 {sha256(authority.spki).hexdigest()}",
         "ta-cert": lambda: f"2 0 1 {sha256(authority.der).hexdigest()}",
         "ta-full": lambda: f"2 0 0 {authority.der.hex()}",
+        "ta-bare": lambda: f"2 1 0 {authority.spki.hex()}",
+        "ta-bare-other": lambda: f"2 1 0 {known.unknown.spki.hex()}",
         "ta-other": lambda: f"2 1 1 {sha256(b'another authority').hexdigest()}",
         "pkix-ee": lambda: f"1 1 1 {sha256(own.spki).hexdigest()}",
         "short": lambda: "3 1 1 abcdef",

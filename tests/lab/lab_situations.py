@@ -110,6 +110,14 @@ DANE = [
         policy="dane", report=GOOD_DANE,
     ),
     _s(
+        "ta-bare-key", "2 1 0: the authority is its bare key, in no certificate the server sends",
+        hosts=(Host(server="leaf-only", tlsa=("ta-bare",)),), policy="dane", report=GOOD_DANE,
+    ),
+    _s(
+        "ta-bare-other", "2 1 0 of another key", hosts=(Host(server="leaf-only", tlsa=("ta-bare-other",)),), result="deferred",
+        policy="dane", report=BAD_DANE,
+    ),
+    _s(
         "ta-name", "DANE-TA looks at the name", hosts=(Host(server="chain", certificate_for="elsewhere", tlsa=("ta-key",)),),
         result="deferred", policy="dane", words="not for", report=(("tlsa", "certificate-host-mismatch"),),
     ),

@@ -77,6 +77,58 @@ def test_what_fits() -> None:
     assert verdict(f"3 1 1 {'00' * 32}", f"2 1 1 {sha(AUTHORITY.spki)}") == ""
 
 
+def test_an_authority_given_by_its_bare_key_need_not_be_sent() -> None:
+    whole = f"2 1 0 {AUTHORITY.spki.hex()}"
+    assert verdict(whole) == "", "sent"
+    assert verdict(whole, chain=CHAIN[:2]) == "", "not sent"
+    assert verdict(f"2 1 0 {MIDDLE.spki.hex()}", chain=[LEAF.der]) == ""
+    assert verdict(whole, chain=[LEAF.der]) == "tlsa-invalid", "a gap in the chain"
+    assert verdict(whole, chain=CHAIN[:2], names=("other.test",)) == "certificate-host-mismatch"
+    assert verdict(f"2 1 1 {sha(AUTHORITY.spki)}", chain=CHAIN[:2]) == "tlsa-invalid", "a digest is no key"
+    forged = make("Authority", authority=True)
+    assert verdict(f"2 1 0 {forged.spki.hex()}", chain=CHAIN[:2]) == "tlsa-invalid", (
+        "the same name, another key"
+    )
+    impostor = make("Impostor", AUTHORITY)
+    assert (
+        verdict(whole, chain=[make("mx.example.org", impostor).der, impostor.der])
+        == "certificate-not-trusted"
+    )
+    assert verdict("2 1 0 3000", chain=CHAIN[:2]) == "tlsa-invalid", "no key at all"
+
+
+def test_a_bare_key_of_every_kind_is_an_authority() -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    wrapped = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
+    kinds = [
+        (rsa.generate_private_key(65537, 2048), hashes.SHA256(), None),
+        (rsa.generate_private_key(65537, 2048), hashes.SHA256(), wrapped),
+        (ed25519.Ed25519PrivateKey.generate(), None, None),
+    ]
+    for key, digest, how in kinds:
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(LEAF.certificate.subject)
+            .issuer_name(x509.Name([]))
+            .public_key(LEAF.certificate.public_key())
+            .serial_number(1)
+            .not_valid_before(LEAF.certificate.not_valid_before_utc)
+            .not_valid_after(LEAF.certificate.not_valid_after_utc)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAMES[0])]), critical=False)
+            .sign(key, digest, rsa_padding=how)
+        )
+        spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        chain = [made.public_bytes(Encoding.DER)]
+        assert verdict(f"2 1 0 {spki.hex()}", chain=chain) == ""
+        for other, _, _ in kinds:
+            if other is not key:
+                spki = other.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+                assert verdict(f"2 1 0 {spki.hex()}", chain=chain) == "tlsa-invalid"
+
+
 def test_what_does_not() -> None:
     assert verdict(f"3 1 1 {sha(MIDDLE.spki)}") == "tlsa-invalid", "DANE-EE is the server's own"
     assert verdict(f"2 1 1 {sha(LEAF.spki)}") == "tlsa-invalid", "DANE-TA is an authority's"
@@ -155,6 +207,7 @@ def test_a_damaged_chain_is_judged_without_raising(junk: bytes, at: int, which: 
     records = [
         Tlsa(3, 1, 1, hashlib.sha256(LEAF.spki).digest()),
         Tlsa(2, 1, 1, hashlib.sha256(AUTHORITY.spki).digest()),
+        Tlsa(2, 1, 0, AUTHORITY.spki),
     ]
     chains: list[list[bytes]] = [
         [damaged],

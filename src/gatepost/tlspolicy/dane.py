@@ -1,8 +1,8 @@
 """DANE for SMTP (RFC 7672, RFC 7671): TLSA records, which of them can be used, and whether a certificate fits one.
 
 DANE-EE(3) looks at the server's own certificate alone, its name and dates do not matter; DANE-TA(2) wants a chain to
-the named authority, and one of the names. Left out: a bare public key as trust anchor (2 1 0) that is in no
-certificate the server sends.
+the named authority, and one of the names. An authority given in full, certificate or bare key, need not be sent by the
+server; of one that is given by its digest the server must send the certificate (RFC 7671 §5.2).
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from gatepost.tlspolicy.tlsrpt import Failure, Trouble
@@ -114,18 +116,22 @@ def judge(
     return nearest or Failure(Trouble.TLSA_INVALID, "the certificate fits none of the TLSA records")
 
 
+Anchor = x509.Certificate | CertificatePublicKeyTypes
+"""An authority: its certificate, or all that is known of it is its key."""
+
+
 def _anchored(
     certificates: Sequence[x509.Certificate], records: Sequence[Tlsa]
-) -> Iterable[tuple[x509.Certificate, list[x509.Certificate]]]:
+) -> Iterable[tuple[Anchor, list[x509.Certificate]]]:
     """Each authority that a DANE-TA record names, with the way from the server's certificate to below it."""
     own, others = certificates[0], list(certificates[1:])
     for record in records:
         if record.usage != DANE_TA:
             continue
-        anchors = [one for one in others if _fits(record, one)]
-        if record.selector == WHOLE and record.matching == FULL:
-            whole = _certificate(record.data)
-            anchors += [whole] if whole is not None else []
+        anchors: list[Anchor] = [one for one in others if _fits(record, one)]
+        if record.matching == FULL:
+            given = _certificate(record.data) if record.selector == WHOLE else _key(record.data)
+            anchors += [given] if given is not None else []
         for anchor in anchors:
             links = _way(own, anchor, others)
             if links is not None:
@@ -133,7 +139,7 @@ def _anchored(
 
 
 def _way(
-    own: x509.Certificate, anchor: x509.Certificate, others: Sequence[x509.Certificate]
+    own: x509.Certificate, anchor: Anchor, others: Sequence[x509.Certificate]
 ) -> list[x509.Certificate] | None:
     """From the server's certificate up to what the anchor issued; None when no chain of signatures leads there."""
     links, left = [own], list(others)
@@ -148,27 +154,49 @@ def _way(
     return None
 
 
-def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
+def _issued(issuer: Anchor, subject: x509.Certificate) -> bool:
     try:
-        subject.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+        if isinstance(issuer, x509.Certificate):
+            subject.verify_directly_issued_by(issuer)
+        else:
+            _verify_signature(issuer, subject)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
 
+def _verify_signature(key: CertificatePublicKeyTypes, subject: x509.Certificate) -> None:
+    """A bare key has no name that could be compared: that it made the signature is all there is. Raises InvalidSignature."""
+    signature, signed, how = (
+        subject.signature,
+        subject.tbs_certificate_bytes,
+        subject.signature_algorithm_parameters,
+    )
+    digest = subject.signature_hash_algorithm
+    if isinstance(key, rsa.RSAPublicKey) and isinstance(how, padding.PKCS1v15 | padding.PSS) and digest:
+        key.verify(signature, signed, how, digest)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(how, ec.ECDSA):
+        key.verify(signature, signed, how)
+    elif isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey) and how is None:
+        key.verify(signature, signed)
+    else:
+        raise InvalidSignature("another kind of key")
+
+
 def _chain_fault(
-    links: Sequence[x509.Certificate], anchor: x509.Certificate, *, names: Sequence[str], now: float
+    links: Sequence[x509.Certificate], anchor: Anchor, *, names: Sequence[str], now: float
 ) -> Failure | None:
-    """Dates, the right to issue, and the name (RFC 7671 §5.2)."""
+    """Dates, the right to issue, and the name (RFC 7671 §5.2); a bare key has neither dates nor bounds."""
     moment = datetime.fromtimestamp(now, UTC)
-    for one in (*links, anchor):
+    above = [anchor] if isinstance(anchor, x509.Certificate) else []
+    for one in (*links, *above):
         if not one.not_valid_before_utc <= moment <= one.not_valid_after_utc:
             return Failure(
                 Trouble.EXPIRED,
                 f"a certificate of the chain is valid until {one.not_valid_after_utc:%Y-%m-%d} only",
             )
     try:
-        for depth, one in enumerate((*links[1:], anchor)):
+        for depth, one in enumerate((*links[1:], *above)):
             if not _may_issue(one, depth):
                 return Failure(Trouble.NOT_TRUSTED, "a certificate of the chain may not issue others")
         if not _for_servers(links[0]):
@@ -290,6 +318,16 @@ def _element(der: bytes, at: int) -> tuple[int, int]:
         return at + 2, length
     octets = length & 0x7F
     return at + 2 + octets, int.from_bytes(der[at + 2 : at + 2 + octets], "big")
+
+
+def _key(der: bytes) -> CertificatePublicKeyTypes | None:
+    """A SubjectPublicKeyInfo; None when it is none, or of a kind that nobody can verify with here."""
+    try:
+        key = load_der_public_key(der)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    kinds = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+    return key if isinstance(key, kinds) else None
 
 
 def _certificate(der: bytes) -> x509.Certificate | None:
