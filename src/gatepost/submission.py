@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol, TypeVar
 
+from gatepost.accepting.acquainting import written_to
 from gatepost.accepting.copies import TURNED_DOWN, copies, refusal, strictest, together
 from gatepost.accepting.desk import MAX_RECEIVED, Contact, Desk
 from gatepost.checks.outgoing.account import (
@@ -26,7 +27,6 @@ from gatepost.checks.outgoing.account import (
 from gatepost.checks.outgoing.habits import HabitsSettings, learn
 from gatepost.checks.outgoing.quota import QuotaSettings, count_sent
 from gatepost.checks.run import Configured, run
-from gatepost.checks.sender.identity import SHARED_DOMAINS
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.authresults import AuthResults, DmarcResult
 from gatepost.mail.client import Attempt, Client, Envelope, Mail
@@ -237,19 +237,14 @@ class Submission(Desk):
             settings_of(self.door, QuotaSettings) or QuotaSettings(),
             met=not held,
         )
-        sender = entry.envelope.sender
         if held or not any(one.verdict.action is Action.DELIVER for one in entry.judged):
             return
         habits = settings_of(self.content, HabitsSettings)
         if habits is not None:
             await learn(mail, tools.memory, tools.now, habits)
-        if sender is None or entry.client.user is None:
-            return
-        for one in entry.judged:
-            address = one.recipient.address
-            if one.verdict.action is Action.DELIVER:
-                whom = address.key if address.domain in SHARED_DOMAINS else address.domain
-                self.acquaint(Contact(whom, sender.domain, entry.at, ours=True))
+        out = [one.recipient.address for one in entry.judged if one.verdict.action is Action.DELIVER]
+        for contact in written_to(entry, out, at=entry.at):
+            self.acquaint(contact)
 
 
 def signed_in_as_author(message: Message) -> AuthResults:

@@ -85,9 +85,9 @@ def release_account(account: str, config: str | None, why: str) -> None:
 
     Example: gatepost queue release-account ana@example.net --why 'she was travelling'
     """
-    from gatepost.store import heldaccounts
+    from gatepost.office.sending import let_go
 
-    copies = act(account, config, why, heldaccounts.release)
+    copies = act(account, config, why, let_go)
     say(f"{account} is held no more, nor again for a day; copies that go out now: {copies}.")
 
 

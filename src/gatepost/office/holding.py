@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from gatepost.accepting.acquainting import remember_let_go
 from gatepost.access.rights import Actor, Right
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.office.teaching import MOST_OCTETS, Teacher, lesson, teach
@@ -117,7 +118,8 @@ class Holding:
         """Let copies go, byte for byte as they came; what the actor may only ask for is asked for.
 
         Malware takes the right to it, a reason and a fresh proof (raises ProveAgain). With `learn` the classifier is
-        taught in the same commit: for everybody by who may teach, else for the person alone.
+        taught in the same commit: for everybody by who may teach, else for the person alone. Whom approved mail goes to
+        is known from then on, as if it had gone out at once.
         """
         copies = self._undecided(actor, numbers)
         if any(one.category == MALWARE and self.may(actor, one) is May.RELEASE for one in copies):
@@ -143,6 +145,8 @@ class Holding:
                 else:
                     left[copy.id] = why_left(copy)
             done, files = moved(connection, go, State.RELEASED, why, then)
+            approved = [(one.ref, one.to) for one in done if one.category == APPROVAL]
+            remember_let_go(connection, approved, at=why.at)
             asked, _ = moved(connection, ask, State.REQUESTED, why)
             return Decided(done=tuple(done), requested=tuple(asked), left=left), files
 

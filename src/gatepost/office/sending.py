@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gatepost.accepting.acquainting import remember_let_go
 from gatepost.access.rights import Actor, Right
 from gatepost.office.office import Impossible, Office
 from gatepost.store import heldaccounts
 from gatepost.store.database import Connection
 from gatepost.store.heldaccounts import HeldAccount
+from gatepost.store.journal import Why
 from gatepost.store.records import AccountHold
 
 
@@ -36,9 +38,7 @@ class Sending:
         """Let all of it go out; how many copies. Raises NotAllowed, Impossible."""
         self.office.insist(actor, Right.QUEUE)
         why = self.office.why(actor, reason)
-        freed = await self.office.store.database.commit(
-            lambda connection: heldaccounts.release(connection, account, why)
-        )
+        freed = await self.office.store.database.commit(lambda connection: let_go(connection, account, why))
         return _found(freed, account)
 
     async def drop(self, actor: Actor, account: str, reason: str) -> int:
@@ -54,6 +54,15 @@ class Sending:
         count = _found(None if done is None else done[0], account)
         self.office.store.forget(done[1] if done is not None else [])
         return count
+
+
+def let_go(connection: Connection, account: str, why: Why) -> int | None:
+    """`heldaccounts.release`; whom its mail goes to is known from then on, as if it had gone out at once."""
+    copies = heldaccounts.copies_of(connection, account)
+    freed = heldaccounts.release(connection, account, why)
+    if freed is not None:
+        remember_let_go(connection, copies, at=why.at)
+    return freed
 
 
 def _found(count: int | None, account: str) -> int:

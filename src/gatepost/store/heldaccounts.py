@@ -71,6 +71,16 @@ def listed(connection: Connection) -> list[HeldAccount]:
     ]
 
 
+def copies_of(connection: Connection, account: str) -> list[tuple[str, str]]:
+    """Reference and final address of each copy that is held for its account."""
+    rows = connection.execute(
+        "SELECT m.ref, q.to_address FROM queue q JOIN messages m ON m.id = q.message"
+        " WHERE m.account = ? AND q.held_because LIKE ? || '%'",
+        (account, WORDS),
+    )
+    return [(ref, to) for ref, to in rows]
+
+
 def release(connection: Connection, account: str, why: Why) -> int | None:
     """End the hold; its mail falls due at once, and for a day only a person holds the account again.
 
