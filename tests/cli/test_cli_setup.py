@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from gatepost.app.setup import wish_of
 from gatepost.cli.root import gatepost
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import load
+from gatepost.demo.run import OwnAnswers
+from gatepost.dns.zone import Zone
 
 ZONE = """
 mail.example.com. A 192.0.2.7
@@ -54,6 +57,68 @@ def test_records_name_the_address_that_is_there(tmp_path: Path) -> None:
     assert isinstance(records, list)
     assert "mail.example.com. A 192.0.2.7" in records
     assert "example.com. MX 10 mail.example.com." in records
+
+
+def test_signing_keys_are_made_and_sign_nothing_before_they_are_published(tmp_path: Path) -> None:
+    told = run(tmp_path / "gate")
+    records = told["records"]
+    assert isinstance(records, list)
+    published = [one for one in records if "._domainkey.example.com. " in one]
+    assert [one.partition("k=")[2].partition(";")[0] for one in published] == ["rsa", "ed25519"]
+    config = str(told["configuration"])
+    done = CliRunner().invoke(gatepost, ["key", "list", "--json", "--config", config])
+    assert [json.loads(line)["state"] for line in done.output.splitlines()] == ["created", "created"]
+    done = CliRunner().invoke(gatepost, ["key", "records", "example.com", "--config", config])
+    assert "\n".join(line for line in done.stdout.splitlines() if not line.startswith(";")) == "\n".join(
+        published
+    )
+
+
+def test_a_domain_with_its_records_published_as_told_has_nothing_left_to_publish(tmp_path: Path) -> None:
+    """What setup prints is enough for `gatepost dns` to be content, and the keys sign."""
+    told = run(tmp_path / "gate")
+    config = Path(str(told["configuration"]))
+    assert isinstance(told["records"], list)
+    names = OwnAnswers()
+    zone = '7.2.0.192.in-addr.arpa. PTR mail.example.com.\nmail.example.com. TXT "v=spf1 a -all"\n'
+    port = names.start(Zone.parse(zone + "\n".join(told["records"])))
+    try:
+        config.write_text(config.read_text().replace("127.0.0.1:53", f"127.0.0.1:{port}"))
+        done = CliRunner().invoke(gatepost, ["dns", "example.com", "--config", str(config)])
+        assert not [line for line in done.output.splitlines() if line.startswith(("missing", "differs"))], (
+            done.output
+        )
+        done = CliRunner().invoke(
+            gatepost, ["key", "check", "example.com", "--json", "--config", str(config)]
+        )
+        assert [json.loads(line)["state"] for line in done.output.splitlines()] == ["signing", "signing"]
+    finally:
+        names.stop()
+
+
+def test_with_an_authority_people_can_send_from_the_start(tmp_path: Path) -> None:
+    told = run(tmp_path / "gate", "--acme", "https://acme.example/directory")
+    loaded = load(Path(str(told["configuration"])))
+    assert [(one.role, one.address) for one in loaded.config.listeners] == [
+        ("mx", "*:25"), ("submissions", "*:465"), ("submission", "*:587"),
+    ]  # fmt: skip
+    assert (loaded.config.certificates.acme, loaded.config.certificates.agree) == (
+        "https://acme.example/directory",
+        True,
+    )
+    assert isinstance(told["looks"], list)
+    assert "port-80" in [look["name"] for look in told["looks"]]
+
+
+def test_without_one_the_lines_are_there_and_wait_for_a_certificate(tmp_path: Path) -> None:
+    text = str(run(tmp_path / "gate")["text"])
+    before, _, waits = text.partition("# With a certificate for mail.example.com take the # away")
+    ready = "\n".join([before, *(line.removeprefix("# ") for line in waits.splitlines()[1:])])
+    assert [one["role"] for one in tomllib.loads(ready)["listeners"]] == ["mx", "submissions", "submission"]
+    assert tomllib.loads(ready)["tls"] == {"certificate": "tls/fullchain.pem", "key": "tls/key.pem"}
+    assert "submission" not in [one["role"] for one in tomllib.loads(text)["listeners"]]
+    with pytest.raises(ConfigError, match="https://"):
+        wish_of("mail.example.com", acme="http://acme.example/directory")
 
 
 def test_a_missing_reverse_name_is_told_with_its_remedy(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from gatepost.dns.answer import Resolver, Status
 from gatepost.dns.names import normal, registrable_domain
 from gatepost.jobs.concerns import Level
 from gatepost.mail.address import Address, normal_domain, parse_address
+from gatepost.net.authority import is_safe
 from gatepost.net.resolver import CachingResolver, validates
 
 CONNECT_S = 10.0
@@ -52,6 +53,8 @@ class Wish:
     state: str = "var"
     account: str = ""
     """The account of this machine that the gate runs as."""
+    acme: str = ""
+    """The directory of the authority that certificates come from; empty: none, and then nobody sends from their desks yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ def wish_of(
     owner: str = "",
     folder: Path | None = None,
     console_port: int = 8080,
+    acme: str = "",
 ) -> Wish:
     """Fill in what was not said. Raises ConfigError."""
     host = normal_domain(hostname)
@@ -84,12 +88,16 @@ def wish_of(
     address = parse_address(owner or f"postmaster@{whose}", smtputf8=True)
     if address is None:
         raise ConfigError("gatepost setup", "--owner", f'is "{owner}", which is no mail address.')
+    if acme and not is_safe(acme):
+        raise ConfigError(
+            "gatepost setup", "--acme", f'is "{acme}"; an address that begins with https:// is wanted.'
+        )
     where = folder or (SYSTEM_FOLDER if os.geteuid() == 0 else Path("gatepost"))
     return Wish(
         hostname=host, domain=whose, deliver=deliver or "maildir:var/mail", owner=address, folder=where.absolute(),
         console_port=console_port,
         state=SYSTEM_STATE if where.absolute() == SYSTEM_FOLDER else "var",
-        account=own_account(),
+        account=own_account(), acme=acme,
     )  # fmt: skip
 
 
@@ -121,10 +129,10 @@ async def looks(wish: Wish, resolver: Resolver, *, probe: str = "") -> list[Look
     if not concerns:
         found.append(Look("name", Level.WELL, f"{wish.hostname}, its address and its reverse name agree."))
     found.append(await port_25_out(resolver, probe))
-    found += [
-        port_free(port, what) for port, what in (*PORTS_WANTED.items(), (wish.console_port, "the console"))
+    ports = PORTS_WANTED | ({80: "the questions of the certificate authority"} if wish.acme else {})
+    return found + [
+        port_free(port, what) for port, what in (ports | {wish.console_port: "the console"}).items()
     ]
-    return found
 
 
 async def validation(resolver: Resolver) -> Look:
@@ -193,7 +201,6 @@ def configuration(wish: Wish, *, resolver: str = "") -> str:
     """The TOML text: everything that is not a default, with why it is there."""
     servers = f'servers = ["{resolver}"]' if resolver else 'servers = ["127.0.0.1:53"]'
     callout = wish.deliver.startswith("smtp:")
-    tls = "%d" if wish.state == SYSTEM_STATE else "tls"  # there the unit file hands them over
     recipients = f'{{ callout = "{wish.deliver}" }}' if callout else '"*"'
     about = (
         "asked of the server behind us"
@@ -215,11 +222,7 @@ state = "{wish.state}"{account}
 address = "*:25"
 role = "mx"
 
-# A certificate for {wish.hostname} turns on STARTTLS; then add listeners for your people (submissions, 465).
-# [tls]
-# certificate = "{tls}/fullchain.pem"
-# key = "{tls}/key.pem"
-
+{people(wish)}
 [dns]
 {servers}             # a validating resolver on this machine: apt-get install unbound
 trust_ad = true
@@ -236,6 +239,35 @@ deliver = "{wish.deliver}"
 [alerts]
 to = ["{wish.owner}"]
 """
+
+
+PEOPLE = """\
+[[listeners]]
+address = "*:465"
+role = "submissions"                   # your people's mail programs, under TLS from the start; 587 begins with STARTTLS
+
+[[listeners]]
+address = "*:587"
+role = "submission"
+"""
+
+
+def people(wish: Wish) -> str:
+    """Certificates and the doors of our own people: ready where there is an authority, else with a # before each line."""
+    if wish.acme:
+        return f"""\
+{PEOPLE}
+[certificates]
+acme = "{wish.acme}"
+agree = true                           # to the authority's terms of service
+http_address = "0.0.0.0:80"            # where it asks back
+"""
+    tls = "%d" if wish.state == SYSTEM_STATE else "tls"  # there the unit file hands them over
+    later = f'{PEOPLE}\n[tls]\ncertificate = "{tls}/fullchain.pem"\nkey = "{tls}/key.pem"\n'
+    return (
+        f"# With a certificate for {wish.hostname} take the # away: [tls] turns on STARTTLS, and your people can send.\n"
+        + "".join(f"# {line}".rstrip() + "\n" for line in later.splitlines())
+    )
 
 
 def records(wish: Wish, addresses: Sequence[str]) -> list[str]:

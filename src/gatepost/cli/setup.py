@@ -33,16 +33,21 @@ from gatepost.cli.terminal import failing_clearly, harmless, json_line, say
 @click.option(
     "--probe", default="", metavar="DOMAIN", help="Try port 25 outwards with one of its mail hosts."
 )
+@click.option(
+    "--acme", default="", metavar="URL",
+    help="Get certificates from this authority, agreeing to its terms, and take mail from your people (465, 587).",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Look, and print the configuration instead of writing it.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
 @failing_clearly
 def setup(
     *, host: str, domain: str, deliver: str, owner: str, folder: Path | None, resolver: str, zone: Path | None,
-    console_port: int, probe: str, dry_run: bool, as_json: bool,
+    console_port: int, probe: str, acme: str, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Look at this machine, write a configuration, and make the first account's one-time link.
+    """Look at this machine, write a configuration, make the keys that sign and the first account's one-time link.
 
-    Asks nothing. What is wrong is told with its remedy and stops nothing; the gate only observes at first.
+    Asks nothing. What is wrong is told with its remedy and stops nothing; the gate only observes at first, and signs
+    nothing before it has seen the keys published.
 
     Example: gatepost setup mail.example.com --deliver smtp:10.0.0.5:25 --owner ana@example.com
     """
@@ -51,14 +56,14 @@ def setup(
     from gatepost.app import setup as work
 
     wish = work.wish_of(
-        host, domain=domain, deliver=deliver, owner=owner, folder=folder, console_port=console_port
+        host, domain=domain, deliver=deliver, owner=owner, folder=folder, console_port=console_port, acme=acme
     )
     text = work.configuration(wish, resolver=resolver)
     answers = zone.read_text(encoding="utf-8") if zone is not None else None
     seen, addresses = asyncio.run(look(work, wish, resolver=resolver, answers=answers, probe=probe))
     path = None if dry_run else work.write(wish, text)
-    link = first_link(path, wish) if path is not None else ""
-    publish = work.records(wish, addresses)
+    link, keys = first_steps(path, wish) if path is not None else ("", [])
+    publish = [*work.records(wish, addresses), *keys]
     if as_json:
         told = {
             "configuration": str(path) if path else None, "text": text, "records": publish, "link": link,
@@ -76,8 +81,14 @@ def setup(
         click.echo(f"\n{text}")
         return
     say(f"\nWritten: {path}\n\nTo be published in the DNS (gatepost dns {wish.domain} says what is there):")
-    for line in publish:
-        say(f"  {line}")
+    for line in publish:  # never folded: they are copied from here
+        click.echo("\n".join(f"  {harmless(one)}" for one in line.splitlines()))
+    if keys:
+        say(f"The keys sign once that is published and seen: gatepost key check {wish.domain}")
+    if not acme:
+        say(
+            "Your people cannot send yet: that takes a certificate, see [tls] there; or set up with --acme URL."
+        )
     say(f"\nStart it:   gatepost serve --config {path}")
     say(f"Then open:  {link}")
     say("            It works once, for two days, and asks you to register a passkey. There is no password.")
@@ -108,30 +119,42 @@ async def addresses_of(hostname: str, resolver: Any) -> list[str]:
     return [record for kind in ("A", "AAAA") for record in (await resolver.lookup(hostname, kind)).records]
 
 
-def first_link(path: Path, wish: Any) -> str:
-    """Make the store and the owner's account in it; where they enrol, once."""
+def first_steps(path: Path, wish: Any) -> tuple[str, list[str]]:
+    """Make the store, the owner's account in it and the domain's signing keys: where they enrol, once; what to publish."""
     import asyncio
+    import time
 
     from gatepost.access.rights import Role, on_this_machine
     from gatepost.app.office import console_url, office_of
     from gatepost.app.setup import hand_over
+    from gatepost.app.signing import keeping_of
     from gatepost.cli.terminal import whoami
     from gatepost.config.schema import load
+    from gatepost.dns.zone import Zone
+    from gatepost.jobs.keys import records_of
+    from gatepost.mailauth.keyrecord import zone_line
     from gatepost.office import people
     from gatepost.office.enrolment import link_at
+    from gatepost.store.journal import Why
     from gatepost.store.store import Store
 
     loaded = load(path)
 
-    async def make() -> str:
+    async def make() -> tuple[str, list[str]]:
         store = Store.open(loaded.state, loaded.config.store, key_file=loaded.key_file)
         try:
             office, actor = office_of(loaded, store), on_this_machine(whoami())
             account = await people.add(office, actor, str(wish.owner), roles=[Role.OWNER])
-            return link_at(console_url(loaded), await people.invite(office, actor, account.login))
+            link = link_at(console_url(loaded), await people.invite(office, actor, account.login))
+            keeping = keeping_of(loaded, store, Zone())  # nothing is looked up: they are not published yet
+            why = Why(who=whoami(), why="set up", at=time.time())
+            algorithms = loaded.config.signing.algorithms
+            made = [await keeping.create(wish.domain, algorithm, why) for algorithm in algorithms]
+            settings = loaded.config.signing
+            return link, [zone_line(*record) for one in made for record in records_of(one, settings)]
         finally:
             await store.close()
 
-    link = asyncio.run(make())
+    told = asyncio.run(make())
     hand_over(wish, loaded.state)
-    return link
+    return told
