@@ -250,6 +250,7 @@ def test_a_released_message_contradicts_the_list_that_hit_it(tmp_path: Path) -> 
         (done,) = rows(gate, "journal", "list", "--about", ref[1])
         assert done["what"] == "quarantine release <ana@example.net>"
         assert done["why"] == "ana expects it"
+        assert rows(gate, "journal", "list", "--about", "<ana@example.net>", "--kind", "quarantine release") == [done]
 
 
 @pytest.mark.parametrize("command", ["status", "doctor"])

@@ -23,6 +23,7 @@ from gatepost.store.journalhead import HeadKey, read_heads, trusted
 from gatepost.store.json import encode
 from gatepost.store.memory import StoredMemory
 from gatepost.store.store import Store
+from store_samples import acceptance
 
 NOW = 1_750_000_000.0
 ACTS = [
@@ -62,11 +63,27 @@ def test_what_was_done_is_read_back_as_it_was_told(tmp_path: Path) -> None:
             (store.journal(kind="quarantine release"), [1]),
             (store.journal(subject="account 7"), [2]),
             (store.journal(subject=""), []),
+            (store.journal(about="Ben@Example.net"), [1]),
+            (store.journal(about="hana@example.net"), [2]),
+            (store.journal(about="ana@example.net"), [3, 1]),
+            (store.journal(about="nobody@example.net"), []),
             (store.journal(since=NOW + 1, until=NOW + 3), [3, 2]),
             (store.journal(before=3, limit=1), [2]),
         ):
             assert [one.number for one in found] == numbers
         assert store.database.read(lambda c: journal.subjects(c, "quarantine release")) == {"2N515RPF08P1Z"}
+
+    with_store(tmp_path, go)
+
+
+def test_what_was_done_about_messages_of_an_address_is_found_by_it(tmp_path: Path) -> None:
+    async def go(store: Store) -> None:
+        await store.carry_out(acceptance("HERS1", at=NOW, sender="x@example.org", recipients=("dora@example.net",)))
+        await store.carry_out(acceptance("HIS22", at=NOW, sender="dora@example.net", recipients=("emil@example.org",)))
+        acts = [("root", "queue retry", "", "HERS1"), ("root", "queue drop", "", "HIS22"), ("root", "queue drop", "", "OTHER")]
+        await store.database.commit(lambda c: write(c, acts))
+        assert [one.subject for one in store.journal(about="Dora@example.net")] == ["HIS22", "HERS1"]
+        assert [one.subject for one in store.journal(about="emil@example.org", kind="queue drop")] == ["HIS22"]
 
     with_store(tmp_path, go)
 

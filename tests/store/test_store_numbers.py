@@ -91,6 +91,15 @@ def test_rules_scores_and_lists(store):
     assert (second.name, second.asked, second.hit) == ("b.example", 3, 0)
 
 
+def test_the_classifiers_own_opinion_is_counted_and_not_what_the_settings_let_it_weigh(store):
+    sure = Finding("spam.opinion", "", {"log_odds": 6.0, "probability": 0.9999})
+    certain = Finding("spam.opinion", "", {"log_odds": -2.5, "probability": 0.0})
+    young = Finding("spam.learning", "", {"probability": 0.9})
+    keep(store, *(entry(n, Action.DELIVER, one, at=START) for n, one in enumerate((sure, certain, young))))
+    counted = store.database.read(lambda c: numbers.totals(c, "classifier", since=START, until=START + HOUR))
+    assert counted == {"9": 1, "-14": 1}
+
+
 def test_percentiles_of_the_time_a_decision_took(store):
     keep(store, *(entry(n, Action.DELIVER, at=START, ms=8.0 if n < 95 else 900.0) for n in range(100)))
     (parts,) = store.database.read(lambda c: numbers.latency(c, since=START, until=START + HOUR)).values()

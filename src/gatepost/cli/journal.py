@@ -24,7 +24,7 @@ def journal() -> None:
 
 @journal.command("list")
 @config_option
-@click.option("--about", help="Only what was done about the message with this reference.")
+@click.option("--about", help="Only what was done about this message (its reference) or this address.")
 @click.option("--who", help="Only what this person did.")
 @click.option("--kind", help='Only acts of this kind, such as "quarantine release".')
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1))
@@ -35,14 +35,15 @@ def journal_list(
 ) -> None:
     """List what people did, the newest first.
 
-    Example: gatepost journal list --limit 20
+    Example: gatepost journal list --about ana@example.net
     """
     from gatepost.app.installation import opened
     from gatepost.store.ref import as_typed
 
     with opened(find_config(config)) as installation:
-        subject = as_typed(about) if about else None
-        entries = installation.store.journal(subject=subject, who=who, kind=kind, limit=limit)
+        address = about.strip().strip("<>") if about and "@" in about else None
+        subject = as_typed(about) if about and address is None else None
+        entries = installation.store.journal(subject=subject, about=address, who=who, kind=kind, limit=limit)
     for entry in entries:
         if as_json:
             click.echo(json_line(asdict(entry)))

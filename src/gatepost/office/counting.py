@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 
 from gatepost.access.rights import Actor, Right
 from gatepost.mail.verdict import Action
-from gatepost.office.looking import NOT_HERE, Wanted, insist
+from gatepost.office.looking import NOT_HERE, insist
 from gatepost.office.office import NotAllowed
 from gatepost.store import numbers
 from gatepost.store.database import Connection
 from gatepost.store.history import Search
 from gatepost.store.numbers import HOUR_S, ListNumbers
-from gatepost.store.searching import moments
+from gatepost.store.searching import look
 
 MOST_COUNTED = 10_000
 """Messages that a filtered chart counts."""
+COUNTED_OF = 100_000
+"""Messages that are looked at for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ ACTIONS = ("deliver", "junk", "quarantine", "refuse", "defer", "turned")
 
 
 def hours(
-    connection: Connection, actor: Actor, *, since: float, until: float, wanted: Wanted | None = None
+    connection: Connection, actor: Actor, *, since: float, until: float, wanted: Search | None = None
 ) -> Hours:
     """Counted from the counters; a search that names somebody is counted from the messages, at most MOST_COUNTED of them."""
     if not (actor.may(Right.OVERVIEW) or actor.may(Right.MESSAGES)):
@@ -54,17 +56,17 @@ def hours(
     whole = True
     if wanted is None or not wanted.narrow:
         for (hour, kind, action), number in numbers.by_hour(connection, since=since, until=until).items():
-            if wanted is None or fits(wanted.search, kind, action):
+            if wanted is None or fits(wanted, kind, action):
                 table[action if kind == "message" else "turned"][hour - first] += number
     else:
         insist(actor)
-        search = replace(wanted.search, since=max(since, wanted.search.since or since))
-        many = moments(connection, search, limit=MOST_COUNTED)
-        whole = len(many) < MOST_COUNTED
-        for at, kind, action in many:
-            place = int(at // HOUR_S) - first
+        search = replace(wanted, since=max(since, wanted.since or since))
+        many, ended = look(connection, search, limit=MOST_COUNTED, at_once=COUNTED_OF)
+        whole = len(many) < MOST_COUNTED and ended is None
+        for one in many:
+            place = int(one.at // HOUR_S) - first
             if 0 <= place < len(places):
-                table[action if kind == "message" else "turned"][place] += 1
+                table[one.action if one.kind == "message" else "turned"][place] += 1
     return Hours(hours=places, by_action=table, counted=sum(map(sum, table.values())), whole=whole)
 
 
@@ -87,6 +89,8 @@ class Glance:
     lists: list[ListNumbers]
     scores: dict[str, int]
     """Lower end of the step -> messages, of a week."""
+    opinions: dict[str, int]
+    """The classifier's own opinion, the lower end of the step in log-odds -> messages, of a week."""
     latency: dict[int, tuple[float, ...]]
     """Hour -> median, 95th and 99th percentile in milliseconds."""
 
@@ -107,5 +111,6 @@ def glance(connection: Connection, actor: Actor, now: float, *, long_s: float = 
         ),
         lists=numbers.lists(connection, since=week, until=end)[:10],
         scores=numbers.totals(connection, "score", since=week, until=end),
+        opinions=numbers.totals(connection, "classifier", since=week, until=end),
         latency=numbers.latency(connection, since=day, until=end),
     )

@@ -98,6 +98,7 @@ def read(
     connection: Connection,
     *,
     subject: str | None = None,
+    about: str | None = None,
     who: str | None = None,
     kind: str | None = None,
     since: float | None = None,
@@ -105,12 +106,19 @@ def read(
     before: int | None = None,
     limit: int = 100,
 ) -> list[JournalEntry]:
-    """Entries, newest first: those about `subject`, by `who`, of one `kind`, between two times; numbered below `before`."""
+    """Entries, newest first: those about the message `subject`, by `who`, of one `kind`, between two times; below `before`.
+
+    `about` is an address or a name: entries that name it, and those about messages from or to it.
+    """
     wanted, given = ["number < ?"], [LAST if before is None else before]
     for condition, value in (
         (
             "number IN (SELECT number FROM journal_fields WHERE name = 'subject' AND value = ?)",
             subject or None,
+        ),
+        (
+            "number IN (SELECT value FROM json_each(?))",
+            json.dumps(sorted(numbers_about(connection, about))) if about else None,
         ),
         ("number IN (SELECT number FROM journal_fields WHERE name = 'who' AND value = ?)", who),
         ("kind = ?", kind),
@@ -189,12 +197,7 @@ def erase(connection: Connection, person: str) -> int:
     Number, time and kind of each entry stay, and the chain holds. The caller writes that it was done, without the name.
     What was erased from the file's pages is overwritten; backups of before have it still.
     """
-    whole = re.compile(rf"(?<![\w.+@-]){re.escape(person)}(?![\w@-]|\.\w)", re.IGNORECASE)
-    found = {
-        (number, name)
-        for number, name, value in connection.execute("SELECT number, name, value FROM journal_fields")
-        if person and whole.search(value)
-    }
+    found = set(naming(connection, person))
     where_from = connection.execute(
         "SELECT number FROM journal JOIN journal_fields USING (number) WHERE kind LIKE 'sign-%' AND name = 'why'"
     )
@@ -203,6 +206,31 @@ def erase(connection: Connection, person: str) -> int:
     connection.executemany("DELETE FROM journal_fields WHERE number = ? AND name = ?", sorted(found))
     connection.execute("PRAGMA secure_delete = OFF")
     return len(found)
+
+
+def naming(connection: Connection, person: str) -> Iterator[tuple[int, str]]:
+    """Number and field of what names this person (an address, a login or a name) as a whole word."""
+    if not person:
+        return
+    whole = re.compile(rf"(?<![\w.+@-]){re.escape(person)}(?![\w@-]|\.\w)", re.IGNORECASE)
+    for number, name, value in connection.execute("SELECT number, name, value FROM journal_fields"):
+        if whole.search(value):
+            yield number, name
+
+
+def numbers_about(connection: Connection, person: str) -> set[int]:
+    """Entries that name this person, and those about messages on record that came from or went to this address."""
+    found = {number for number, _ in naming(connection, person)}
+    local, _, domain = person.lower().rpartition("@")
+    if local and domain:
+        rows = connection.execute(
+            "SELECT number FROM journal_fields WHERE name = 'subject' AND value IN (SELECT ref FROM history"
+            " WHERE sender = ?1 UNION SELECT h.ref FROM history_recipients r JOIN history h ON h.id = r.history"
+            " WHERE r.recipient = ?1)",
+            (f"{domain} {local}",),
+        )
+        found |= {number for (number,) in rows}
+    return found
 
 
 def count_erased(connection: Connection) -> int:

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import floor
+from math import floor, log
 
 from gatepost.mail.finding import Finding
 from gatepost.mail.verdict import SEVERITY, Action
@@ -20,6 +20,8 @@ HOUR_S = 3600
 SCORE_STEP = 0.5
 SCORE_ENDS = 15.0
 """Scores beyond count at the ends."""
+SURE_DIGITS = 6
+"""Digits that a finding tells of a probability."""
 LATENCY_MS = (
     1,
     2,
@@ -74,10 +76,23 @@ def _counted(entry: HistoryEntry, action: str) -> Iterator[tuple[str, str]]:
         yield "ms", str(bisect_left(LATENCY_MS, total))
     for weighed in verdict.weighed:
         if weighed.finding.name.startswith("spam."):
-            measured = weighed.finding.evidence.get("log_odds")
-            if isinstance(measured, int | float):
+            measured = opinion_in(weighed.finding)
+            if measured is not None:
                 yield "classifier", bucket(measured)
                 break
+
+
+def opinion_in(finding: Finding) -> float | None:
+    """The classifier's own opinion in log-odds, before the settings cut its weight; None of one that does not count yet."""
+    measured = finding.evidence.get("log_odds")
+    if not isinstance(measured, int | float):
+        return None
+    probability = finding.evidence.get("probability")
+    if not isinstance(probability, int | float):
+        return measured
+    certain = 10**-SURE_DIGITS
+    inside = min(max(float(probability), certain), 1 - certain)
+    return log(inside / (1 - inside))
 
 
 def _of_lists(findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pysqlite3 import dbapi2
 
 from gatepost.mail.client import Envelope, Recipient
-from gatepost.store import accounts, heldaccounts, history, journal, messages, quarantine, queue, signingkeys
+from gatepost.store import accounts, heldaccounts, history, journal, messages, quarantine, queue, searching, signingkeys
 from gatepost.store.database import Connection, Database, DatabaseSettings
 from gatepost.store.disk import Disk, Room, RoomSettings, room
 from gatepost.store.failures import DuplicateRef, StoreFailed, StoreFull, translated
@@ -215,9 +215,11 @@ class Store:
     def find(
         self, search: history.Search, *, limit: int = 50, after: history.Cursor | None = None
     ) -> history.Page:
-        """Entries of history, newest first."""
+        """Entries of history, newest first, however far back they lie."""
         return self.database.read(
-            lambda connection: history.find(connection, search, limit=limit, after=after)
+            lambda connection: searching.find(
+                connection, search, limit=limit, after=after, at_once=searching.WITHOUT_END
+            )
         )
 
     def attempts_of(self, ref: str) -> list[DeliveryAttempt]:
@@ -252,6 +254,7 @@ class Store:
         self,
         *,
         subject: str | None = None,
+        about: str | None = None,
         who: str | None = None,
         kind: str | None = None,
         since: float | None = None,
@@ -259,12 +262,12 @@ class Store:
         before: int | None = None,
         limit: int = 100,
     ) -> list[JournalEntry]:
-        """What was done, newest first; about one reference, or anything. See `journal.read`."""
+        """What was done, newest first; about one message or person, or anything. See `journal.read`."""
         return self.database.read(
             lambda c: journal.read(
-                c, subject=subject, who=who, kind=kind, since=since, until=until, before=before, limit=limit
+                c, subject=subject, about=about, who=who, kind=kind, since=since, until=until, before=before, limit=limit
             )
-        )
+        )  # fmt: skip
 
     def figures(self, now: float) -> Figures:
         """How much there is and how old it is."""

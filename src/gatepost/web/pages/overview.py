@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import exp
 from typing import Any
 
 from starlette.responses import Response
@@ -55,10 +56,13 @@ async def overview(visit: Visit) -> Response:
         day=glance.day,
         by_verdict=by_verdict(visit, glance.day),
         scores=score_chart(visit, glance.scores, policy),
+        opinions=opinion_chart(visit, glance.opinions, policy),
         latency=latency_chart(visit, glance.day.hours, glance.latency),
         refused=rule_rows(visit, glance.refused_for),
         kept=rule_rows(visit, glance.kept_for),
         dns_lists=glance.lists,
+        hits=rates([(one.name, one.hit, one.asked) for one in glance.lists]),
+        contradictions=rates([(one.name, one.contradicted, one.hit) for one in glance.lists]),
     )
 
 
@@ -66,6 +70,12 @@ def rule_rows(visit: Visit, rules: Sequence[tuple[str, int]]) -> list[tuple[str,
     """Rules with how often, each leading to its messages for who may see them."""
     link = "/messages?rule=" if visit.may(Right.MESSAGES) else ""
     return [(rule, number, f"{link}{rule}" if link else "") for rule, number in rules]
+
+
+def rates(lists: Sequence[tuple[str, int, int]]) -> list[tuple[str, float, str, str]]:
+    """Shares in per cent as bars, of those lists that have any."""
+    shares = [(name, 100 * part / whole) for name, part, whole in lists if whole and part]
+    return [(name, share, "", f"{share:.1f} %") for name, share in shares]
 
 
 MOST_BARS = 48
@@ -123,6 +133,43 @@ def score_chart(visit: Visit, scores: dict[str, int], policy: Any) -> Chart:
         [Series(name=visit._("Messages"), colour="accent", values=values)],
         marks,
     )
+
+
+def opinion_chart(visit: Visit, opinions: dict[str, int], policy: Any) -> Chart:
+    """How likely unwanted the classifier alone took messages to be, and where that alone would reach the thresholds."""
+    places = range(int((SURE - -SURE) / SCORE_STEP))
+    lower = [-SURE + place * SCORE_STEP for place in places]
+    known = {float(step): number for step, number in opinions.items()}
+    values = [
+        sum(number for step, number in known.items() if (step == one or (place == 0 and step < one)
+            or (place == len(lower) - 1 and step > one)))
+        for place, one in enumerate(lower)
+    ]  # fmt: skip
+    marks = []
+    if policy is not None:
+        for name, at in (
+            (N_("alone to Junk from %(share)s"), policy.junk_at),
+            (N_("alone held from %(share)s"), policy.quarantine_at),
+        ):
+            marks.append(((at + SURE) / SCORE_STEP, visit._(name, share=probability(at))))
+    return charts.histogram(
+        visit._("What the classifier alone thought, seven days"),
+        visit._("Messages by how likely unwanted the classifier took them to be, the surest at the ends."),
+        [probability(one) for one in lower],
+        [Series(name=visit._("Messages"), colour="accent", values=values)],
+        marks,
+    )
+
+
+SURE = 8.0
+"""Log-odds that the chart ends at: 0.03 and 99.97 per cent. What is surer counts at the ends."""
+
+
+def probability(log_odds: float) -> str:
+    """Log-odds as a probability in per cent, with as many digits as it takes near the ends."""
+    share = 100 / (1 + exp(-log_odds))
+    rest = min(share, 100 - share)
+    return f"{share:.{0 if rest >= 10 else 1 if rest >= 1 else 2}f} %"
 
 
 def latency_chart(visit: Visit, hours: Sequence[int], latency: dict[int, tuple[float, ...]]) -> Chart:
