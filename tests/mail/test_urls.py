@@ -29,6 +29,7 @@ from gatepost.mail.urls import link_of, links_in_text
         ("http://[::1]:80/", "[::1]", "/"),
         ("http://[::ffff:1.2.3.4]", "[::ffff:102:304]", ""),
         ("http://ex%61mple.com", "example.com", ""),
+        ("http://ex%41mple.com", "example.com", ""),
         ("http://münchen.example", "xn--mnchen-3ya.example", ""),
         ("http://xn--mnchen-3ya.example", "xn--mnchen-3ya.example", ""),
         ("http://example.com.:8080/x", "example.com", "/x"),

@@ -33,7 +33,7 @@ def normal_host(written: str) -> str:
         return ""
     if host.startswith("["):
         return _ipv6(host)
-    host = unquote(host, errors="replace")
+    host = unquote(host, errors="replace").lower()
     if not host.isascii() or "xn--" in host:
         host = _ascii(host)
     host = host.rstrip(".")
@@ -69,9 +69,13 @@ def _ipv6(host: str) -> str:
     if not bracket or rest:
         return ""
     try:
-        return f"[{IPv6Address(address.partition('%')[0]).compressed}]"
+        parsed = IPv6Address(address.partition("%")[0])
     except (AddressValueError, ValueError):
         return ""
+    mapped = parsed.ipv4_mapped
+    if mapped is not None:  # as URLs have it (WHATWG URL §3.5); Python 3.13 writes these with dots
+        return f"[::ffff:{int(mapped) >> 16:x}:{int(mapped) & 0xFFFF:x}]"
+    return f"[{parsed.compressed}]"
 
 
 def _ipv4(host: str) -> str:
