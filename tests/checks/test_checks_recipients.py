@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -11,10 +12,11 @@ from gatepost.checks.connection.rates import RATES, RatesSettings
 from gatepost.checks.connection.recipients import RECIPIENTS, RecipientsSettings
 from gatepost.checks.registry import configure
 from gatepost.checks.run import Configured, run
+from gatepost.mail.address import Address, parse_address
 from gatepost.mail.finding import Mode
 from gatepost.mail.verdict import Action
 from gatepost.policy import PolicySettings, assemble, decide_at_door
-from gatepost.tools import Standing
+from gatepost.tools import RecipientAnswer, Standing
 from judging import World, attempt, names
 
 
@@ -78,3 +80,32 @@ def test_who_guesses_too_much_is_told_nothing_about_who_exists() -> None:
     for mode in (Mode.ENFORCE, Mode.OBSERVE):
         policy = assemble(PolicySettings(), configure({}), mode=mode).default
         assert decide_at_door(findings, policy).action is Action.DEFER
+
+
+def test_a_sender_that_we_rewrote_is_nobodys_way_to_write_to_them_again_and_again() -> None:
+    class Forwarding(World):
+        async def find(self, address: Address) -> RecipientAnswer:
+            return RecipientAnswer(
+                Standing.KNOWN, "stands for a sender", only_bounces="SRS" in address.local.upper()
+            )
+
+    world, settings = Forwarding(), RecipientsSettings(bounces_a_day=3)
+
+    def asked(local: str, sender: str | None = None) -> list[str]:
+        bounce = replace(
+            attempt(recipient=f"{local}@example.net"), sender=parse_address(sender) if sender else None
+        )
+        return names(drive(RECIPIENTS.run(bounce, world, settings)))
+
+    assert asked("SRS0=A=BC=x.example=sam", "eve@x.example") == ["recipients.unknown"], (
+        "it takes bounces alone"
+    )
+    assert [asked("SRS0=A=BC=x.example=sam") for _ in range(3)] == [[]] * 3
+    assert asked("srs0=a=bc=x.example=sam") == ["recipients.bounces"], "in whatever case"
+    assert asked("SRS0=D=BC=x.example=tom") == [], "another sender"
+    assert [asked("ana") for _ in range(5)] == [[]] * 5, "mailboxes have no such bound"
+    world.now += 86_400
+    assert asked("SRS0=A=BC=x.example=sam") == []
+    assert asked("SRS0=A=BC=x.example=sam") == []
+    settings = RecipientsSettings(bounces_a_day=0)
+    assert [asked("SRS0=A=BC=x.example=sam") for _ in range(9)] == [[]] * 9

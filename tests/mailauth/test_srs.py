@@ -58,12 +58,17 @@ def test_whatever_is_altered_leads_nowhere() -> None:
         assert back(Address(text, "example.net")) is None
 
 
-def test_it_ends_after_three_weeks() -> None:
-    address = sent_on()
-    assert back(address, NOW + 21 * DAY_S) == SAM
-    assert back(address, NOW + 22 * DAY_S) is None
-    assert back(address, NOW - DAY_S) == SAM
+@pytest.mark.parametrize(
+    "sender", [SAM, Address("SRS0=ABCDEF=GH=example.org=sam", "first.example")], ids=["SRS0", "SRS1"]
+)
+def test_it_ends_when_no_bounce_can_come_any_more(sender: Address) -> None:
+    address = sent_on(sender)
+    assert back(address, NOW + 10 * DAY_S) == sender
+    assert back(address, NOW + 11 * DAY_S) is None
+    assert back(address, NOW - DAY_S) == sender
     assert back(address, NOW - 2 * DAY_S) is None
+    assert restored(address, secrets=[SECRET], now=NOW + 2 * DAY_S, valid_days=1) is None
+    assert restored(address, secrets=[SECRET], now=NOW + 30 * DAY_S, valid_days=30) == sender
 
 
 def test_through_three_forwarders_the_bounce_goes_to_the_first() -> None:

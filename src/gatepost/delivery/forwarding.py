@@ -7,6 +7,7 @@ an address of ours, so that SPF holds at the next host. Bounces to such an addre
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -53,5 +54,6 @@ class Forwarding:
         """Whom mail to a rewritten sender is for; None when we did not make it, or it has ended."""
         if not is_rewritten(address):
             return None
-        found = restored(address, secrets=self.secrets(), now=self.clock())
+        days = math.ceil(self.settings().srs_valid_s / 86_400)
+        found = restored(address, secrets=self.secrets(), now=self.clock(), valid_days=days)
         return None if found is None or self.ours(found.domain) else found

@@ -35,6 +35,7 @@ SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 KEEP_LEAST_S = 5 * 86_400.0
 AT_ONCE_OCTETS = 256 * 1024
 """Larger messages are signed in a thread: the loop has others to attend to."""
+SRS_DAYS_MOST = 60
 FRONT_MOST = 32 * 1024
 """Octets at the beginning of a message among which our own signatures are."""
 DOMAINS_MOST = 6
@@ -69,6 +70,8 @@ class SigningSettings:
     """Seal mail that is forwarded elsewhere with ARC (RFC 8617)."""
     srs: bool = True
     """Rewrite the sender of mail that is forwarded elsewhere, so that SPF holds and bounces come back."""
+    srs_valid_s: float = 10 * 86_400.0
+    """For how long bounces to a rewritten sender find back; whole days count."""
     srs_domain: str = ""
     """A domain of ours that rewritten senders are at; empty: the domain of the address that forwards."""
 
@@ -91,6 +94,8 @@ def signing_problems(settings: SigningSettings) -> Iterator[str]:
         text = getattr(settings, name)
         if text and normal_domain(text.strip(".")) is None:
             yield f'{name} is "{text}", which is no domain.'
+    if not 1 <= settings.srs_valid_s / 86_400.0 <= SRS_DAYS_MOST:
+        yield f"srs_valid must be between a day and {SRS_DAYS_MOST} days: bounces come within ten."
     if settings.keep_s < KEEP_LEAST_S:
         yield "keep is shorter than five days: mail that waits in a queue could not be verified any more."
 

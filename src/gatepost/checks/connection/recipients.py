@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from gatepost.checks.check import BOTH_WAYS, Check, Emits, OnFailure
 from gatepost.checks.connection.network import UNKNOWN_WINDOW_S, counted_as, unknown_key
+from gatepost.mail.address import Address
 from gatepost.mail.client import Attempt
 from gatepost.mail.finding import Finding
 from gatepost.mail.verdict import Action
@@ -45,15 +46,29 @@ UNSURE = Emits(
     reply="450 4.1.1",
 )
 
+BOUNCES = Emits(
+    name="recipients.bounces",
+    about="More bounces came for a sender that we rewrote than its mail can have caused.",
+    reference="RFC 5321 §7.8",
+    action=Action.DEFER,
+    at_door=True,
+    binding=True,
+    reply="450 4.7.1",
+)
+
+DAY_S = 86_400
 _BY_STANDING = {Standing.NOT_OURS: NOT_OURS, Standing.UNKNOWN: UNKNOWN, Standing.UNSURE: UNSURE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientsSettings:
-    """Nothing to set here: the recipients stand with their domains."""
+    """How much may come for senders that we rewrote; the recipients themselves stand with their domains."""
+
+    bounces_a_day: int = 20
+    """Bounces to one rewritten sender (SRS) in a day: whoever knows its address could send more through us; 0 is no limit."""
 
 
-async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings) -> Sequence[Finding]:  # noqa: ARG001
+async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings) -> Sequence[Finding]:
     """Ours and known, or why not."""
     address = attempt.recipient.address
     answer = await tools.recipients.find(address)
@@ -61,7 +76,7 @@ async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings
     if answer.only_bounces and attempt.sender is not None:
         emits, answer = UNKNOWN, replace(answer, text=f"{answer.text}: only its bounces come here")
     if emits is None:
-        return ()
+        return await too_many(address, tools, settings.bounces_a_day) if answer.only_bounces else ()
     if emits is NOT_OURS and attempt.client.account:
         return ()  # our own people and machines may send anywhere
     who = counted_as(attempt.client)
@@ -70,13 +85,26 @@ async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings
     return (emits.found(answer.text, {"recipient": f"{address.local}@{address.domain}"}),)
 
 
+async def too_many(address: Address, tools: Tools, most: int) -> Sequence[Finding]:
+    """A message has a bounce or two; a sender that we rewrote is nobody's way to write to them through us."""
+    if not most:
+        return ()
+    day = int(tools.now // DAY_S)
+    key = f"recipients:bounces:d{day}:{address.local.lower()}@{address.domain}"  # its case may be folded on the way
+    count = await tools.memory.add(key, ttl_s=DAY_S)
+    if count <= most:
+        return ()
+    text = f"{count} bounces today for a sender that we rewrote, {most} are allowed"
+    return (BOUNCES.found(text, {"recipient": f"{address.local}@{address.domain}", "count": count}),)
+
+
 RECIPIENTS = Check(
     name="recipients",
     subject=Attempt,
     settings=RecipientsSettings,
     run=recipient,
     ways=BOTH_WAYS,
-    emits=(NOT_OURS, UNKNOWN, UNSURE),
+    emits=(NOT_OURS, UNKNOWN, UNSURE, BOUNCES),
     on_failure=OnFailure.DEFER,
     timeout_s=20.0,
 )
