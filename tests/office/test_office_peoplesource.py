@@ -12,6 +12,9 @@ import pytest
 
 from gatepost.access.rights import Role
 from gatepost.checks.sender.people import PeopleSettings, Staff, read_people_file
+from gatepost.jobs.concerns import Concern
+from gatepost.jobs.look import remembered
+from gatepost.jobs.owntrouble import own_concerns, own_side_facts
 from gatepost.jobs.peoplesync import PeopleSync
 from gatepost.net.directoryservice import DirectoryPerson, GroupRoles, PeopleSourceSettings
 from gatepost.office import people, signin
@@ -19,6 +22,8 @@ from gatepost.office.peoplesource import DirectoryPasswords, Step, protected, sy
 from gatepost.office.sessions import SignInRefused
 from gatepost.store import accounts
 from gatepost.store.accounts import Account
+from gatepost.store.database import Connection
+from gatepost.store.memory import StoredMemory
 from gatepost.tools import Unavailable
 from people_samples import HERE, ROOT, Place, office_at
 
@@ -114,10 +119,10 @@ def test_people_come_change_leave_and_come_back(tmp_path: Path) -> None:
 
 def test_a_session_ends_with_the_person_who_left(tmp_path: Path) -> None:
     async def story(scene: Scene) -> None:
-        await scene.sync(somebody())
+        await scene.sync(somebody(), somebody("ben@example.net"))
         admitted = await scene.place.enrolling()
         assert await signin.visit_of(scene.place.office, admitted.token) is not None
-        await scene.sync()
+        await scene.sync(somebody("ben@example.net"))
         assert await signin.visit_of(scene.place.office, admitted.token) is None
 
     telling(tmp_path, story)
@@ -136,7 +141,7 @@ def test_roles_given_here_stay_and_owners_are_not_made_by_a_group(tmp_path: Path
             "give somebody else the role owner first."
         )
         assert Role.OWNER in scene.account().roles, "the last owner"
-        steps = await scene.sync()
+        steps = await scene.sync(force=True)
         assert "is the last owner" in steps[0].text
         assert scene.account().usable
 
@@ -185,12 +190,29 @@ def test_when_too_many_are_gone_somebody_must_look(tmp_path: Path) -> None:
         everybody = [somebody(f"p{number}@example.net") for number in range(20)]
         await scene.sync(*everybody)
         with pytest.raises(
-            Unavailable, match="20 of 20 people are not in the directory any more: nobody was disabled"
+            Unavailable, match="19 of 20 people are not in the directory any more: nobody was disabled"
         ):
-            await scene.sync()
+            await scene.sync(everybody[0])
         assert all(scene.account(one.login).usable for one in everybody)
         assert len(await scene.sync(*everybody[:16])) == 4
         assert len(await scene.sync(force=True)) == 16
+
+    telling(tmp_path, story)
+
+
+def test_an_empty_or_halved_directory_shuts_nobody_out_of_a_small_company_either(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        small = [somebody(f"{name}@example.net") for name in ("ana", "ben", "carol")]
+        await scene.sync(*small)
+        with pytest.raises(Unavailable, match="has nobody any more: nobody was disabled"):
+            await scene.sync()
+        with pytest.raises(Unavailable, match="2 of 3 people"):
+            await scene.sync(small[0])
+        assert all(scene.account(one.login).usable for one in small)
+        assert told(await scene.sync(*small[:2])) == [
+            "disable carol@example.net: not in the directory any more"
+        ]
+        assert len(await scene.sync(force=True)) == 2
 
     telling(tmp_path, story)
 
@@ -218,17 +240,39 @@ def test_a_directory_that_cannot_be_asked_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story(scene: Scene) -> None:
-        directory = Told(somebody())
+        directory, store = Told(somebody()), scene.place.office.store
+        memory = StoredMemory(store.database, scene.place.clock)
+
+        async def concerns() -> list[Concern]:
+            def work(connection: Connection) -> list[Concern]:
+                now = scene.place.clock()
+                return list(own_concerns(own_side_facts(connection, remembered(connection, now)), now))
+
+            await memory.close()
+            return store.database.read(work)
+
         job = PeopleSync(
             settings=lambda: scene.settings, directory=lambda: directory, office=lambda: scene.place.office,
-            domains=lambda: ["example.net"], imported=tmp_path / "names.csv",
+            domains=lambda: ["example.net"], imported=tmp_path / "names.csv", memory=memory,
         )  # fmt: skip
+        scene.settings = replace(SETTINGS, protect_everybody=True)
         assert [one.name for one in job.rounds()] == ["people"]
         await job.work()
-        directory.found = None
+        assert await concerns() == []
+        for wrong, said in ((None, "no directory can be reached"), ([], "has nobody any more")):
+            directory.found = wrong
+            await job.work()
+            assert scene.account().usable
+            assert (
+                f"people were not brought up to date: {'the directory ' if wrong == [] else ''}{said}"
+                in caplog.text
+            )
+            (concern,) = await concerns()
+            assert said in concern.text
+            assert "Ana" in (tmp_path / "names.csv").read_text(), "whose name is watched stays so"
+        directory.found = [somebody()]
         await job.work()
-        assert scene.account().usable
-        assert "people were not brought up to date: no directory can be reached" in caplog.text
+        assert await concerns() == []
         scene.settings = PeopleSourceSettings()
         assert job.rounds() == []
 

@@ -310,7 +310,7 @@ class Parts:
 
     def people_from_directory(self) -> PeopleSync:
         """What brings accounts to what the directory says."""
-        return sync_of(lambda: self.loaded, self.store)
+        return sync_of(lambda: self.loaded, self.store, self.memory)
 
     async def came_back(self, item: QueueItem) -> None:
         """What somebody of ours sent could not be delivered for good."""

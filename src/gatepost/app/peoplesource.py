@@ -11,17 +11,19 @@ from gatepost.jobs.peoplesync import PeopleSync
 from gatepost.net.directoryservice import DirectoryService
 from gatepost.office.peoplesource import SOURCE, DirectoryPasswords
 from gatepost.office.signin import PasswordSource
+from gatepost.store.memory import StoredMemory
 from gatepost.store.store import Store
 
 
-def sync_of(loaded: Callable[[], Loaded], store: Store) -> PeopleSync:
-    """What brings accounts to what the directory says."""
+def sync_of(loaded: Callable[[], Loaded], store: Store, memory: StoredMemory | None = None) -> PeopleSync:
+    """What brings accounts to what the directory says; `memory` keeps what is wrong with it."""
     return PeopleSync(
         settings=lambda: loaded().config.people_source,
         directory=lambda: DirectoryService(loaded().config.people_source, loaded().folder),
         office=lambda: office_of(loaded(), store),
         domains=lambda: [one.name.lstrip(".") for one in loaded().config.domains],
         imported=store.folder / IMPORTED,
+        memory=memory,
     )
 
 

@@ -35,6 +35,7 @@ class OwnSideFacts:
     policies: Mapping[str, OwnPolicy] | None = None
     certificate_problems: Mapping[str, str] | None = None
     policy_problems: Mapping[str, str] | None = None
+    people_problems: Mapping[str, str] | None = None
 
 
 def own_side_facts(connection: Connection, remembered: Mapping[str, str]) -> OwnSideFacts:
@@ -45,6 +46,7 @@ def own_side_facts(connection: Connection, remembered: Mapping[str, str]) -> Own
         policies=ownpolicies.policies(connection),
         certificate_problems=read_problems(remembered, "certificates"),
         policy_problems=read_problems(remembered, "policies"),
+        people_problems=read_problems(remembered, "people"),
     )
 
 
@@ -77,6 +79,7 @@ def own_concerns(facts: OwnSideFacts, now: float) -> Iterator[Concern]:
                 if now_refused
                 else "gatepost cert records prints what to publish; until then the certificate does not change.",
             )
+    yield from of_people(facts.people_problems or {})
     for domain, problem in sorted((facts.policy_problems or {}).items()):
         policy = (facts.policies or {}).get(domain)
         binding = policy is not None and policy.mode == "enforce"
@@ -87,6 +90,17 @@ def own_concerns(facts: OwnSideFacts, now: float) -> Iterator[Concern]:
             "Senders that honour it may hold mail back until that is right." if binding
             else f"It does not become binding before that is right: gatepost dns {domain}.",
         )  # fmt: skip
+
+
+def of_people(problems: Mapping[str, str]) -> Iterator[Concern]:
+    """Accounts do not follow the directory: whoever left there may still come in here."""
+    for problem in problems.values():
+        yield Concern(
+            "people",
+            Level.WARNING,
+            f"Accounts do not follow the directory: {problem.rstrip('.')}.",
+            "gatepost user sync --dry-run tells what it would do now; gatepost user disable shuts somebody out at once.",
+        )
 
 
 def of_keys(keys: Sequence[KeyFacts], now: float) -> Iterator[Concern]:

@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from gatepost.jobs.owntrouble import PROBLEMS_KEPT_S, PROBLEMS_KEY
 from gatepost.jobs.rounds import Round
 from gatepost.net.directoryservice import DirectoryPerson, PeopleSourceSettings
 from gatepost.office.office import Office
 from gatepost.office.peoplesource import Directory, Kind, Step, protected, synchronise, write_protected
+from gatepost.store.memory import StoredMemory
 from gatepost.tools import Unavailable
 
 log = logging.getLogger("gatepost.jobs")
@@ -27,6 +31,8 @@ class PeopleSync:
     """Ours."""
     imported: Path
     """Where the names to be watched for impersonation are written."""
+    memory: StoredMemory | None = None
+    """Where trouble is written down for whoever looks at the gate."""
     _skipped: frozenset[Step] = frozenset()
 
     def rounds(self) -> Sequence[Round]:
@@ -42,7 +48,9 @@ class PeopleSync:
             steps = await self.synchronise()
         except Unavailable as why:
             log.warning("people were not brought up to date: %s", why)
+            await self._note(str(why))
             return
+        await self._note("")
         skipped = frozenset(one for one in steps if one.kind is Kind.SKIP)
         for one in steps:
             if one.kind is not Kind.SKIP:
@@ -55,9 +63,17 @@ class PeopleSync:
         """What was done, or with `dry` would be. Raises Unavailable."""
         settings = self.settings()
         found: list[DirectoryPerson] = await self.directory().people()
+        steps = await synchronise(self.office(), settings, found, self.domains(), force=force, dry=dry)
+        # Only now: a directory that lost half its people takes nobody's name off the watch.
         if not dry:
             try:
                 write_protected(self.imported, protected(settings, found))
             except OSError as fault:
                 log.error("names could not be written to %s: %s", self.imported, fault.strerror)
-        return await synchronise(self.office(), settings, found, self.domains(), force=force, dry=dry)
+        return steps
+
+    async def _note(self, problem: str) -> None:
+        if self.memory is not None:
+            kept_s = max(PROBLEMS_KEPT_S, 3 * self.settings().every_s)
+            told = msgspec.json.encode({"directory": problem} if problem else {}).decode()
+            await self.memory.put(PROBLEMS_KEY + "people", told, ttl_s=kept_s)

@@ -10,6 +10,7 @@ import asyncio
 import functools
 import socket
 import ssl
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -37,8 +38,15 @@ VALUES_MOST = 5_000
 PAGE = 500
 DISABLED_FLAG = 0x2
 """ACCOUNTDISABLE of userAccountControl (MS-ADTS §2.2.16)."""
-STATE_ATTRIBUTES = ("userAccountControl", "nsAccountLock", "pwdAccountLockedTime")
+NEVER_EXPIRES = frozenset({0, 2**63 - 1})
+"""Of accountExpires, else 100 nanoseconds since 1601 (MS-ADA1 §2.1)."""
+FROM_1601_S = 11_644_473_600
+STATE_ATTRIBUTES = ("userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime")
 MEMBER_ATTRIBUTES = ("member", "uniqueMember", "memberUid")
+ACTIVE_DIRECTORY = "1.2.840.113556.1.4.800"
+"""LDAP_CAP_ACTIVE_DIRECTORY_OID, by which it can be told (MS-ADTS §3.1.1.3.4.3.1)."""
+IN_CHAIN = "1.2.840.113556.1.4.1941"
+"""LDAP_MATCHING_RULE_IN_CHAIN: also by groups in groups (MS-ADTS §3.1.1.3.4.4.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +62,7 @@ class DirectoryPerson:
     addresses: tuple[str, ...] = ()
     """All of them, normal form, the login's among them."""
     groups: frozenset[str] = frozenset()
-    """Those of the settings, as written there."""
+    """Those of the settings, as written there; in Active Directory also by groups in groups."""
     disabled: bool = False
     dn: str = field(default="", repr=False)
 
@@ -86,7 +94,13 @@ class DirectoryService:
         ]
         wanted += [*settings.address_attributes, *STATE_ATTRIBUTES]
         with self._bound() as connection:
-            members = {one.group: _members(connection, one.group) for one in settings.groups}
+            nested = bool(settings.groups) and _is_active_directory(connection)
+            members = {
+                one.group: _nested_members(connection, settings, one.group)
+                if nested
+                else _members(connection, one.group)
+                for one in settings.groups
+            }
             found, keys = [], set()
             for dn, attributes in _search(
                 connection, settings.base, settings.filter, list(dict.fromkeys(wanted))
@@ -243,7 +257,11 @@ def _search(
             raw = one["raw_attributes"]
             yield str(one["dn"]), {name.lower(): values[:VALUES_MOST] for name, values in raw.items()}
     said = connection.result.get("description", "")
-    if said not in ("success", "noSuchObject"):
+    if said == "noSuchObject":  # nobody there is not the same as no such place: a wrong or lost base
+        raise Unavailable(f"there is no {base} in the directory, or we may not see it")
+    if said == "referral":  # RFC 4511 §4.1.10: followed nowhere, for our password would go along
+        raise Unavailable(f"the directory says that {base} is elsewhere: name the server that has it")
+    if said != "success":
         raise Unavailable(
             f"the directory did not answer a search below {base} to the end: {printable(str(said), 100)}"
         )
@@ -261,6 +279,21 @@ def _members(connection: Any, group: str) -> frozenset[str]:
         for values in one.get("raw_attributes", {}).values():
             found.update(_comparable(_text(value)) for value in values[:PEOPLE_MOST])
     return frozenset(found)
+
+
+def _is_active_directory(connection: Any) -> bool:
+    """By what it says it can do (RFC 4512 §5.1)."""
+    connection.search("", "(objectClass=*)", search_scope="BASE", attributes=["supportedCapabilities"])
+    said = [one.get("raw_attributes", {}) for one in connection.response or ()]
+    return any(ACTIVE_DIRECTORY.encode() in values for one in said for values in one.values())
+
+
+def _nested_members(connection: Any, settings: PeopleSourceSettings, group: str) -> frozenset[str]:
+    """Who is in a group of Active Directory, or in a group in it, by name in a form to compare; a group that is not there
+    has nobody."""
+    query = f"(&{settings.filter}(memberOf:{IN_CHAIN}:={library().utils.conv.escape_filter_chars(group)}))"
+    found = _search(connection, settings.base, query, [settings.key_attribute])
+    return frozenset(_comparable(dn) for dn, _ in found)
 
 
 def _person(
@@ -306,6 +339,9 @@ def _person(
 def _disabled(texts: Any) -> bool:
     flags = texts("userAccountControl")
     if flags and flags[0].lstrip("-").isdecimal() and int(flags[0]) & DISABLED_FLAG:
+        return True
+    ends = [int(one) for one in texts("accountExpires") if one.isdecimal()]
+    if any(one not in NEVER_EXPIRES and one / 10_000_000 - FROM_1601_S <= time.time() for one in ends):
         return True
     return "TRUE" in [one.upper() for one in texts("nsAccountLock")] or "000001010000Z" in texts(
         "pwdAccountLockedTime"

@@ -43,8 +43,8 @@ CLOCK = Actor(
 GONE = "not in the directory any more"
 DISABLED = "disabled in the directory"
 PAUSE = 50
-FEW = 5
-"""So many may be missing at once whatever the share."""
+FEW = 1
+"""So many may be missing at once whatever the share: in a small company, one who leaves is a large one."""
 
 
 class Kind(StrEnum):
@@ -98,6 +98,12 @@ async def synchronise(
     known = {one.source_key: one for one in _all(office)}
     here = {one.key for one in found}
     gone = [one for key, one in known.items() if key not in here and one.usable]
+    usable = sum(one.usable for one in known.values())
+    if usable and not found and not force:
+        raise Unavailable(
+            "the directory has nobody any more: nobody was disabled. See base and filter of [people_source]; if it is right,"
+            " run gatepost user sync --force"
+        )
     steps: list[Step] = []
     for place, person in enumerate(found):
         steps += await _bring(office, settings, person, known.get(person.key), ours, dry=dry)
@@ -105,7 +111,6 @@ async def synchronise(
             await asyncio.sleep(
                 0
             )  # most people are as they were: nothing else would let others have their turn
-    usable = sum(one.usable for one in known.values())
     if len(gone) > FEW and len(gone) > settings.gone_at_most * usable and not force:
         raise Unavailable(
             f"{len(gone)} of {usable} people are not in the directory any more: nobody was disabled. If that is right, run"
