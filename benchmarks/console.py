@@ -61,6 +61,11 @@ FROM counted JOIN actions a ON a.place = n % 10
 RECIPIENTS = """
 INSERT INTO history_recipients SELECT printf('example.net person%d', id % 500), at, id FROM history
 """
+GISTS = """
+INSERT INTO history_gist SELECT h.at, h.id, h.kind, h.action, h.sender, h.client, h.account, h.recipient_domains,
+  ' ' || a.rule || ' ', 'subject ' || substr(h.message_id, 1, instr(h.message_id, '@') - 1)
+FROM history h JOIN actions a ON a.place = h.id % 10 ORDER BY h.id DESC
+"""
 NUMBERS = (
     "INSERT INTO numbers SELECT 'verdict', CAST(at / 3600 AS INTEGER), kind || '|' || action, count(*) FROM history GROUP BY 2, 3",
     "INSERT INTO numbers SELECT 'rule', CAST(at / 3600 AS INTEGER), h.action || '|' || a.rule, count(*) FROM history h JOIN actions a ON a.place = h.id % 10 GROUP BY 2, 3",
@@ -84,6 +89,7 @@ def fill(path: Path, messages: int, now: float) -> None:
         connection.executemany("INSERT INTO actions VALUES (?, ?, ?)", rows)
         connection.execute(HISTORY, (messages, now, DAYS * 86_400 / messages, facts))
         connection.execute(RECIPIENTS)
+        connection.execute(GISTS)
         for statement in NUMBERS:
             connection.execute(statement)
         connection.execute("COMMIT")

@@ -19,6 +19,10 @@ RECIPIENTS = """
 INSERT INTO history_recipients SELECT recipient, h.at, h.id FROM history h,
   (SELECT recipient FROM history_recipients LIMIT 1) WHERE h.ref BETWEEN '0000000000000' AND '0999999999999'
 """
+GISTS = """
+INSERT INTO history_gist SELECT h.at, h.id, h.kind, h.action, h.sender, h.client, h.account, h.recipient_domains,
+  ' default.deliver ', 'subject ' || h.id FROM history h WHERE h.ref BETWEEN '0000000000000' AND '0999999999999'
+"""
 
 
 def fill(database: Path, messages: int) -> None:
@@ -29,6 +33,7 @@ def fill(database: Path, messages: int) -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(HISTORY, (messages,))
             connection.execute(RECIPIENTS)
+            connection.execute(GISTS)
             connection.execute("COMMIT")
         finally:
             connection.close()

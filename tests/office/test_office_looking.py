@@ -10,13 +10,13 @@ from gatepost.checks.registry import configure
 from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.verdict import Action, Weighed
 from gatepost.office import counting, looking
-from gatepost.office.looking import Wanted
 from gatepost.office.office import NotAllowed, Office
 from gatepost.office.whatif import instead
 from gatepost.policy import PolicySettings, assemble, decide
 from gatepost.store.history import Search
 from gatepost.store.postmaster import Postmaster
 from gatepost.store.records import Acceptance, Judged
+from gatepost.store.searching import find
 from office_samples import ANA, AUDITOR, BEN, HELP_DESK, MANAGER, OFFICER, OWNER, POSTMASTER, held, telling
 from store_samples import acceptance
 
@@ -105,15 +105,15 @@ def test_lists_are_for_who_may_see_everybodys_mail(tmp_path):
             (MANAGER, SECRET),
             (HELP_DESK, None),
         ):
-            (row,) = read(lambda c, who=somebody: looking.messages(c, who, Wanted())).rows
+            (row,) = read(lambda c, who=somebody: looking.messages(c, who, Search())).rows
             assert row.subject == subject
         for somebody in (ANA, OFFICER, AUDITOR):
             with pytest.raises(NotAllowed):
-                read(lambda c, who=somebody: looking.messages(c, who, Wanted()))
+                read(lambda c, who=somebody: looking.messages(c, who, Search()))
             with pytest.raises(NotAllowed):
                 read(lambda c, who=somebody: looking.anywhere(c, who, "0000000000001"))
         with pytest.raises(NotAllowed):
-            read(lambda c: looking.messages(c, HELP_DESK, Wanted(subject="secret")))
+            read(lambda c: looking.messages(c, HELP_DESK, Search(subject="secret")))
 
     telling(tmp_path, story)
 
@@ -137,27 +137,25 @@ def test_subjects_and_rules_are_found_a_stretch_at_a_time(tmp_path):
     async def story(office: Office) -> None:
         for number in range(30):
             await office.store.carry_out(letter(f"{number:013d}", at=NOW + number))
-        from gatepost.store.searching import look_through
-
         def look(connection, after=None, **wanted):
-            return look_through(connection, Search(), after=after, at_once=10, limit=50, **wanted)
+            return find(connection, Search(**wanted), after=after, at_once=10, limit=50)
 
         read = office.store.database.read
         refs, after = [], None
         for _ in range(5):
             looked = read(lambda c, a=after: look(c, a, subject="SECRET plan"))
-            refs += [one.ref for one in looked.page.entries]
-            after = looked.page.next
+            refs += [one.ref for one in looked.entries]
+            after = looked.next
             if after is None:
                 break
         assert refs == [f"{number:013d}" for number in reversed(range(30))]
         assert looked.until is None
         nothing = read(lambda c: look(c, subject="100%_"))
-        assert nothing.page.entries == ()
+        assert nothing.entries == ()
         assert nothing.until == NOW + 20
         rule = decide(FACTS, BOOK.default).rule
-        assert len(read(lambda c: look(c, rule=rule)).page.entries) == 10
-        assert read(lambda c: look(c, rule="%")).page.entries == ()
+        assert len(read(lambda c: look(c, rule=rule)).entries) == 10
+        assert read(lambda c: look(c, rule="%")).entries == ()
 
     telling(tmp_path, story)
 
@@ -168,7 +166,7 @@ def test_charts_of_a_search_count_what_the_list_lists(tmp_path):
             to = ("ana@example.net",) if number % 3 else ("ben@example.net",)
             await office.store.carry_out(letter(f"{number:013d}", at=NOW + number * 1800, to=to))
         window = {"since": NOW, "until": NOW + 12 * 1800}
-        wanted = Wanted(search=Search(recipient="ana@example.net"))
+        wanted = Search(recipient="ana@example.net")
         read = office.store.database.read
         hours = read(lambda c: counting.hours(c, OWNER, **window, wanted=wanted))
         assert hours.counted == len(read(lambda c: looking.messages(c, OWNER, wanted)).rows) == 8

@@ -90,6 +90,7 @@ def test_retention_deletes_what_is_old_and_nothing_else(tmp_path: Path) -> None:
             "sign-ins": 0,
             "app passwords": 0,
             "tokens": 0,
+            "requests": 0,
         }
         assert [store.entry(ref) is None for ref in ("OLD", "NEW", "HOLD31")] == [True, False, False]
         assert store.attempts_of("OLD") == []
@@ -137,7 +138,7 @@ def test_pages_of_history_are_whole_and_in_order(tmp_path: Path) -> None:
 def test_a_common_domain_is_searched_as_well_as_a_rare_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatepost.store.history.MANY", 2)
+    monkeypatch.setattr("gatepost.store.searching.MANY", 2)
 
     async def story() -> None:
         store = Store.open(tmp_path)

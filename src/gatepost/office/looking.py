@@ -7,7 +7,7 @@ recipient sees their own copy whole. What is not there and what is not theirs lo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from gatepost.access.rights import Actor, Right
@@ -18,12 +18,12 @@ from gatepost.office.whatif import Instead, instead
 from gatepost.policy import PolicyBook
 from gatepost.store.approvals import CATEGORY as APPROVAL
 from gatepost.store.database import Connection
-from gatepost.store.history import Cursor, Search, find
+from gatepost.store.history import Cursor, Search
 from gatepost.store.journal import JournalEntry
 from gatepost.store.quarantine import State
 from gatepost.store.records import DeliveryAttempt, Held, HistoryEntry, Judged, Queued
 from gatepost.store.ref import as_typed
-from gatepost.store.searching import look_through
+from gatepost.store.searching import find
 
 NOT_HERE = "There is no such message, or it is not yours to see."
 METADATA = frozenset(
@@ -33,28 +33,6 @@ METADATA = frozenset(
 """Checks whose sentences tell only who wrote to whom from where; the others may quote subjects, names and text."""
 NAMES_NO_FACT = frozenset({"today", "threshold", "allow", "block"})
 DOMAIN = re.compile(r"@?[\w-]+(\.[\w-]+)+\Z")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which messages; what is None or empty does not matter."""
-
-    search: Search = field(default_factory=Search)
-    subject: str = ""
-    rule: str = ""
-
-    @property
-    def by_reading(self) -> bool:
-        """Must messages be read one by one?"""
-        return bool(self.subject or self.rule)
-
-    @property
-    def narrow(self) -> bool:
-        """Does it ask for more than a kind, an action and a time?"""
-        one = self.search
-        return self.by_reading or any(
-            (one.ref, one.sender is not None, one.recipient, one.client_ip, one.message_id)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,20 +138,14 @@ def understand(typed: str) -> Search:
 
 
 def messages(
-    connection: Connection, actor: Actor, wanted: Wanted, *, after: Cursor | None = None, limit: int = 50
+    connection: Connection, actor: Actor, search: Search, *, after: Cursor | None = None, limit: int = 50
 ) -> Found:
-    """One page of what is wanted, newest first. Raises NotAllowed without `Right.MESSAGES`."""
+    """One page of what is looked for, newest first. Raises NotAllowed without `Right.MESSAGES`."""
     insist(actor)
-    if wanted.subject and not actor.may(Right.SUBJECTS):
+    if search.subject and not actor.may(Right.SUBJECTS):
         raise NotAllowed("Subjects are not yours to search.")
-    if wanted.by_reading:
-        looked = look_through(
-            connection, wanted.search, subject=wanted.subject, rule=wanted.rule, limit=limit, after=after
-        )
-        page, until = looked.page, looked.until
-    else:
-        page, until = find(connection, wanted.search, limit=limit, after=after), None
-    return Found(rows=tuple(row(one, actor) for one in page.entries), next=page.next, looked_until=until)
+    page = find(connection, search, limit=limit, after=after)
+    return Found(rows=tuple(row(one, actor) for one in page.entries), next=page.next, looked_until=page.until)
 
 
 def anywhere(connection: Connection, actor: Actor, typed: str, *, limit: int = 50) -> Found:

@@ -14,7 +14,7 @@ from gatepost.mail.address import Address
 from gatepost.office.glass import may_take_out
 from gatepost.office.office import Office
 from gatepost.office.senders import Senders
-from gatepost.store import accounts, apppasswords, digests, glass, history, journal, signins
+from gatepost.store import accounts, apppasswords, digests, glass, history, journal, searching, signins
 from gatepost.store.approvals import CATEGORY as APPROVAL
 from gatepost.store.database import Connection
 from gatepost.store.failures import StoreFailed
@@ -89,7 +89,7 @@ def messages(connection: Connection, address: str) -> list[dict[str, Any]]:
     """What is on record of mail from and to an address."""
     found = {}
     for wanted in (history.Search(recipient=address), history.Search(sender=address)):
-        for entry in history.find(connection, wanted, limit=MOST_MESSAGES).entries:
+        for entry in searching.find(connection, wanted, limit=MOST_MESSAGES).entries:
             mine = [one for one in entry.judged if same(one.recipient.address, address)]
             found[entry.ref] = {
                 "ref": entry.ref, "at": entry.at, "from": str(entry.envelope.sender or ""), "author": entry.author,

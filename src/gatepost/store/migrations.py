@@ -7,6 +7,7 @@ from importlib import resources
 from pysqlite3 import dbapi2
 
 from gatepost.store.failures import StoreFailed
+from gatepost.store.gist import folded
 
 APPLICATION_ID = 0x47504F53
 """Marks the file as ours."""
@@ -28,6 +29,7 @@ def migrate(connection: dbapi2.Connection) -> int:
             f"the database has schema {found} and this program knows up to {newest}: "
             "it was written by a newer Gatepost; upgrade, or restore a backup made before"
         )
+    connection.create_function("folded", 1, folded, deterministic=True)
     for number, script in scripts:
         if number > found:
             apply(connection, number, script)

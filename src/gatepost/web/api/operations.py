@@ -80,10 +80,9 @@ async def messages(call: Call) -> Struct:
         message_id=asked.message_id or None, action=verdict.Action(asked.action.value) if asked.action else None,
         kind=asked.kind.value if asked.kind else None, since=asked.since, until=asked.until,
     )  # fmt: skip
-    wanted = looking.Wanted(search=search)
     found = await call.premises.office.store.database.read_apart(
         lambda connection: looking.messages(
-            connection, call.actor, wanted, after=paging.read(asked.after), limit=asked.limit
+            connection, call.actor, search, after=paging.read(asked.after), limit=asked.limit
         )
     )
     rows = tuple(

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from gatepost.access.rights import Right
 from gatepost.mail.verdict import Action
 from gatepost.office import counting, looking
-from gatepost.office.looking import Row, Wanted
+from gatepost.office.looking import Row
 from gatepost.store import journal
 from gatepost.store.history import Cursor, Search
 from gatepost.store.numbers import HOUR_S
@@ -67,7 +67,7 @@ class Filters:
         read = visit.field if form else visit.asked
         return cls(**{name: read(name, 320).strip() for name in cls.__slots__})
 
-    def search(self, visit: Visit) -> Wanted:
+    def search(self, visit: Visit) -> Search:
         """What to look for. Raises Refused with what is wrong."""
         now = visit.office.clock()
         since, until = moment_of(visit, self.since, N_("Since")), moment_of(visit, self.until, N_("Until"))
@@ -79,14 +79,11 @@ class Filters:
                 client = str(ip_address(self.client))
             except ValueError:
                 raise Refused(visit._("%(text)s is no IP address.", text=self.client)) from None
-        return Wanted(
-            search=Search(
-                sender=normal(self.sender), recipient=normal(self.recipient), client_ip=client,
-                action=Action(self.action) if self.action in list(Action) else None,
-                kind=self.kind if self.kind in KINDS else None, since=since, until=until,
-            ),
+        return Search(
+            sender=normal(self.sender), recipient=normal(self.recipient), client_ip=client,
+            action=Action(self.action) if self.action in list(Action) else None,
+            kind=self.kind if self.kind in KINDS else None, since=since, until=until, rule=self.rule,
             subject=self.subject if visit.may(Right.SUBJECTS) else "",
-            rule=self.rule,
         )  # fmt: skip
 
     @property
@@ -133,22 +130,23 @@ async def messages(visit: Visit) -> Response:
             )
         else:
             found = database.read(lambda c: looking.messages(c, visit.me, wanted, after=after, limit=A_PAGE))
-        chart = await chart_of(visit, wanted) if after is None else None
+        charted = after is None and found.looked_until is None
+        chart = await chart_of(visit, wanted) if charted else None
     return visit.page(
         "messages.html", found=found, filters=filters, chart=chart, names=NAMES, kinds=KINDS, spans=SPANS,
         next=paging.written(found.next), first=after is None,
     )  # fmt: skip
 
 
-async def chart_of(visit: Visit, wanted: Wanted) -> object:
+async def chart_of(visit: Visit, wanted: Search) -> object:
     """By hour over the time asked for, a week at the most."""
     now = visit.office.clock()
-    end = min(wanted.search.until or now, now)
-    start = max(wanted.search.since or end - CHART_S, end - CHART_S)
-    if wanted.by_reading or end <= start:
+    end = min(wanted.until or now, now)
+    start = max(wanted.since or end - CHART_S, end - CHART_S)
+    if end <= start:
         return None
     end = (end // HOUR_S + 1) * HOUR_S
-    whole = replace(wanted, search=replace(wanted.search, since=start, until=end))
+    whole = replace(wanted, since=start, until=end)
     database = visit.office.store.database
     if wanted.narrow:
         hours = await database.read_apart(
@@ -181,7 +179,7 @@ async def export(visit: Visit) -> Response:
     )
 
 
-async def lines_of(visit: Visit, wanted: Wanted) -> AsyncIterator[bytes]:
+async def lines_of(visit: Visit, wanted: Search) -> AsyncIterator[bytes]:
     """The rows as CSV, in pages so that nothing waits for them."""
     yield csv_line(
         ["time", "reference", "kind", "action", "would", "rule", "from", "to", "subject", "client", "octets"]
@@ -190,7 +188,7 @@ async def lines_of(visit: Visit, wanted: Wanted) -> AsyncIterator[bytes]:
     written = 0
     while written < EXPORTED:
         found = await visit.office.store.database.read_apart(
-            partial(looking.messages, actor=visit.me, wanted=wanted, after=after, limit=500)
+            partial(looking.messages, actor=visit.me, search=wanted, after=after, limit=500)
         )
         for row in found.rows:
             yield csv_line(values_of(row))
