@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from gatepost.store import holds
 from gatepost.store.database import Connection
 
 _COLUMNS = "id, account, hash, name, scopes, networks, made_at, expires_at, revoked_at, used_at, used_from"
@@ -89,7 +90,7 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
     return int(
         connection.execute(
             "DELETE FROM api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE min(expires_at, coalesce(revoked_at,"
-            " expires_at)) < ? LIMIT ?)",
+            f" expires_at)) < ? AND {holds.API_TOKENS} LIMIT ?)",
             (before, limit),
         ).rowcount
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from gatepost.store import holds
 from gatepost.store.database import Connection
 
 _COLUMNS = (
@@ -142,7 +143,7 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
     return int(
         connection.execute(
             "DELETE FROM app_passwords WHERE id IN (SELECT id FROM app_passwords WHERE"
-            " coalesce(revoked_at, expires_at) < ? LIMIT ?)",
+            f" coalesce(revoked_at, expires_at) < ? AND {holds.APP_PASSWORDS} LIMIT ?)",
             (before, limit),
         ).rowcount
     )

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import msgspec
 
+from gatepost.store import holds
 from gatepost.store.database import Connection, Database
 from gatepost.store.failures import StoreFailed
 from gatepost.store.later import Later
@@ -171,7 +172,8 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
     return int(
         connection.execute(
             "DELETE FROM correspondents WHERE (identity, recipient_domain) IN"
-            " (SELECT identity, recipient_domain FROM correspondents WHERE last_seen < ? LIMIT ?)",
+            " (SELECT identity, recipient_domain FROM correspondents WHERE last_seen < ?"
+            f" AND {holds.CORRESPONDENTS} LIMIT ?)",
             (before, limit),
         ).rowcount
     )

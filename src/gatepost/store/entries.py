@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gatepost.mail.address import Address
-from gatepost.store import journal
+from gatepost.store import holds, journal
 from gatepost.store.database import Connection, Database
 from gatepost.store.failures import StoreFailed
 from gatepost.store.journal import Why
@@ -169,7 +169,7 @@ def listed(connection: Connection, *, allow: bool | None = None) -> list[Kept]:
 def expire(connection: Connection, *, before: float, limit: int) -> int:
     """Delete at most `limit` entries that ended before `before`."""
     gone = connection.execute(
-        "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE expires_at < ? LIMIT ?)",
+        f"DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE expires_at < ? AND {holds.ENTRIES} LIMIT ?)",  # noqa: S608
         (before, limit),
     ).rowcount
     if gone:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from gatepost.store import holds
 from gatepost.store.database import Connection
 
 COLUMNS = (
@@ -207,10 +208,12 @@ def views(
 def expire(connection: Connection, *, before: float, limit: int) -> int:
     """Delete at most `limit` looks older than `before`; breakings without looks left go with them."""
     gone = connection.execute(
-        "DELETE FROM views WHERE id IN (SELECT id FROM views WHERE at < ? LIMIT ?)", (before, limit)
+        f"DELETE FROM views WHERE id IN (SELECT id FROM views WHERE at < ? AND {holds.VIEWS} LIMIT ?)",  # noqa: S608
+        (before, limit),
     ).rowcount
     connection.execute(
-        "DELETE FROM glass WHERE asked_at < ? AND id NOT IN (SELECT glass FROM views WHERE glass IS NOT NULL)",
+        "DELETE FROM glass WHERE asked_at < ? AND id NOT IN (SELECT glass FROM views WHERE glass IS NOT NULL)"
+        f" AND {holds.GLASS}",
         (before - 2 * WAITS_S,),
     )
     return int(gone)

@@ -174,12 +174,15 @@ def verify(connection: Connection, *kept: Head) -> str | None:
 
 
 def expire(connection: Connection, *, before: float, limit: int) -> int:
-    """Delete at most `limit` of the oldest entries and move the anchor behind them."""
+    """Delete at most `limit` of the oldest entries and move the anchor behind them. The chain has no gaps: what follows an
+    entry about somebody on hold stays with it.
+    """
     rows = connection.execute(
         "SELECT number, chain, at FROM journal ORDER BY number LIMIT ?", (limit,)
     ).fetchall()
     old = 0
-    while old < len(rows) and rows[old][2] < before:
+    kept = first_on_hold(connection)
+    while old < len(rows) and rows[old][2] < before and rows[old][0] < kept:
         old += 1
     if old:
         number, chain, _ = rows[old - 1]
@@ -188,6 +191,17 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
         connection.execute("DELETE FROM journal_anchor")
         connection.execute("INSERT INTO journal_anchor VALUES (?, ?)", (number, chain))
     return old
+
+
+def first_on_hold(connection: Connection) -> int:
+    """The number of the oldest entry that names somebody on hold, LAST without any."""
+    from gatepost.store.holds import names_in_journal  # which writes into the journal itself
+
+    names = names_in_journal(connection)
+    if names is None:
+        return LAST
+    rows = connection.execute("SELECT number, value FROM journal_fields ORDER BY number")
+    return next((number for number, value in rows if names.search(value)), LAST)
 
 
 def erase(connection: Connection, person: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gatepost.store import holds
 from gatepost.store.database import Connection
 
 COLUMNS = "number, at, content, owner, spam, was, how, who, ref, features"
@@ -143,7 +144,7 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
     """Delete at most `limit` lessons older than `before`."""
     return int(
         connection.execute(
-            "DELETE FROM lessons WHERE number IN (SELECT number FROM lessons WHERE at < ? LIMIT ?)",
+            f"DELETE FROM lessons WHERE number IN (SELECT number FROM lessons WHERE at < ? AND {holds.LESSONS} LIMIT ?)",  # noqa: S608
             (before, limit),
         ).rowcount
     )

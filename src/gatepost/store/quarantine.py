@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gatepost.store import heldaccounts, journal, messages, queue
+from gatepost.store import heldaccounts, holds, journal, messages, queue
 from gatepost.store.database import Connection
 from gatepost.store.journal import Why
 from gatepost.store.json import encode
@@ -199,7 +199,8 @@ def held_from(row: Any) -> Held:
 
 
 def move(connection: Connection, number: int, state: State, why: Why) -> Moved | None:
-    """Bring a copy into another state; None when it is not there or the table does not allow it.
+    """Bring a copy into another state; None when it is not there, the table does not allow it, or a legal hold forbids to
+    delete it.
 
     Released, it goes into the queue, due at once, for the inbox and unchanged: a person has looked.
     """
@@ -207,6 +208,8 @@ def move(connection: Connection, number: int, state: State, why: Why) -> Moved |
         "SELECT state, message, ref, recipient, to_address FROM quarantine WHERE id = ?", (number,)
     ).fetchone()
     if row is None or state not in NEXT[State(row[0])]:
+        return None
+    if state is State.DELETED and holds.copies_on_hold(connection, [number]):
         return None
     _, message, ref, recipient, to = row
     connection.execute(
@@ -233,7 +236,8 @@ def move(connection: Connection, number: int, state: State, why: Why) -> Moved |
 def expire(connection: Connection, *, before: float, limit: int, at: float) -> tuple[int, list[str]]:
     """End at most `limit` copies held since before `before`. Returns how many, and spool files to remove."""
     rows = connection.execute(
-        f"SELECT id FROM quarantine WHERE {NOW_HELD} AND held_at < ? ORDER BY held_at LIMIT ?",  # noqa: S608
+        f"SELECT id FROM quarantine WHERE {NOW_HELD} AND held_at < ? AND {holds.QUARANTINE}"  # noqa: S608
+        " ORDER BY held_at LIMIT ?",
         (before, limit),
     ).fetchall()
     why = Why("gatepost", "nobody decided in time", at)
@@ -245,8 +249,8 @@ def forget(connection: Connection, *, before: float, limit: int) -> int:
     """Delete at most `limit` rows that were decided before `before`."""
     return int(
         connection.execute(
-            "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine"
-            " WHERE state NOT IN ('held', 'requested') AND changed_at < ? LIMIT ?)",
+            "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine"  # noqa: S608 - our own words
+            f" WHERE state NOT IN ('held', 'requested') AND changed_at < ? AND {holds.QUARANTINE} LIMIT ?)",
             (before, limit),
         ).rowcount
     )

@@ -1,6 +1,7 @@
 """How long each kind of data is kept, and its deletion in slices short enough to disturb nobody.
 
-Queued mail never expires here: delivery gives up on it by its own schedule and tells the sender.
+Queued mail never expires here: delivery gives up on it by its own schedule and tells the sender. What a legal hold is in
+force over stays, however old; what each run deleted is kept as proof.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from gatepost.store import (
     entries,
     glass,
     history,
+    holds,
     journal,
     lessons,
     memory,
     numbers,
     quarantine,
+    requests,
     signins,
 )
 from gatepost.store.database import Connection
@@ -51,7 +54,16 @@ class Retention:
 
 
 async def expire(store: Store, now: float, settings: Retention) -> dict[str, int]:
-    """Delete what is past its time; returns how many of each kind."""
+    """Delete what is past its time and under no hold; returns how many of each kind, and keeps that as proof."""
+    await store.database.commit(lambda c: holds.release_due(c, now))
+    deleted = await deleted_of(store, now, settings)
+    in_force = len(store.database.read(holds.listed))
+    await store.database.commit(lambda c: requests.note_run(c, now, deleted, in_force))
+    return deleted
+
+
+async def deleted_of(store: Store, now: float, settings: Retention) -> dict[str, int]:
+    """The deleting itself."""
 
     def held(connection: Connection) -> tuple[int, list[str]]:
         return quarantine.expire(connection, before=now - settings.held_s, limit=SLICE, at=now)
@@ -87,6 +99,9 @@ async def expire(store: Store, now: float, settings: Retention) -> dict[str, int
         ),
         "numbers": await in_slices(
             store, lambda c: numbers.expire(c, before=now - settings.numbers_s, limit=SLICE)
+        ),
+        "requests": await in_slices(
+            store, lambda c: requests.expire(c, before=now - settings.journal_s, limit=SLICE)
         ),
         "tokens": await in_slices(
             store, lambda c: apitokens.expire(c, before=now - settings.sign_ins_s, limit=SLICE)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gatepost.access.lockout import Strikes
 from gatepost.access.standing import Strength
+from gatepost.store import holds
 from gatepost.store.database import Connection
 
 _SESSION = "number, account, strength, started_at, seen_at, proved_at, network, agent"
@@ -265,7 +266,8 @@ def expire(connection: Connection, *, now: float, sign_ins_s: float, limit: int)
         int(connection.execute(statement, (before, limit)).rowcount)
         for statement, before in (
             (
-                "DELETE FROM sign_ins WHERE number IN (SELECT number FROM sign_ins WHERE at < ? LIMIT ?)",
+                "DELETE FROM sign_ins WHERE number IN (SELECT number FROM sign_ins WHERE at < ?"  # noqa: S608
+                f" AND {holds.SIGN_INS} LIMIT ?)",
                 now - sign_ins_s,
             ),
             (
