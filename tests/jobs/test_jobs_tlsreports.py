@@ -16,7 +16,7 @@ from gatepost.dns.zone import Zone
 from gatepost.jobs.tlsreports import AGAIN_S, SPREAD_S, TlsReports, spread
 from gatepost.mail.address import Address
 from gatepost.store.store import Store
-from gatepost.store.wire import ALIKE_MOST, TlsTallies
+from gatepost.store.wire import ALIKE_MOST, TlsTallies, reported
 from gatepost.tlspolicy.tlsrpt import DAY_S, Failure, Policy, PolicyKind, Session, Trouble
 
 sys.path.append(str(Path(__file__).parent.parent / "lab"))
@@ -134,20 +134,46 @@ def test_successes_alone_are_reported_too_by_post(tmp_path: Path) -> None:
     )
 
 
-def test_a_post_that_is_refused_is_tried_again_and_not_for_ever(tmp_path: Path) -> None:
-    async def go() -> int:
+def test_a_post_that_is_refused_is_tried_again_for_a_day_and_not_for_ever(tmp_path: Path) -> None:
+    async def go() -> list[float]:
         async with bench(tmp_path) as it:
             it.web.answers[READER] = http("503 Busy", "")
             await it.count(session())
             it.tomorrow()
-            reports = it.reports(f"https://{READER}:{it.web.port}/v1")
-            for _ in range(10):
+            reports, began, tried = it.reports(f"https://{READER}:{it.web.port}/v1"), it.now, []
+            while it.now < began + 1.4 * DAY_S:
                 await reports.work()
-                await reports.work()
-                it.now += AGAIN_S
-            return len(it.web.posted)
+                tried += [it.now - began] * (len(it.web.posted) - len(tried))
+                it.now += AGAIN_S / 4
+            [row] = it.store.database.read(lambda connection: reported(connection, limit=9))
+            assert "503" in row.outcome
+            assert (row.tries, row.done) == (5, False)
+            return tried
 
-    assert asyncio.run(go()) == 5
+    assert asyncio.run(go()) == [AGAIN_S * (2**number - 1) for number in range(5)]
+    assert AGAIN_S * 15 == DAY_S
+
+
+def test_who_has_a_report_does_not_get_it_again_when_another_reader_fails(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with bench(tmp_path) as it:
+            it.web.answers[READER] = http("503 Busy", "")
+            await it.count(session())
+            it.tomorrow()
+            reports = it.reports(f"https://{READER}:{it.web.port}/v1,mailto:tls@example.net")
+            await reports.work()
+            assert it.queued() == ["tls@example.net"]
+            it.web.answers[READER] = http("201 Created", "")
+            it.now += AGAIN_S
+            await reports.work()
+            it.now += AGAIN_S * 4
+            await reports.work()
+            assert it.queued() == ["tls@example.net"]
+            assert len(it.web.posted) == 2
+            [row] = it.store.database.read(lambda connection: reported(connection, limit=9))
+            assert (row.tries, row.done, row.outcome.count("sent to")) == (2, True, 2)
+
+    asyncio.run(go())
 
 
 def test_unsigned_reports_are_not_sent(tmp_path: Path) -> None:

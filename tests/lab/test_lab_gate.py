@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email
+import email.policy
+import gzip
 import hashlib
+import json
 import smtplib
 import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +26,15 @@ from lab_names import ZoneOf, names
 from lab_servers import identity, make
 from lab_situations import SITUATIONS, Situation
 from lab_world import World
+from pysqlite3 import dbapi2
 
 from gatepost.net.destinations import OutboundSettings
 from gatepost.net.outbound import Outbound
 from gatepost.net.resolver import CachingResolver, DnsSettings
 from gatepost.smtp.sending import Outgoing, OutgoingRecipient
+from gatepost.store.store import Store
 from real_servers import postfix
+from scripted_peer import Peer
 
 sys.path.append(str(Path(__file__).parent.parent / "system"))
 from whole import Gate, mail, until
@@ -74,7 +83,7 @@ servers = ["{server}"]
 trust_ad = true
 [[domains]]
 name = "received.secure.test"
-recipients = ["ben@received.secure.test"]
+recipients = ["ben@received.secure.test", "tls@received.secure.test"]
 deliver = "maildir:mail"
 [checks.rdns]
 mode = "off"
@@ -83,6 +92,10 @@ mode = "off"
 [checks.greylist]
 mode = "off"
 """
+
+
+POSTED = "https://mta-sts.enforced.plain.test/reports"
+MAILED = "mailto:tls@received.secure.test"
 
 
 class Loop:
@@ -128,10 +141,23 @@ class Lab:
             assert code == 250, text
         return text.decode().partition("[ref ")[2].partition("]")[0]
 
-    def deliveries(self, ref: str) -> list[dict[str, Any]]:
-        until(lambda: self.sender.rows("explain", ref)[0]["deliveries"], self.sender.log)
+    def deliveries(self, ref: str, count: int = 1) -> list[dict[str, Any]]:
+        """What came of the first tries of a message, once there are so many."""
+        until(lambda: len(self.sender.rows("explain", ref)[0]["deliveries"]) >= count, self.sender.log)
         found: list[dict[str, Any]] = self.sender.rows("explain", ref)[0]["deliveries"]
         return found
+
+    def sql(self, *statements: str) -> None:
+        """On the sender's database, which nobody has open."""
+        with contextlib.closing(dbapi2.connect(self.sender.folder / "var" / "gatepost.db")) as base:
+            for one in statements:
+                base.execute(one)
+            base.commit()
+
+    def reported(self) -> dict[str, dict[str, Any]]:
+        """What became of the reports of the days before, by domain."""
+        rows = self.sender.rows("tls-reports", "list", "--limit", "1000")
+        return {one["domain"]: one for one in rows if one["day"] < f"{datetime.now(UTC):%Y-%m-%d}"}
 
 
 @pytest.fixture(scope="module")
@@ -154,14 +180,28 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         "received.secure.test. 300 MX 10 mx.received.secure.test.",
         f"mx.received.secure.test. 300 A {OURS}",
         f"_25._tcp.mx.received.secure.test. 300 TLSA 3 1 1 {digest}",
-        '_smtp._tls.ee-key.secure.test. 300 TXT "v=TLSRPTv1; rua=https://mta-sts.enforced.plain.test/reports"',
+        f'_smtp._tls.ee-key.secure.test. 300 TXT "v=TLSRPTv1; rua={POSTED}"',
+        f'_smtp._tls.ee-bad.secure.test. 300 TXT "v=TLSRPTv1; rua={MAILED},{POSTED}"',
     ]  # fmt: skip
+    reports = [
+        f'_smtp._tls.enforced-untrusted.plain.test. 300 TXT "v=TLSRPTv1;rua={MAILED}"',
+        '_smtp._tls.enforced-stripped.plain.test. 300 TXT "v=TLSRPTv1;rua=https://mta-sts.policy-untrusted.plain.test/r"',
+    ]
+    sender = Gate(folders[0], CONFIG.format(server="127.0.0.1:9", anchors=world.known.file, more=""))
+    asyncio.run(Store.open(folders[0] / "var").close())
+    keys = sender.run("key", "create", "gate.test")
+    ours = [
+        "ns.test. 300 A 127.0.0.1",
+        "gate.test. 300 A 127.0.0.1",
+        'gate.test. 300 TXT "v=spf1 ip4:127.0.0.1 -all"',
+        '_dmarc.gate.test. 300 TXT "v=DMARC1; p=reject"',
+    ]
     zones = {
         ".": ZoneOf(),
-        "test": ZoneOf(["ns.test. 300 A 127.0.0.1", "gate.test. 300 A 127.0.0.1", 'gate.test. 300 TXT "v=spf1 ip4:127.0.0.1 -all"']),
+        "test": ZoneOf([*ours, *keys.splitlines()]),
         "secure.test": ZoneOf([*world.records["secure"], *received]),
         "hosts.test": ZoneOf(world.records["hosts"]),
-        "plain.test": ZoneOf(world.records["plain"], "insecure"),
+        "plain.test": ZoneOf([*world.records["plain"], *reports], "insecure"),
         "bogus.test": ZoneOf(world.records["bogus"], "bogus"),
         **{name: ZoneOf(world.records.get(name, []), state) for name, state in world.cuts.items()},
     }  # fmt: skip
@@ -170,7 +210,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         stack.callback(loop.end)
         server = stack.enter_context(names(tmp_path_factory.mktemp("names"), zones))
         stack.enter_context(loop.within(world.running()))
-        sender = Gate(folders[0], CONFIG.format(server=server, anchors=world.known.file, more=""))
+        sender.path.write_text(CONFIG.format(server=server, anchors=world.known.file, more=""))
         receiver = Gate(folders[1], RECEIVER.format(server=server))
         for one in (receiver, sender):
             one.ports = {}
@@ -227,10 +267,8 @@ def test_an_enforced_policy_survives_a_restart_without_its_host(lab: Lab) -> Non
     lab.deliveries(lab.hand_in(f"ben@{domain}"))
 
     def kept() -> bool:
-        import sqlite3
-
         with contextlib.closing(
-            sqlite3.connect(f"file:{lab.sender.folder}/var/gatepost.db?mode=ro", uri=True)
+            dbapi2.connect(f"file:{lab.sender.folder}/var/gatepost.db?mode=ro", uri=True)
         ) as base:
             return bool(base.execute("SELECT 1 FROM sts_known WHERE domain = ?", (domain,)).fetchone())
 
@@ -245,6 +283,128 @@ def test_an_enforced_policy_survives_a_restart_without_its_host(lab: Lab) -> Non
         assert len(lab.world.web.asked) == asked, "the policy that was kept is good for a day"
     finally:
         lab.world.web.answers = answers
+
+
+def reads_again(peer: Peer, lab: Lab, ref: str) -> list[str]:
+    """Two tries with a crash between them; the MAIL lines of the second."""
+    tried = lab.deliveries(ref)
+    assert [one["status"] for one in tried] == ["deferred"], tried
+    lab.sender.kill()
+    peer.answer = lambda verb, line: None
+    seen = len(peer.lines)
+    lab.sender.start()
+    lab.sender.run("queue", "retry", ref)
+    tried = lab.deliveries(ref, 2)
+    assert tried[1]["status"] == "delivered", tried
+    return [line for line in peer.lines[seen:] if line.startswith("MAIL")]
+
+
+@pytest.mark.parametrize("name", ["rt-dane", "waived-dane"])
+def test_what_a_message_says_of_tls_survives_the_queue_and_a_crash(lab: Lab, name: str) -> None:
+    """Handed in by a machine that need not sign in (`relay_for`), put off once, delivered by another process."""
+    cast = lab.world.casts[name]
+    peer = cast.hosts[cast.situation.at - 1].peer
+    assert peer is not None
+    requires = cast.situation.message == "requiretls"
+    peer.answer = lambda verb, line: "451 4.3.0 not now" if verb == "message" else None
+    ref = lab.hand_in(
+        f"ben@{cast.domain}",
+        options=" REQUIRETLS" if requires else "",
+        more=b"" if requires else b"TLS-Required: No\r\n",
+    )
+    (line,) = reads_again(peer, lab, ref)
+    assert ("REQUIRETLS" in line) is requires
+    assert (b"TLS-Required: No" in peer.messages[-1]) is not requires
+    told = lab.deliveries(ref, 2)[1]
+    assert told["tls"]["policy"] == cast.situation.policy
+    assert told["tls"]["verified"] is cast.situation.verified
+
+
+def test_reports_about_the_wire_reach_who_asked_for_them(lab: Lab) -> None:
+    """A day's sessions, good and bad; the day after, the clock sends the reports by mail and by POST, and tells what failed."""
+    domains = (
+        "ee-key.secure.test",
+        "ee-bad.secure.test",
+        "enforced-untrusted.plain.test",
+        "enforced-stripped.plain.test",
+    )
+    until(lambda: [one["state"] for one in lab.sender.rows("key", "list")] == ["signing"] * 2, lab.sender.log)
+    assert lab.sender.stop() == 0
+    lab.sql("DELETE FROM tls_sessions", "DELETE FROM tls_reports")
+    lab.world.web.posted.clear()
+    lab.sender.start()
+    for domain in domains:
+        lab.deliveries(lab.hand_in(f"ben@{domain}"))
+    assert lab.sender.stop() == 0
+    assert set(lab.sender.run("tls-reports", "list").split()) >= set(domains)
+    lab.sql("UPDATE tls_sessions SET day = day - 2")
+    lab.sender.start()
+    until(
+        lambda: all(one in lab.reported() and lab.reported()[one]["tries"] for one in domains), lab.sender.log
+    )
+
+    posted = {
+        json.loads(gzip.decompress(body))["policies"][0]["policy"]["policy-domain"]: body
+        for _, body in lab.world.web.posted
+    }
+    assert {host for host, _ in lab.world.web.posted} == {"mta-sts.enforced.plain.test"}
+    assert set(posted) == set(domains[:2])
+    until(lambda: len(lab.receiver.boxes("tls@received.secure.test")) == 2, lab.sender.log)
+    mailed = {}
+    for octets in lab.receiver.boxes("tls@received.secure.test"):
+        message = email.message_from_bytes(octets, policy=email.policy.default)
+        results = str(message["Authentication-Results"])
+        assert results.count("dkim=pass") == 2, results
+        assert "dmarc=pass" in results
+        assert message["TLS-Report-Submitter"] == "gate.test"
+        assert (message.get_content_type(), message.get_param("report-type")) == (
+            "multipart/report",
+            "tlsrpt",
+        )
+        part = list(message.iter_parts())[1]
+        assert part.get_content_type() == "application/tlsrpt+gzip"
+        mailed[message["TLS-Report-Domain"]] = part.get_payload(decode=True)
+        start = (int(time.time()) // 86_400 - 2) * 86_400
+        assert str(part.get_filename()).startswith(
+            f"gate.test!{message['TLS-Report-Domain']}!{start}!{start + 86_399}!"
+        )
+    assert set(mailed) == {domains[1], domains[2]}
+    assert mailed[domains[1]] == posted[domains[1]], "the same report, whichever way"
+
+    def told(octets: bytes) -> tuple[Any, ...]:
+        report = json.loads(gzip.decompress(octets))
+        assert set(report) == {"organization-name", "date-range", "contact-info", "report-id", "policies"}
+        assert (report["organization-name"], report["contact-info"]) == ("gate.test", "postmaster@gate.test")
+        assert report["date-range"]["start-datetime"][10:] == "T00:00:00Z"
+        (policy,) = report["policies"]
+        summary, details = policy["summary"], policy.get("failure-details", [])
+        counts = summary["total-successful-session-count"], summary["total-failure-session-count"]
+        for one in details:
+            assert one["receiving-mx-hostname"].startswith("mx1.")
+            assert one["receiving-ip"].startswith("127.0.21.")
+            assert one["sending-mta-ip"].startswith("127.0.")
+        failed = [(one["result-type"], one["failed-session-count"]) for one in details]
+        assert policy["policy"]["policy-string"]
+        return (policy["policy"]["policy-type"], *counts, failed, policy["policy"].get("mx-host"))
+
+    assert told(posted[domains[0]]) == ("tlsa", 1, 0, [], None)
+    kind, good, bad, failed, _ = told(mailed[domains[1]])
+    assert (kind, good, failed) == ("tlsa", 0, [("tlsa-invalid", bad)])
+    kind, good, bad, failed, hosts = told(mailed[domains[2]])
+    assert (kind, good, failed) == ("sts", 0, [("certificate-not-trusted", bad)])
+    assert hosts == ["mx1.enforced-untrusted.plain.test"]
+
+    fails = lab.reported()[domains[3]]
+    assert (fails["tries"], fails["done"]) == (1, False)
+    assert fails["outcome"].startswith("not sent to https://mta-sts.policy-untrusted.plain.test/r (")
+    assert "not sent to https://mta-sts.policy-untrusted.plain.test/r" in lab.sender.log()
+    assert all(lab.reported()[one]["done"] for one in domains[:3])
+    assert lab.sender.stop() == 0
+    lab.sql("UPDATE tls_reports SET at = at - 6000")
+    lab.world.web.posted.clear()
+    lab.sender.start()
+    until(lambda: lab.reported()[domains[3]]["tries"] == 2, lab.sender.log)
+    assert lab.world.web.posted == [], "what was sent is not sent again"
 
 
 def test_postfix_receives_under_dane(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ from ipaddress import ip_address
 
 from gatepost.config.schema import Loaded
 from gatepost.jobs.rounds import Round
-from gatepost.jobs.tlsreports import TlsReports
+from gatepost.jobs.tlsreports import TlsReports, report_about
 from gatepost.mail.address import Address
 from gatepost.net.outbound import Outbound, OutboundSettings
 from gatepost.net.resolver import CachingResolver
 from gatepost.net.stspolicies import StsPolicies
 from gatepost.store.store import Store
 from gatepost.store.wire import StoredPolicies, TlsTallies
+from gatepost.tlspolicy.tlsrpt import Report
 
 REFRESH_EVERY_S = 3600.0
 
@@ -73,6 +74,14 @@ def wire_of(loaded: Loaded, store: Store, resolver: CachingResolver) -> Wire:
         tally=tallies.count,
     )
     return Wire(outbound, sts, policies, tallies)
+
+
+def report_of(loaded: Loaded, store: Store, domain: str, day: int) -> Report:
+    """A day's report to a domain, for who wants to see it here. Days are counted since 1970."""
+    name = loaded.config.hostname
+    contact = loaded.config.delivery.postmaster or f"postmaster@{loaded.routes.domains[0].name.lstrip('.')}"
+    counted = TlsTallies(store.database, time.time).counted(day, domain)
+    return report_about(domain, day, counted, organization=name, contact=contact)
 
 
 def rooted(loaded: Loaded) -> OutboundSettings:

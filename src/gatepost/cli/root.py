@@ -33,6 +33,10 @@ COMMANDS = {
     "key": ("gatepost.cli.key:key", "DKIM keys: list, create, check, records, rotate, retire, remove."),
     "cert": ("gatepost.cli.cert:cert", "Certificates: status, renew, TLSA records."),
     "dns": ("gatepost.cli.dns:dns", "The records this installation needs, and whether they are there."),
+    "tls-reports": (
+        "gatepost.cli.tlsreports:tls_reports",
+        "What the TLS of connections to others was like, and what they were told.",
+    ),
     "lists": ("gatepost.cli.lists:lists", "Block lists: figures, health, mode; senders allowed and blocked."),
     "learn": ("gatepost.cli.learning:learn", "Teach the classifier: ham, spam, forget."),
     "evaluate": ("gatepost.cli.evaluating:evaluate", "How good is the classifier, on mail you know?"),

@@ -57,7 +57,7 @@ class TlsEvidence:
 
     def rounds(self) -> Sequence[Round]:
         """For the clock."""
-        return [Round("tls-reports", EVERY_S, self.work)] if self.address() is not None else []
+        return [Round("tls-evidence", EVERY_S, self.work)] if self.address() is not None else []
 
     async def work(self) -> None:
         """Everything that has come since."""

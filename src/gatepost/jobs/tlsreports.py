@@ -10,7 +10,7 @@ import hashlib
 import logging
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 
 from gatepost.dns.answer import Resolver, Status
@@ -20,7 +20,7 @@ from gatepost.net.fetch import FetchFailed, FetchLimits, fetch
 from gatepost.store.records import Notice
 from gatepost.store.store import Store
 from gatepost.store.wire import TlsTallies
-from gatepost.tlspolicy.tlsrpt import DAY_S, Report, report_gzip, wanted
+from gatepost.tlspolicy.tlsrpt import DAY_S, Counted, Report, Wanted, report_gzip, wanted
 
 log = logging.getLogger("gatepost.jobs")
 
@@ -28,7 +28,8 @@ EVERY_S = 600.0
 SPREAD_S = 4 * 3600
 """Reports are sent within so long after midnight UTC."""
 TRIES_MOST = 5
-AGAIN_S = 3600.0
+AGAIN_S = 5760.0
+"""Before the second try; each wait is twice as long, and the last try a day after the first (RFC 8460 §5.5)."""
 DAYS_BACK = 2
 LIMITS = FetchLimits(total_s=60.0, octets=64 * 1024)
 
@@ -49,6 +50,9 @@ class TlsReports:
     new_ref: Callable[[float], str]
     enabled: Callable[[], bool] = lambda: True
     trust_anchors: str = ""
+    reached: dict[tuple[int, str], set[str]] = field(default_factory=dict)
+    """Readers that have a report already while others of it are tried again, by day and domain. After a restart they may
+    get it twice, under the same id."""
 
     def rounds(self) -> Sequence[Round]:
         """For the clock."""
@@ -58,6 +62,8 @@ class TlsReports:
         """Everything that is due now."""
         now = self.clock()
         today = int(now // DAY_S)
+        for old in [one for one in self.reached if one[0] < today - DAYS_BACK]:
+            del self.reached[old]
         if self.enabled():
             for day in range(today - DAYS_BACK, today):
                 for domain in self.tallies.domains(day):
@@ -67,7 +73,7 @@ class TlsReports:
 
     def _again(self, day: int, domain: str, now: float) -> bool:
         tries, last = self.tallies.tries(day, domain)
-        return tries < TRIES_MOST and now >= last + (AGAIN_S if tries else 0)
+        return tries < TRIES_MOST and now >= last + (AGAIN_S * 2 ** (tries - 1) if tries else 0)
 
     async def send(self, day: int, domain: str) -> None:
         """One domain's report for one day, if it wants one."""
@@ -81,24 +87,32 @@ class TlsReports:
         if not readers:
             await self.tallies.note(day, domain, "no report is wanted", done=True)
             return
-        report = Report(
-            organization=self.organization,
-            contact=str(self.contact()),
-            report_id=f"{day * DAY_S}.{hashlib.sha256(f'{domain}!{day}'.encode()).hexdigest()[:16]}",
-            domain=domain,
-            day=day,
-            counted=self.tallies.counted(day, domain),
+        counted = self.tallies.counted(day, domain)
+        report = report_about(
+            domain, day, counted, organization=self.organization, contact=str(self.contact())
         )
-        octets = report_gzip(report)
-        sent: list[str] = []
-        failed: list[str] = []
-        for url in readers.post:
-            (failed if (why := await self._post(url, octets)) else sent).append(f"{url}{why}")
-        for reader in readers.mail:
-            (failed if (why := await self._mail(reader, report, octets)) else sent).append(f"{reader}{why}")
-        outcome = "; ".join([*(f"sent to {one}" for one in sent), *(f"not sent to {one}" for one in failed)])
-        log.info("TLS report for %s: %s", domain, outcome)
-        await self.tallies.note(day, domain, outcome, done=bool(sent) or not failed)
+        outcome, done = await self._to_all(readers, report)
+        log.log(logging.INFO if done else logging.WARNING, "TLS report for %s: %s", domain, outcome)
+        await self.tallies.note(day, domain, outcome, done=done)
+
+    async def _to_all(self, readers: Wanted, report: Report) -> tuple[str, bool]:
+        """Send it to whoever has not got it yet; what became of it, and whether all have it."""
+        octets, key = report_gzip(report), (report.day, report.domain)
+        reached = self.reached.pop(key, set())
+        words = [f"sent to {one}" for one in sorted(reached)]
+        failed = False
+        for reader in (*readers.post, *readers.mail):
+            if reader in reached:
+                continue
+            mailed = reader in readers.mail
+            why = await self._mail(reader, report, octets) if mailed else await self._post(reader, octets)
+            failed |= bool(why)
+            words.append(f"not sent to {reader}{why}" if why else f"sent to {reader}")
+            if not why:
+                reached.add(reader)
+        if failed and reached:
+            self.reached[key] = reached
+        return "; ".join(words), not failed
 
     async def _post(self, url: str, octets: bytes) -> str:
         """RFC 8460 §5.4; empty, or why it was not taken. The reader's name is proved before anything is said to it."""
@@ -127,6 +141,20 @@ class TlsReports:
             Notice(ref=ref, recipient=address, octets=mail, sender=sender, at=now)
         )
         return ""
+
+
+def report_about(
+    domain: str, day: int, counted: Sequence[Counted], *, organization: str, contact: str
+) -> Report:
+    """A day's report; its id is the same whenever it is made."""
+    return Report(
+        organization=organization,
+        contact=contact,
+        report_id=f"{day * DAY_S}.{hashlib.sha256(f'{domain}!{day}'.encode()).hexdigest()[:16]}",
+        domain=domain,
+        day=day,
+        counted=counted,
+    )
 
 
 def spread(domain: str) -> float:

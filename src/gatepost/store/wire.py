@@ -216,6 +216,35 @@ class TlsTallies:
                 self._waiting[key] = self._waiting.get(key, 0) + sessions
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A domain's sessions of one day, and what became of the report about them."""
+
+    day: int
+    """Since 1970, UTC."""
+    domain: str
+    sessions: int
+    tries: int
+    done: bool
+    """Nothing more is to be sent."""
+    outcome: str
+    """Empty before the first try."""
+
+
+def reported(connection: Connection, *, limit: int) -> list[Reported]:
+    """The newest days first."""
+    rows = connection.execute(
+        "SELECT s.day, s.domain, sum(s.sessions), coalesce(r.tries, 0), coalesce(r.done, 0), coalesce(r.outcome, '')"
+        " FROM tls_sessions s LEFT JOIN tls_reports r ON r.day = s.day AND r.domain = s.domain"
+        " GROUP BY s.day, s.domain ORDER BY s.day DESC, s.domain LIMIT ?",
+        (limit,),
+    )
+    return [
+        Reported(day=day, domain=domain, sessions=sessions, tries=tries, done=bool(done), outcome=outcome)
+        for day, domain, sessions, tries, done, outcome in rows
+    ]
+
+
 def add(connection: Connection, day: int, domain: str, alike: bytes, sessions: int) -> None:
     """Add to a row, or make one. In a flood of different failures their details are dropped and the sums stay true."""
     if grown(connection, day, domain, alike, sessions):
