@@ -160,7 +160,10 @@ def test_a_disk_at_its_watermark_turns_recipients_away_in_time() -> None:
     told: list[HistoryEntry] = []
     gate = replace(intake(Shelf(room=False)), announce=told.append)
     attempt = Attempt(client=GOOD, sender=None, recipient=Recipient(address=Address("ana", "example.net")))
-    assert asyncio.run(gate.screen(attempt)).reply.code == 452
+    reply = asyncio.run(gate.screen(attempt)).reply
+    assert reply.code == 452
+    assert f"[ref {told[0].ref}]" in reply.text
+    assert told[0].reply.endswith(f"[ref {told[0].ref}]")
     assert [one.judged[0].verdict.rule for one in told] == ["store.full"]  # the log and the metrics have it
 
 

@@ -157,6 +157,13 @@ def test_the_log_has_one_json_line_a_message_and_no_secret(gate: Gate) -> None:
     assert "s3cretlabel" not in log + story + told(gate, "status", "--json") + told(gate, "lists", "--json")
 
 
+def test_a_reference_without_a_story_leads_to_where_it_may_be(gate: Gate) -> None:
+    told = refused(gate, "explain", "2N50XR3CZPCTX")
+    assert "No message with the reference 2N50XR3CZPCTX is on record here." in told
+    assert "journalctl -u gatepost --grep 2N50XR3CZPCTX" in told
+    assert "journalctl" not in refused(gate, "explain", "2N50X")
+
+
 def test_a_backup_of_a_running_gate_is_verified_and_restored_elsewhere(gate: Gate, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     assert "6 entries of history" in told(gate, "backup", "create", str(kept))
@@ -250,7 +257,9 @@ def test_a_released_message_contradicts_the_list_that_hit_it(tmp_path: Path) -> 
         (done,) = rows(gate, "journal", "list", "--about", ref[1])
         assert done["what"] == "quarantine release <ana@example.net>"
         assert done["why"] == "ana expects it"
-        assert rows(gate, "journal", "list", "--about", "<ana@example.net>", "--kind", "quarantine release") == [done]
+        assert rows(
+            gate, "journal", "list", "--about", "<ana@example.net>", "--kind", "quarantine release"
+        ) == [done]
 
 
 @pytest.mark.parametrize("command", ["status", "doctor"])

@@ -163,31 +163,31 @@ def dialogue(dialect: Dialect, offers: Offers, pieces: list[bytes]) -> tuple[lis
     said: list[bytes] = []
     for piece in pieces:
         machine.receive(piece)
-        step(machine, events)
+        step(machine, events, said)
         said.append(machine.outgoing())
     machine.eof()
-    step(machine, events)
+    step(machine, events, said)
     said.append(machine.outgoing())
     return events, b"".join(said)
 
 
-def step(machine: SmtpServer, events: list[Event]) -> None:
+def step(machine: SmtpServer, events: list[Event], said: list[bytes]) -> None:
     while (event := machine.next_event()) not in (NEED_DATA, CLOSED):
         events.append(event)
         assert len(events) < 100_000
         if isinstance(event, BodyEnd) and machine.envelope and machine.envelope.body != "BINARYMIME":
             assert fault_in(event.octets) is None
         if machine.awaiting:
-            answer(machine, event)
+            answer(machine, event, said)
 
 
-def answer(machine: SmtpServer, event: Event) -> None:
+def answer(machine: SmtpServer, event: Event, said: list[bytes]) -> None:
     match event:
         case KeysWanted():
             machine.keys(scram_keys())
         case StartTls():
             machine.reply(TLS_READY)
-            machine.outgoing()
+            said.append(machine.outgoing())  # as plain text, before the handshake
             if not machine.closed:
                 machine.tls_started()
         case AuthRequest():

@@ -30,6 +30,9 @@ class Recorder:
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
         self.mails: list[tuple[Client, Envelope, bytes, Sequence[Screened]]] = []
+        self.reference = ""
+        """What the session is told to put into a reply."""
+        self.refs: list[str] = []
         self.refusals: list[tuple[Client, Envelope | None, Reply, str]] = []
         self.before_receive: Callable[[], object] = lambda: None
 
@@ -51,9 +54,12 @@ class Recorder:
         self.mails.append((client, envelope, octets, screened))
         return [Reply(250, "2.0.0", f"Stored for {r.address.local}") for r in envelope.recipients]
 
-    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> str:
+    def refused(
+        self, client: Client, envelope: Envelope | None, reply: Reply, what: str, ref: str = ""
+    ) -> str:
         self.refusals.append((client, envelope, reply, what))
-        return ""
+        self.refs.append(ref or self.reference)
+        return self.refs[-1]
 
     @property
     def reasons(self) -> list[str]:
@@ -154,7 +160,7 @@ async def gate(
         tls=tls,
     )
     desk = LocalDesk()
-    acceptor = Acceptor(listening, limits)
+    acceptor = Acceptor(listening, limits, new_ref=lambda: "TOLD")
     acceptor.join(desk.post(acceptor))
     reception = Reception(service, listeners, desk)
     reception.open()

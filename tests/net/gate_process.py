@@ -47,7 +47,9 @@ class Handler:
     ) -> Sequence[Reply]:
         return [Reply(250, "2.0.0", f"{len(octets)} octets in {os.getpid()}")]
 
-    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> str:
+    def refused(
+        self, client: Client, envelope: Envelope | None, reply: Reply, what: str, ref: str = ""
+    ) -> str:
         print(f"refused {client.ip} {what}", flush=True)
         return ""
 

@@ -24,7 +24,10 @@ def test_early_talker_is_turned_away_and_recorded():
     async def story():
         async with gate(limits=ConnectionLimits(greeting_delay_local_s=0.05)) as g:
             peer = await g.connect(b"EHLO spam\r\n")
-            assert (await peer.reply()).startswith("554 5.5.1 ")
+            said = await peer.reply()
+            assert said.startswith("554 5.5.1 ")
+            assert said.rstrip().endswith("[ref TOLD]")
+            assert g.handler.refs == ["TOLD"], "what the client is told is what history has"
             assert await peer.ended()
             client, _, reply, what = g.handler.refusals[0]
             assert (str(client.ip), reply.code, what) == ("127.0.0.1", 554, "early-talker")
@@ -216,10 +219,14 @@ def test_too_fast_is_turned_away_and_not_every_time_recorded():
         async with gate(limits=limits) as g:
             for _ in range(5):
                 await g.hello()
+            told = 0
             for _ in range(100):
                 peer = await g.connect()
-                assert (await peer.reply()).startswith("421 4.7.0 ")
+                said = await peer.reply()
+                assert said.startswith("421 4.7.0 ")
+                told += "[ref" in said
                 peer.close()
+            assert told == len(g.handler.refusals), "no reference that finds nothing"
             assert g.acceptor.turned_away == {"too-fast": 100}
             assert 20 <= len(g.handler.refusals) <= 60, "a flood must not become a flood of history"
 

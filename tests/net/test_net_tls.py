@@ -100,8 +100,11 @@ def test_commands_behind_starttls_are_a_violation(run, tmp_path, injected):
 
     async def story():
         async with gate(tls=ServerTls(settings)) as g:
+            g.handler.reference = "2N50XR3CZPCTX"
             peer = await g.hello()
-            assert (await peer.say(b"STARTTLS\r\n" + injected)).startswith("554 ")
+            said = await peer.say(b"STARTTLS\r\n" + injected)
+            assert said.startswith("554 ")
+            assert said.rstrip().endswith("[ref 2N50XR3CZPCTX]")
             assert await peer.ended()
             assert g.handler.reasons == ["starttls-injection"]
             assert g.handler.attempts == []

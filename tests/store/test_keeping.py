@@ -18,7 +18,7 @@ from gatepost.store.failures import StoreFailed
 from gatepost.store.history import Search, counts, since
 from gatepost.store.postmaster import Postmaster, Why
 from gatepost.store.records import DeliveryAttempt, Done
-from gatepost.store.ref import as_typed, new_ref, well_formed
+from gatepost.store.ref import as_typed, made_at, new_ref, well_formed
 from gatepost.store.retention import DAY_S, Retention, expire
 from gatepost.store.store import Store
 from store_samples import acceptance
@@ -275,6 +275,9 @@ def test_references_sort_by_time_and_read_back(at: float, later: float, randomne
     assert len(ref) == 13
     assert well_formed(ref)
     assert as_typed(ref.lower()) == ref
+    when = made_at(ref)
+    assert when is not None
+    assert abs(when - at) < 0.002
     assert new_ref(at + later, b"\0\0\0\0") > ref
     assert new_ref(at, randomness[:3] + bytes([randomness[3] ^ 1])) != ref
 

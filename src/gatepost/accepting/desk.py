@@ -75,7 +75,12 @@ class Desk:
     """Final addresses after aliases and forwards."""
 
     def no_room(self, attempt: Attempt, now: float) -> Screened:
-        """At the watermark: logged and counted, but not kept, since a row is what there is no room for."""
+        """At the watermark: logged and counted, but not kept, since a row is what there is no room for.
+
+        The reference leads to the line in the log; `gatepost explain` says so.
+        """
+        ref = self.new_ref(now)
+        reply = DISK_FULL.referring(ref)
         verdict = Verdict(
             action=Action.DEFER,
             would_action=Action.DEFER,
@@ -85,12 +90,12 @@ class Desk:
         )
         self.announce(
             self.refusal_entry(
-                "attempt", ref=self.new_ref(now), now=now, client=attempt.client, reply=DISK_FULL,
+                "attempt", ref=ref, now=now, client=attempt.client, reply=reply,
                 envelope=Envelope(sender=attempt.sender, recipients=(attempt.recipient,), size=attempt.size),
                 verdict=verdict, findings=(),
             )
         )  # fmt: skip
-        return Screened(DISK_FULL)
+        return Screened(reply)
 
     def turned_away(
         self,
@@ -112,15 +117,18 @@ class Desk:
         )  # fmt: skip
         return Screened(reply, tuple(findings))
 
-    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> str:
-        """The session turned something down by itself: a violation, a limit. Returns the reference for the reply."""
+    def refused(
+        self, client: Client, envelope: Envelope | None, reply: Reply, what: str, ref: str = ""
+    ) -> str:
+        """The session turned something down by itself: a violation, a limit. Returns the reference for the reply, `ref`
+        where the client was told one already."""
         envelope, more = shortened(envelope or Envelope(sender=None))
         finding = Finding(f"session.{what}", reply.text + more)
         verdict = Verdict(
             action=Action.REFUSE, would_action=Action.REFUSE, rule=finding.name, reason=reply.text, score=0.0
         )
         now = self.clock()
-        ref = self.new_ref(now)
+        ref = ref or self.new_ref(now)
         self.turned_down(
             self.refusal_entry(
                 "session", ref=ref, now=now, client=client, envelope=envelope, reply=reply.referring(ref),

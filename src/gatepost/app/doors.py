@@ -33,9 +33,11 @@ class Doors:
         """As its way has it."""
         return await self._way(client).receive(client, envelope, octets, screened)
 
-    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> str:
+    def refused(
+        self, client: Client, envelope: Envelope | None, reply: Reply, what: str, ref: str = ""
+    ) -> str:
         """As its way has it."""
-        return self._way(client).refused(client, envelope, reply, what)
+        return self._way(client).refused(client, envelope, reply, what, ref)
 
     def _way(self, client: Client) -> Handler:
         return self.submission if client.role in SENDING or client.account else self.intake

@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +22,11 @@ from typing import TYPE_CHECKING
 from gatepost.app.certificates import OwnSide, OwnSockets, known_to_change, prepare
 from gatepost.app.log import log_entry, start_log
 from gatepost.app.office import mail_sign_in
-from gatepost.app.parts import Parts
+from gatepost.app.parts import Parts, fresh_ref
 from gatepost.app.warmup import warm_up
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, load
-from gatepost.delivery.runner import junk_mark
+from gatepost.delivery.carrying import junk_mark
 from gatepost.jobs.presence import is_running, presence
 from gatepost.jobs.rounds import run_rounds
 from gatepost.net.acceptor import CannotListen, bind
@@ -122,6 +123,7 @@ class Gate:
                 user=config.user or None,
                 on_ready=self.say_ready,
                 on_reload=self.reread_for_later,
+                new_ref=lambda: fresh_ref(time.time()),
                 stop_grace_s=config.limits.sessions.stop_grace_s,
             )
         )
@@ -220,7 +222,7 @@ class Gate:
                 if self.reread():
                     parts.adopt(self.loaded)
                     runner.routes = self.loaded.routes
-                    runner.junk_headers = junk_mark(self.loaded.config.marking.junk_headers)
+                    runner.carrier.junk_headers = junk_mark(self.loaded.config.marking.junk_headers)
 
             life.on_reload(reload)
             own = OwnSide(

@@ -17,7 +17,7 @@ from gatepost.mail.verdict import Action
 from gatepost.scan.report import story_json, strictest
 from gatepost.store.history import Search
 from gatepost.store.records import HistoryEntry
-from gatepost.store.ref import as_typed
+from gatepost.store.ref import as_typed, made_at
 
 AGO = re.compile(r"(\d+)\s*([smhdw])\Z")
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -49,7 +49,7 @@ def explain(ref: str, config: str | None, as_json: bool) -> None:
             )
         found = store.find(Search(ref=wanted), limit=20).entries
         if not found:
-            click.echo(f"No message with the reference {ref} is on record here.", err=True)
+            click.echo(harmless(nowhere(ref, wanted)), err=True)
             sys.exit(1)
         if len(found) > 1 and found[0].ref != wanted:
             click.echo(f"Several references begin with {ref}:", err=True)
@@ -65,6 +65,18 @@ def explain(ref: str, config: str | None, as_json: bool) -> None:
     for label, text in tell(entry, attempts):
         say(label + text, bold=not label, hang=len(label))
     tell_held(held)
+
+
+def nowhere(ref: str, wanted: str) -> str:
+    """What to say of a reference that is in no row, and where else its story may be."""
+    at = made_at(wanted)
+    if at is None:
+        return f"No message with the reference {ref} is on record here."
+    return (
+        f"No message with the reference {ref} is on record here. It was given out at {moment(at)}: older than "
+        f"[retention] history, or turned away while the disk was full, which only the log has "
+        f"(journalctl -u gatepost --grep {wanted})."
+    )
 
 
 @click.command()

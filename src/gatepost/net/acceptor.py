@@ -13,7 +13,7 @@ import errno
 import logging
 import socket
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gatepost.mail.client import IpAddress
@@ -98,7 +98,15 @@ def remedy(failure: OSError) -> str:
 class Acceptor:
     """Accepts on `listening` and shares the connections out among the posts that `join`."""
 
-    def __init__(self, listening: Sequence[Listening], limits: ConnectionLimits) -> None:
+    def __init__(
+        self,
+        listening: Sequence[Listening],
+        limits: ConnectionLimits,
+        *,
+        new_ref: Callable[[], str] = lambda: "",
+    ) -> None:
+        """`new_ref` makes the reference that a client turned away is told, and that finds it in the history."""
+        self._new_ref = new_ref
         self.census = Census(limits)
         self.turned_away: dict[str, int] = {}
         """How many were turned away, by reason."""
@@ -297,29 +305,31 @@ class Acceptor:
     def _turn_away(self, visitor: _Visitor, what: str, reply: Reply) -> None:
         """Say so and close; never waits. Unread octets would turn our close into a reset that eats the reply."""
         self.turned_away[what] = self.turned_away.get(what, 0) + 1
+        recorded = self._is_recorded()
+        ref = self._new_ref() if recorded else ""
         with contextlib.suppress(OSError):
             if visitor.listening.listener.role is not Dialect.SUBMISSIONS:
-                text = f"{reply.code} {reply.enhanced} {reply.text}\r\n"
-                visitor.sock.send(text.encode(), socket.MSG_DONTWAIT)
+                visitor.sock.send(reply.referring(ref).render(), socket.MSG_DONTWAIT)
             visitor.sock.shutdown(socket.SHUT_WR)
             visitor.sock.recv(65_536, socket.MSG_DONTWAIT)
         visitor.sock.close()
-        self._report(visitor, what, reply)
-
-    def _report(self, visitor: _Visitor, what: str, reply: Reply) -> None:
-        """To history, but a flood of these must not become a flood of rows: beyond the budget they only count."""
-        second = int(self._loop.time())
-        if second != self._report_second:
-            self._report_second, self._reports = second, 0
-        self._reports += 1
-        if self._posts and self._reports <= _REPORTS_A_SECOND:
+        if recorded:
             min(self._posts, key=_busyness).turned_away(
                 listener=visitor.listening.index,
                 ip=visitor.place.ip,
                 port=visitor.port,
                 reply=reply,
                 what=what,
+                ref=ref,
             )
+
+    def _is_recorded(self) -> bool:
+        """A flood of these must not become a flood of rows: beyond the budget they only count, and bear no reference."""
+        second = int(self._loop.time())
+        if second != self._report_second:
+            self._report_second, self._reports = second, 0
+        self._reports += 1
+        return bool(self._posts) and self._reports <= _REPORTS_A_SECOND
 
 
 class _Visitor:

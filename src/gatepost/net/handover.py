@@ -54,8 +54,8 @@ class Arrival(NamedTuple):
 class Turned(Protocol):
     """Told of clients turned away at the door."""
 
-    def __call__(self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str) -> None:
-        """`what` is a stable short name, such as ``too-fast`` or ``early-talker``."""
+    def __call__(self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str, ref: str) -> None:
+        """`what` is a stable short name, such as ``too-fast`` or ``early-talker``; `ref` is what the client was told."""
         ...
 
 
@@ -73,7 +73,9 @@ class Post(Protocol):
         """Answer a renaming."""
         ...
 
-    def turned_away(self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str) -> None:
+    def turned_away(
+        self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str, ref: str
+    ) -> None:
         """Let the worker record it; dropped when the worker is busy."""
         ...
 
@@ -165,9 +167,11 @@ class LocalPost:
     def answer(self, number: int, *, admitted: bool) -> None:
         self._desk.answered(number, admitted=admitted)
 
-    def turned_away(self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str) -> None:
+    def turned_away(
+        self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str, ref: str
+    ) -> None:
         if self._desk.turned is not None:
-            self._desk.turned(listener=listener, ip=ip, port=port, reply=reply, what=what)
+            self._desk.turned(listener=listener, ip=ip, port=port, reply=reply, what=what, ref=ref)
 
 
 class RemotePost:
@@ -204,8 +208,10 @@ class RemotePost:
     def answer(self, number: int, *, admitted: bool) -> None:
         self._send(_ANSWER.pack(b"A", number, admitted))
 
-    def turned_away(self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str) -> None:
-        text = "\0".join((what, reply.enhanced, reply.text)).encode()[:1024]
+    def turned_away(
+        self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str, ref: str
+    ) -> None:
+        text = "\0".join((what, ref, reply.enhanced, reply.text)).encode()[:1024]
         self._send(_TURNED.pack(b"T", listener, port, reply.code, _packed(ip)) + text)
 
     def close(self) -> None:
@@ -346,9 +352,9 @@ class RemoteDesk:
                 answer.set_result(admitted)
         elif packet[:1] == b"T" and self._turned is not None:
             _, listener, port, code, ip = _TURNED.unpack_from(packet)
-            what, enhanced, text = packet[_TURNED.size :].decode(errors="replace").split("\0", 2)
+            what, ref, enhanced, text = packet[_TURNED.size :].decode(errors="replace").split("\0", 3)
             reply = Reply(code, enhanced, text, close=True)
-            self._turned(listener=listener, ip=_unpacked(ip), port=port, reply=reply, what=what)
+            self._turned(listener=listener, ip=_unpacked(ip), port=port, reply=reply, what=what, ref=ref)
 
     def _connection(self, packet: bytes, ancillary: list[tuple[int, int, bytes]]) -> None:
         _, number, listener, port, family, peer, ip = _CONNECTION.unpack(packet)

@@ -136,9 +136,11 @@ class Reception:
         if not self._sessions:
             self._empty.set()
 
-    def _turned_away(self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str) -> None:
+    def _turned_away(
+        self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str, ref: str
+    ) -> None:
         client = Client(ip=ip, port=port, role=self._rules[listener].role.value)
-        self.service.handler.refused(client, None, reply, what)
+        self.service.handler.refused(client, None, reply, what, ref)
 
 
 _SENDING = frozenset({Dialect.SUBMISSION, Dialect.SUBMISSIONS})

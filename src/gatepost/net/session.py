@@ -215,7 +215,7 @@ class Session(asyncio.Protocol):
             return
         self._machine.reply(TLS_READY)
         if self._machine.closed:  # plain text behind STARTTLS: the machine has said 554
-            self._turned_down(TLS_INJECTION, "starttls-injection")
+            self._machine.refer(self._record(TLS_INJECTION, "starttls-injection"))
             return
         # Nothing more is read as plain text: the next octets are for the handshake.
         self._transport.pause_reading()

@@ -61,6 +61,8 @@ class Plan:
     others: Sequence[Program] = ()
     user: str | None = None
     """Become this user first, when root."""
+    new_ref: Callable[[], str] = lambda: ""
+    """Makes the reference of a client that is turned away before a worker has it."""
     stop_grace_s: float = 30.0
     """What workers may take to stop; some seconds later they are killed."""
     on_ready: Callable[[], None] = lambda: None
@@ -82,7 +84,7 @@ def run(plan: Plan) -> int:
 
 async def _run_alone(plan: Plan) -> None:
     desk = LocalDesk()
-    acceptor = Acceptor(plan.listening, plan.limits)
+    acceptor = Acceptor(plan.listening, plan.limits, new_ref=plan.new_ref)
     acceptor.join(desk.post(acceptor))
     lives = [Life("gate"), *(Life(other.name) for other in plan.others)]
 
@@ -378,7 +380,7 @@ class _Supervisor:
 
 async def _accept(life: Life, plan: Plan) -> None:
     """The acceptor's process: accepts as soon as the first worker has joined."""
-    acceptor = Acceptor(plan.listening, plan.limits)
+    acceptor = Acceptor(plan.listening, plan.limits, new_ref=plan.new_ref)
     started = False
 
     def join(post: socket.socket) -> None:

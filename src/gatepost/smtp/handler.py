@@ -38,9 +38,11 @@ class Handler(Protocol):
         """
         ...
 
-    def refused(self, client: Client, envelope: Envelope | None, reply: Reply, what: str) -> str:
+    def refused(
+        self, client: Client, envelope: Envelope | None, reply: Reply, what: str, ref: str = ""
+    ) -> str:
         """The session itself turned something down (a violation, a limit): for history and metrics; must not block.
 
-        Returns the reference that goes into the reply, or "" for none.
+        Returns the reference that goes into the reply, or "" for none. `ref` is one that the client was told already.
         """
         ...

@@ -242,10 +242,12 @@ class SmtpServer:
                 self.start_over()
             case StartTls() if session.incoming:
                 reply = say.TLS_INJECTION
+                session.complaint = (reply, 1)
         session.say(reply)
 
     def refer(self, ref: str) -> None:
-        """Put a reference into the reply to the Violation that `next_event` just gave; before `outgoing` is called."""
+        """Put a reference into the reply to the Violation that `next_event` just gave, or to the plain text behind STARTTLS
+        that made of our reply a refusal; before `outgoing` is called."""
         self._session.refer(ref)
 
     def reply_each(self, replies: Sequence[Reply]) -> None:

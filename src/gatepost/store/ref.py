@@ -23,6 +23,16 @@ def new_ref(now: float, randomness: bytes) -> str:
     return "".join(ALPHABET[number >> shift & 31] for shift in range(60, -1, -5))
 
 
+def made_at(ref: str) -> float | None:
+    """When it was made, Unix seconds; None when it is not a whole reference."""
+    if len(ref) != 13 or not all(one in ALPHABET for one in ref):
+        return None
+    number = 0
+    for one in ref:
+        number = number << 5 | ALPHABET.index(one)
+    return EPOCH + (number >> 25) / 1000
+
+
 def as_typed(text: str) -> str:
     """A reference, or the start of one, as a person typed it: upper case, with look-alikes put right."""
     return text.strip().upper().translate(CONFUSED)
