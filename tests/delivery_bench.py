@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gatepost.delivery.carrying import Carrier
 from gatepost.delivery.notices import Notices
+from gatepost.delivery.results import Results
 from gatepost.delivery.routes import Routes
 from gatepost.delivery.runner import DeliveryRunner
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
@@ -107,11 +109,18 @@ async def bench(
     runner = DeliveryRunner(
         store=store,
         routes=routes,
-        sender=outbound,
-        hostname="mx.example.net",
+        carrier=Carrier(
+            store=store, sender=outbound, hostname="mx.example.net", clock=lambda: it.now, settings=settings
+        ),
+        results=Results(
+            store=store,
+            notices=notices,
+            hostname="mx.example.net",
+            clock=lambda: it.now,
+            jitter=lambda: 0.5,
+            settings=settings,
+        ),
         clock=lambda: it.now,
-        jitter=lambda: 0.5,
-        notices=notices,
         settings=settings,
     )
     it = Bench(store, runner, outbound)

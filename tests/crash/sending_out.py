@@ -10,7 +10,9 @@ from pathlib import Path
 
 from promise import SETTINGS
 
+from gatepost.delivery.carrying import Carrier
 from gatepost.delivery.notices import Notices
+from gatepost.delivery.results import Results
 from gatepost.delivery.routes import Routes
 from gatepost.delivery.runner import DeliveryRunner
 from gatepost.delivery.settings import DeliverySettings, ScheduleSettings
@@ -30,21 +32,27 @@ async def main(folder: Path, port: int) -> None:
         "gate.test", Zone.parse(ZONE), smtp_port=port,
         patience=Patience(greeting_s=1, hello_s=1, mail_s=1, rcpt_s=1, data_s=1, body_s=1, final_s=1),
     )  # fmt: skip
+    settings = DeliverySettings(schedule=quick, poll_s=0.05)
     runner = DeliveryRunner(
         store=store,
         routes=Routes([]),
-        sender=out,
-        hostname="gate.test",
-        clock=time.time,
-        jitter=random.random,
-        notices=Notices(
+        carrier=Carrier(store=store, sender=out, hostname="gate.test", clock=time.time, settings=settings),
+        results=Results(
+            store=store,
+            notices=Notices(
+                hostname="gate.test",
+                postmaster=Address("postmaster", "gate.test"),
+                original=store.octets_of,
+                new_ref=lambda now: f"NOTICE{now}",
+            ),
             hostname="gate.test",
-            postmaster=Address("postmaster", "gate.test"),
-            original=store.octets_of,
-            new_ref=lambda now: f"NOTICE{now}",
+            clock=time.time,
+            jitter=random.random,
+            settings=settings,
+            retry_first_s=0.02,
         ),
-        settings=DeliverySettings(schedule=quick, poll_s=0.05),
-        retry_first_s=0.02,
+        clock=time.time,
+        settings=settings,
     )
     print("begun", flush=True)
     await runner.run()

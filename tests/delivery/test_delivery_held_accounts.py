@@ -37,7 +37,7 @@ def test_what_waits_for_its_turn_in_the_runners_hands_stays(tmp_path: Path) -> N
     async def story() -> None:
         async with bench(tmp_path, settings=DeliverySettings(at_once_per_destination=1)) as it:
             slow = Slow()
-            it.runner.sender = slow  # type: ignore[assignment]
+            it.runner.carrier.sender = slow  # type: ignore[assignment]
             for number in range(3):
                 made = acceptance(
                     f"M{number}", at=NOW, recipients=("bo@elsewhere.example",), sender="ana@example.org",
@@ -71,7 +71,7 @@ def test_what_is_given_up_is_told_with_its_account(tmp_path: Path) -> None:
             async def failed(item: QueueItem) -> None:
                 told.append(item.account)
 
-            it.runner.on_failed = failed
+            it.runner.results.on_failed = failed
             gone = acceptance("M1", at=NOW, recipients=("bo@nowhere.invalid",), sender="ana@example.org")
             await it.store.carry_out(replace(gone, account="ana@example.org", may_bounce=True))
             await it.until_idle()

@@ -420,7 +420,7 @@ def test_copies_that_fail_together_come_again_together(tmp_path: Path) -> None:
     peer = Peer(answer=at("greeting", "421 4.3.2 not now"))
 
     async def act(it: Bench, peer: Peer) -> None:
-        it.runner.jitter = lambda: next(jitters)
+        it.runner.results.jitter = lambda: next(jitters)
         for ref in ("MANY", "MORE"):
             await queue_mail(it.store, ref, to=tuple(f"{ref}{number}@example.net" for number in range(5)))
         await it.until_idle()

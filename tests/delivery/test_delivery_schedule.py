@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.delivery.schedule import Destination, delay_is_due, next_attempt
+from gatepost.delivery.schedule import delay_is_due, next_attempt
 from gatepost.delivery.settings import ScheduleSettings
 
 NOW = 1_750_000_000.0
@@ -54,31 +54,3 @@ def test_the_delay_is_told_once_after_four_hours() -> None:
     assert not delay_is_due(SETTINGS, created_at=NOW, now=NOW + 4 * 3600 - 1, told=False)
     assert delay_is_due(SETTINGS, created_at=NOW, now=NOW + 4 * 3600, told=False)
     assert not delay_is_due(SETTINGS, created_at=NOW, now=NOW + 4 * 3600, told=True)
-
-
-def test_a_destination_that_is_down_rests_longer_each_time_and_is_probed_by_one() -> None:
-    place = Destination(SETTINGS, 8)
-    assert place.rests_until(NOW) is None
-    place.not_reached(NOW, "no route")
-    place.not_reached(NOW + 1, "no route")  # another one of the same moment
-    assert place.rests_until(NOW + 29) == NOW + 30
-    assert place.rests_until(NOW + 30) is None, "one may try"
-    place.running = 1
-    assert place.rests_until(NOW + 30) == NOW + 60, "and only one"
-    place.running = 0
-    place.not_reached(NOW + 31, "no route")
-    assert place.rests_until(NOW + 90) == NOW + 91
-    place.reached(0.1)
-    assert place.rests_until(NOW + 91) is None
-
-
-def test_those_who_find_a_crowd_come_back_one_after_the_other() -> None:
-    place = Destination(SETTINGS, 2, crowd=8)
-    place.pace_s = 1.0
-    assert place.crowded_until(1, NOW) is None
-    place.waiting = 8
-    assert [place.crowded_until(item, NOW) for item in (1, 2, 3)] == [NOW + 2.5, NOW + 2.75, NOW + 3.0]
-    assert place.crowded_until(1, NOW + 2.5) == NOW + 2.5 + 3.0, "again at the end of the line"
-    place.waiting = 7
-    assert place.crowded_until(2, NOW + 6) is None
-    assert place.outside == {1, 3}

@@ -130,7 +130,9 @@ def delivered(story: Acceptance, folder: Path, **settings: object) -> dict[str, 
             bench(folder, zone=ELSEWHERE, smtp_port=peer.port) as it,
         ):
             signs = signer(**settings)
-            it.runner.signed_again = lambda octets, item: signs.signed_again(octets, item, it.store.entry)
+            it.runner.carrier.signed_again = lambda octets, item: signs.signed_again(
+                octets, item, it.store.entry
+            )
             await Keeper(it.store, signs).carry_out(story)
             await it.until_idle()
         to = [line.partition("<")[2].partition(">")[0] for line in peer.lines if line.startswith("RCPT")]
@@ -280,7 +282,7 @@ def test_mail_sent_on_elsewhere_comes_from_us_and_its_bounce_goes_back(
     async def go() -> None:
         async with Peer().serve() as peer:
             async with bench(tmp_path, zone=ELSEWHERE, smtp_port=peer.port) as it:
-                it.runner.forwarded_from = forwarding().sender
+                it.runner.carrier.forwarded_from = forwarding().sender
                 await queue_mail(it.store, "AAAA", final=("ana@example.org",), sender=sender)
                 await it.until_idle()
                 routes = it.runner.routes
@@ -333,7 +335,7 @@ def test_mail_that_stays_with_us_keeps_its_sender(tmp_path: Path) -> None:
     async def go() -> None:
         async with Peer().serve() as peer:
             async with bench(tmp_path, deliver=f"smtp:127.0.0.1:{peer.port}") as it:
-                it.runner.forwarded_from = forwarding().sender
+                it.runner.carrier.forwarded_from = forwarding().sender
                 await queue_mail(it.store, "AAAA", final=("ben@example.net",), sender="sam@example.com")
                 await it.until_idle()
             assert [one for one in peer.lines if one.startswith("MAIL FROM:<sam@example.com>")]

@@ -25,9 +25,11 @@ from gatepost.checks.dnslists.lists import forget_keys
 from gatepost.checks.outgoing.bounces import bounced
 from gatepost.checks.sender.networks import forget_networks, places_of
 from gatepost.config.schema import Loaded
+from gatepost.delivery.carrying import Carrier, junk_mark
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.notices import Notices
-from gatepost.delivery.runner import DeliveryRunner, junk_mark
+from gatepost.delivery.results import Results
+from gatepost.delivery.runner import DeliveryRunner
 from gatepost.delivery.signing import Signer
 from gatepost.intake import Intake
 from gatepost.jobs.approvals import Approvals
@@ -230,24 +232,37 @@ class Parts:
         self.runner = DeliveryRunner(
             store=self.store,
             routes=self.loaded.routes,
-            sender=self.outbound,
-            hostname=config.hostname,
-            clock=time.time,
-            jitter=jitter,
-            notices=Notices(
+            carrier=Carrier(
+                store=self.store,
+                sender=self.outbound,
                 hostname=config.hostname,
-                postmaster=self.postmaster(),
-                original=self.store.octets_of,
-                new_ref=fresh_ref,
-                expand=self.directory.expand,
+                clock=time.time,
                 settings=config.delivery,
+                junk_headers=junk_mark(config.marking.junk_headers),
+                forwarded_from=self.forwarding.sender,
+                signed_again=lambda octets, item: self.keeper.signer.signed_again(
+                    octets, item, self.store.entry
+                ),
             ),
+            results=Results(
+                store=self.store,
+                notices=Notices(
+                    hostname=config.hostname,
+                    postmaster=self.postmaster(),
+                    original=self.store.octets_of,
+                    new_ref=fresh_ref,
+                    expand=self.directory.expand,
+                    settings=config.delivery,
+                ),
+                hostname=config.hostname,
+                clock=time.time,
+                jitter=jitter,
+                settings=config.delivery,
+                retry_first_s=config.outbound.retry_first_s,
+                on_failed=self.came_back,
+            ),
+            clock=time.time,
             settings=config.delivery,
-            junk_headers=junk_mark(config.marking.junk_headers),
-            retry_first_s=config.outbound.retry_first_s,
-            forwarded_from=self.forwarding.sender,
-            signed_again=lambda octets, item: self.keeper.signer.signed_again(octets, item, self.store.entry),
-            on_failed=self.came_back,
         )
         return self.runner
 
@@ -352,9 +367,9 @@ class Parts:
         }
         if runner is not None:
             totals |= {
-                "delivery|delivered": runner.delivered,
-                "delivery|deferred": runner.deferred,
-                "delivery|failed": runner.failed,
+                "delivery|delivered": runner.results.delivered,
+                "delivery|deferred": runner.results.deferred,
+                "delivery|failed": runner.results.failed,
             }
         more = self.differences.add(totals)
         if more.get("dropped"):

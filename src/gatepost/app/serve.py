@@ -26,7 +26,7 @@ from gatepost.app.parts import Parts, fresh_ref
 from gatepost.app.warmup import warm_up
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, load
-from gatepost.delivery.runner import junk_mark
+from gatepost.delivery.carrying import junk_mark
 from gatepost.jobs.presence import is_running, presence
 from gatepost.jobs.rounds import run_rounds
 from gatepost.net.acceptor import CannotListen, bind
@@ -222,7 +222,7 @@ class Gate:
                 if self.reread():
                     parts.adopt(self.loaded)
                     runner.routes = self.loaded.routes
-                    runner.junk_headers = junk_mark(self.loaded.config.marking.junk_headers)
+                    runner.carrier.junk_headers = junk_mark(self.loaded.config.marking.junk_headers)
 
             life.on_reload(reload)
             own = OwnSide(

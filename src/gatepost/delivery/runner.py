@@ -1,69 +1,54 @@
-"""Getting mail out: claim what is due, hand it on, write down what came of it.
+"""Getting mail out: take in hand what is due, let each destination have its turn, write down what came of it.
 
 Several recipients of one message at one destination go in one transaction. A crash between the other
 side's 250 and our commit delivers again, which is all that SMTP promises (RFC 5321 §4.5.5); a Maildir
-copy is recognised. It leaves out where to (`routes`), when (`schedule`) and what a DSN says (`dsn`).
+copy is recognised. It leaves out where to (`routes`), what a transaction is (`carrying`), when to try
+again (`schedule`, `results`) and what a DSN says (`dsn`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
 from typing import Protocol
 
-from gatepost.delivery.loops import loop_in, trace_of
-from gatepost.delivery.maildir import copy_name, file_copy
-from gatepost.delivery.notices import Notices
+from gatepost.delivery.carrying import Came, Carrier, address_of, is_forwarded
+from gatepost.delivery.destination import Destination, Group
+from gatepost.delivery.line import Line, Place
+from gatepost.delivery.places import Places
+from gatepost.delivery.results import Results
 from gatepost.delivery.routes import Destination as Where
-from gatepost.delivery.routes import Elsewhere, MaildirAt, Routes
-from gatepost.delivery.schedule import Destination, delay_is_due, next_attempt
+from gatepost.delivery.routes import MaildirAt, Routes
 from gatepost.delivery.settings import DeliverySettings
 from gatepost.delivery.window import BEGIN, Window
-from gatepost.mail.address import Address, parse_address
-from gatepost.mail.marking import CannotChange, changed
 from gatepost.net.outbound import Sent
-from gatepost.smtp.sending import Hop, Outcome, Outgoing, OutgoingRecipient, Result
-from gatepost.smtp.sending import Protocol as Speaks
+from gatepost.smtp.sending import Result
 from gatepost.store.failures import StoreFailed
-from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Notice, QueueItem, RetryAt
-from gatepost.store.records import Outcome as Settled
-from gatepost.tlspolicy.requirement import waives_tls
+from gatepost.store.records import QueueItem
 
 _LOG = logging.getLogger("gatepost.delivery")
-_JITTERS_KEPT = 1000
-_AFTER_A_BUG_S = 900.0
-_CLAIM_MOST = 100
-"""So many are claimed in one step."""
+_LOT = 200
+"""So many copies are claimed in one step."""
+_LOOK = 500
+"""So many are looked at, at least, in one step."""
+_KNOWN = 5000
+"""Destinations of which something is remembered."""
 
 
 class Queue(Protocol):
     """What the runner needs of `store.Store`."""
 
-    async def claim(self, now: float, limit: int, lease_s: float, worker: str) -> list[QueueItem]: ...
-    async def settle(
-        self,
-        item: QueueItem,
-        attempt: DeliveryAttempt | None,
-        outcome: Settled,
-        notices: Sequence[Notice] = (),
-    ) -> None: ...
+    def due(
+        self, now: float, *, start: Place | None, end: Place | None, limit: int
+    ) -> list[tuple[float, int, str]]: ...
+    async def claim(
+        self, now: float, limit: int, lease_s: float, worker: str, *, only: Sequence[int] | None = None
+    ) -> list[QueueItem]: ...
     async def give_back(self, worker: str, now: float) -> int: ...
-    def delivered_copy(self, ref: str) -> bytes: ...
-    def may_go(self, item: QueueItem) -> bool: ...
-
-
-class Sender(Protocol):
-    """What the runner needs of `net.outbound.Outbound`."""
-
-    async def send(self, hop: Hop, message: Outgoing) -> Sent: ...
-    async def send_to_domain(self, domain: str, message: Outgoing) -> Sent: ...
-
-
-_Came = tuple[QueueItem, Outcome, Sent]
-"""One copy, and what came of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,47 +57,34 @@ class DeliveryRunner:
 
     store: Queue
     routes: Routes
-    sender: Sender
-    hostname: str
+    carrier: Carrier
+    results: Results
     clock: Callable[[], float]
     """Unix seconds."""
-    jitter: Callable[[], float]
-    """0..1."""
-    notices: Notices
     settings: DeliverySettings = field(default_factory=DeliverySettings)
-    junk_headers: bytes = b"X-Gatepost-Verdict: junk\r\n"
-    """For the next hop's Sieve: see `junk_mark`."""
-    retry_first_s: float = 60.0
-    """`OutboundSettings.retry_first_s`."""
-    forwarded_from: Callable[[str, Address], str] = lambda sender, _: sender
-    """The envelope sender of mail that an address of ours sends on elsewhere (`Forwarding.sender`)."""
-    signed_again: Callable[[bytes, QueueItem], Awaitable[bytes]] = lambda octets, _: _same(octets)
-    """The signatures of a copy that was changed at delivery (`Signer.signed_again`)."""
-    on_failed: Callable[[QueueItem], Awaitable[None]] = lambda _: _nothing()
-    """Told of each copy that is given up."""
     worker: str = "delivery"
     """This process's name for its claims, the same after a restart."""
-    delivered: int = 0
-    deferred: int = 0
-    failed: int = 0
+    _line: Line = field(default_factory=Line)
     _destinations: dict[Where, Destination] = field(default_factory=dict)
     _in_hand: int = 0
+    """Copies claimed and not settled, but for those that only wait for a host that stalls."""
+    _stalled: int = 0
+    """These."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _gates: dict[Where, Window] = field(default_factory=dict)
-    _gate: asyncio.Semaphore = field(init=False)
+    _places: Places = field(init=False)
     _woken: asyncio.Event = field(init=False)
-    _jitters: dict[tuple[str, int], float] = field(default_factory=dict)
-    """The last ones given, by message and number of tries."""
-    _more: bool = False
-    """The last look at the queue did not see its end."""
+    _full: bool = False
+    """There was no room in hand at the last look."""
     _stopping: bool = False
 
     def __post_init__(self) -> None:
-        self._gate = asyncio.Semaphore(self.settings.at_once)
+        self._places = Places(self.settings.at_once)
         self._woken = asyncio.Event()
+        self.results.on_written = self._out_of_hand
 
     def poke(self) -> None:
         """New mail may be due: look at the queue now. Only from the loop's own thread."""
+        self._line.woken()
         self._woken.set()
 
     def stop(self) -> None:
@@ -122,328 +94,214 @@ class DeliveryRunner:
 
     async def run(self) -> None:
         """Until `stop`; cancelling breaks off what is in hand, which is then tried again after a restart."""
-        await self.store.give_back(self.worker, self.clock())
         try:
+            await self._begin()
             while not self._stopping:
                 self._woken.clear()
-                if not await self._claim():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), self.settings.poll_s)
+                try:
+                    more = await self._look()
+                except StoreFailed as failure:
+                    _LOG.error("the queue cannot be read: %s", failure)
+                    self._line.start_over()
+                    more = False
+                if not more:
+                    await self._nap()
             while self._tasks:
                 await asyncio.wait(self._tasks)
+            await self.results.written()
         finally:
             for task in self._tasks:
                 task.cancel()
+            self.results.end()
 
-    async def _claim(self) -> bool:
-        """Take what is due; True when there may be more at once."""
-        room = min(self.settings.in_hand - self._in_hand, _CLAIM_MOST)
-        if room < min(self.settings.in_hand, _CLAIM_MOST):
-            return False
+    async def _begin(self) -> None:
+        """What this process held when it last ended falls due."""
+        while not self._stopping:
+            try:
+                await self.store.give_back(self.worker, self.clock())
+            except StoreFailed as failure:
+                _LOG.error("the queue cannot be read: %s", failure)
+                await self._nap()
+            else:
+                return
+
+    async def _nap(self) -> None:
+        timer = asyncio.get_running_loop().call_later(self.settings.poll_s, self.poke)
         try:
-            items = await self.store.claim(self.clock(), room, self.settings.lease_s, self.worker)
-        except StoreFailed as failure:
-            _LOG.error("the queue cannot be read: %s", failure)
-            return False
-        for where, group in self._grouped(items):
-            self._in_hand += len(group)
-            task = asyncio.create_task(self._attend(where, group))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        self._more = len(items) >= room
-        return self._more
+            await self._woken.wait()
+        finally:
+            timer.cancel()
 
-    def _grouped(self, items: Sequence[QueueItem]) -> list[tuple[Where, list[QueueItem]]]:
+    # Taking in hand
+
+    async def _look(self) -> bool:
+        """Take in hand what is due and has a place; True when there may be more at once."""
+        room = self._room()
+        self._full = room < self._enough
+        if self._full:
+            return False
+        look = self._line.next_look(lambda where: self._room_of(where) > 0)
+        if look is None:
+            return False
+        now, limit = self.clock(), max(room, _LOOK)
+        found = self.store.due(now, start=look.start, end=look.end, limit=limit)
+        places = [((due, number), self.routes.destination(address_of(to))) for due, number, to in found]
+        behind = set(self._line.behind)
+        chosen = self._line.choose(
+            look, places, whole=len(found) < limit, room_of=self._room_of, limit=room, now=now, seconds=monotonic()
+        )  # fmt: skip
+        if chosen:
+            lease_s = self.settings.lease_s
+            items = await self.store.claim(now, room, lease_s, self.worker, only=chosen)
+            for there in self._take_in_hand(items):
+                if there.where in behind:
+                    there.refilled(monotonic())
+                self._staff(there)
+        return True
+
+    def _room(self) -> int:
+        return min(self.settings.in_hand - self._in_hand, _LOT)
+
+    @property
+    def _enough(self) -> int:
+        """Less room than this is not worth a look."""
+        return min(self.settings.in_hand, _LOT // 2)
+
+    def _room_of(self, where: Hashable) -> int:
+        there = self._destinations.get(where)  # type: ignore[call-overload]
+        return _LOT if there is None else there.room()
+
+    def _take_in_hand(self, items: Sequence[QueueItem]) -> list[Destination]:
         """The same message to the same destination goes at once; into a Maildir, or forwarded, each by itself."""
         groups: dict[tuple[object, ...], list[QueueItem]] = {}
         for item in items:
             where = self.routes.destination(address_of(item.to))
             alone = item.id if isinstance(where, MaildirAt) or is_forwarded(item) else None
             groups.setdefault((where, item.ref, item.junk, item.changes, alone), []).append(item)
+        self._in_hand += len(items)
         most = self.settings.recipients_per_transaction
-        return [
-            (self.routes.destination(address_of(group[0].to)), group[start : start + most])
-            for group in groups.values()
-            for start in range(0, len(group), most)
-        ]
+        touched: dict[Where, Destination] = {}
+        for group in groups.values():
+            where = self.routes.destination(address_of(group[0].to))
+            there = touched[where] = self._destination(where)
+            for start in range(0, len(group), most):
+                there.add(group[start : start + most])
+        return list(touched.values())
 
-    async def _attend(self, where: Where, items: list[QueueItem]) -> None:
-        """One group from claim to settled, whatever happens on the way."""
-        try:
-            state = self._state(where)
-            now = self.clock()
-            until = state.rests_until(now) or state.crowded_until(items[0].id, now)
-            came = until if until is not None else await self._in_turn(where, items, state)
-            # Written down when the place is free again: the next one need not wait for our disk.
-            if isinstance(came, float):
-                for item in items:
-                    await self._put_back(item, came, state.last_words)
-            else:
-                await self._write_all_down(came, lmtp=is_lmtp(where))
-        except StoreFailed as failure:
-            # The lease ends by itself and the copy is tried again.
-            _LOG.error("not written down what came of %s: %s", items[0].ref, failure)
-        except Exception:  # noqa: BLE001  # a bug of ours must not stop the mail of others
-            _LOG.exception("delivery of %s broke off", items[0].ref)
-            with contextlib.suppress(StoreFailed):
-                for item in items:  # those that are settled already are left alone
-                    await self.store.settle(item, None, RetryAt(self.clock() + _AFTER_A_BUG_S))
-        finally:
-            self._in_hand -= len(items)
-            if self._more:
-                self._woken.set()
-
-    async def _in_turn(
-        self, where: Where, items: list[QueueItem], state: Destination
-    ) -> float | Sequence[_Came]:
-        """Wait for a place, then deliver; or until when to wait, because those before found nobody."""
-        state.waiting += 1
-        try:
-            async with self._gates[where], self._gate:
-                if state.failures and self.clock() < state.resting_until:
-                    return state.resting_until
-                state.running += 1
-                try:
-                    return await self._deliver(where, items, state)
-                finally:
-                    state.running -= 1
-        finally:
-            state.waiting -= 1
-
-    def _state(self, where: Where) -> Destination:
-        state = self._destinations.get(where)
-        if state is None:
-            if len(self._destinations) > 5000:
+    def _destination(self, where: Where) -> Destination:
+        there = self._destinations.get(where)
+        if there is None:
+            if len(self._destinations) >= _KNOWN:
                 self._forget_idle()
-            local = isinstance(where, MaildirAt)
-            at_once = self.settings.at_once if local else self.settings.at_once_per_destination
-            state = Destination(self.settings.schedule, at_once, crowd=self.settings.in_hand * 3 // 4)
-            self._destinations[where] = state
-            self._gates[where] = Window(at_once, at_once if local else BEGIN)
-        return state
+            crowd = max(1, self.settings.in_hand * 3 // 4)
+            if isinstance(where, MaildirAt):
+                window = Window(self.settings.at_once, self.settings.at_once)
+            else:
+                window = Window(self.settings.at_once_per_destination, BEGIN)
+            there = Destination(where, self.settings.schedule, window, crowd)
+            self._destinations[where] = there
+        return there
 
     def _forget_idle(self) -> None:
-        for where, state in list(self._destinations.items()):
-            if not (state.running or state.waiting or state.failures or state.outside):
-                del self._destinations[where], self._gates[where]
+        for where, there in list(self._destinations.items()):
+            if not (there.running or there.waiting or there.failures):
+                del self._destinations[where]
 
-    def _jitter_of(self, item: QueueItem) -> float:
-        """The same for all copies of a message that failed together, so that they go in one transaction again."""
-        key = (item.ref, item.attempts)
-        if key not in self._jitters:
-            if len(self._jitters) >= _JITTERS_KEPT:
-                self._jitters.clear()
-            self._jitters[key] = self.jitter()
-        return self._jitters[key]
+    # Each destination in its turn
 
-    async def _put_back(self, item: QueueItem, until: float, words: str) -> None:
-        """Not tried now; but patience with it may end, and the sender may have to be told that it waits."""
-        now = self.clock()
-        if words and now >= item.created_at + self.settings.schedule.give_up_s:
-            outcome = Outcome(result=Result.DEFERRED, status="4.4.7", words=words)
-            await self._write_down(item, outcome, None)
-            return
-        again = until + self._jitter_of(item) * min(1.0, max(0.0, until - now))
-        await self.store.settle(item, None, RetryAt(again))
-        if again - now < self.settings.poll_s:
-            asyncio.get_running_loop().call_later(max(0.0, again - self.clock()), self._woken.set)
+    def _staff(self, there: Destination) -> None:
+        """Let as many begin as it has places for."""
+        for _ in range(there.places):
+            there.running += 1
+            task = asyncio.get_running_loop().create_task(self._serve(there))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, where: Where, items: list[QueueItem], state: Destination) -> Sequence[_Came]:
-        if items[0].account:  # its mail may have been held while this waited for its turn
-            items = [item for item in items if self.store.may_go(item)]
-            if not items:
-                return ()
+    async def _serve(self, there: Destination) -> None:
+        """One place at a destination: one group after the other, as long as there are any and it has the place."""
         try:
-            octets = items[0].octets or self.store.delivered_copy(items[0].ref)
-            if items[0].changes:
-                octets = await asyncio.to_thread(changed, octets, items[0].changes)
-                octets = await self.signed_again(octets, items[0])
-        except (KeyError, StoreFailed, OSError, CannotChange) as failure:
-            for item in items:
-                await self.store.settle(item, None, Hold(f"The message cannot be read: {failure}"))
-            return ()
-        sound: list[QueueItem] = []
-        for item in items:
-            words = loop_in(octets, traced_address(item, where), received_most=self.settings.received_most)
-            if words is None:
-                sound.append(item)
-            else:
-                await self._write_down(item, Outcome(result=Result.FAILED, status="5.4.6", words=words), None)
-        if not sound:
-            return ()
-        if not isinstance(where, MaildirAt):
-            return await self._send(where, sound, octets, state)
-        began = self.clock()
-        for item in sound:
-            await self._file(where, item, octets)
-        state.reached(self.clock() - began)
-        return ()
+            while there.groups and there.running <= there.window.room:
+                await self._attend(there, there.take())
+                if there.where in self._line.behind and there.room():
+                    self._woken.set()
+                self._staff(there)
+        finally:
+            there.running -= 1
 
-    async def _file(self, where: MaildirAt, item: QueueItem, octets: bytes) -> None:
-        to = address_of(item.to)
-        name = copy_name(created_at=item.created_at, ref=item.ref, item=item.id, hostname=self.hostname)
-        copy = trace_of(to, item.sender) + octets
+    async def _attend(self, there: Destination, group: Group) -> None:
+        """One group, whatever happens on the way."""
+        settled: set[int] = set()
         try:
-            filed = await asyncio.to_thread(
-                file_copy, base=where.base, to=to, octets=copy, name=name, junk=item.junk
-            )
-        except OSError as error:
-            words = f"The mailbox could not be written: {error.strerror or error}"
-            await self._write_down(item, Outcome(result=Result.DEFERRED, status="4.2.0", words=words), None)
-            return
-        words = "It was filed at an earlier try." if filed.again else "Filed in the mailbox."
-        outcome = Outcome(result=Result.DELIVERED, status="2.0.0", words=words)
-        await self._write_down(item, outcome, None)
-        filed.forget()
+            until = there.rests_until(self.clock(), others=there.running > 1)
+            if until is not None:
+                for item in group:
+                    await self._put_back(there, item, until)
+                    settled.add(item.id)
+                return
+            outcomes = await self._carry(there, group)
+            self._learn(there, next((one.sent for one in outcomes if one.sent), None))
+            for one in outcomes:
+                await self.results.came(there.where, one)
+                settled.add(one.item.id)
+            self._out_of_hand(len(group) - len(outcomes))  # those that were held or taken out meanwhile
+        except Exception:  # noqa: BLE001  # a bug of ours must not stop the mail of others
+            _LOG.exception("delivery of %s broke off", group[0].ref)
+            for item in group:
+                if item.id not in settled:
+                    self.results.after_a_bug(item)
 
-    async def _send(
-        self, where: Hop | Elsewhere, items: list[QueueItem], octets: bytes, state: Destination
-    ) -> Sequence[_Came]:
-        first = items[0]
-        front = self.junk_headers if first.junk else b""
-        sender = first.sender
-        if is_forwarded(first):
-            front += trace_of(first.recipient.address)
-            if self.routes.find(address_of(first.to).domain) is None:
-                sender = self.forwarded_from(sender, first.recipient.address)
-        message = Outgoing(
-            sender=sender,
-            recipients=tuple(
-                OutgoingRecipient(address=item.to, notify=item.recipient.notify, orcpt=item.recipient.orcpt)
-                for item in items
-            ),
-            octets=front + octets,
-            body=first.envelope.body,
-            smtputf8=first.envelope.smtputf8,
-            ret=first.envelope.ret,
-            envid=first.envelope.envid,
-            require_tls=first.envelope.require_tls,
-            tls_waived=not first.envelope.require_tls and waives_tls(octets),
-        )
-        began = self.clock()
+    async def _carry(self, there: Destination, group: Group) -> list[Came]:
+        place = self._places.one(partial(self._takes_long, there, group))
         try:
-            async with asyncio.timeout(self.settings.lease_s * 0.9):
-                if isinstance(where, Hop):
-                    sent = await self.sender.send(where, message)
-                else:
-                    sent = await self.sender.send_to_domain(where.domain, message)
-        except TimeoutError:
-            words = f"The transaction was not over after {self.settings.lease_s * 0.9:.0f} seconds."
-            outcome = Outcome(result=Result.DEFERRED, status="4.4.7", words=words)
-            sent = Sent(host=str(where), address="", outcomes=(outcome,) * len(items))
-        self._learn(where, state, sent, self.clock() - began)
-        return [(item, outcome, sent) for item, outcome in zip(items, sent.outcomes, strict=True)]
+            async with place:
+                return await self.carrier.carry(there.where, group)
+        finally:
+            if place.slow:
+                there.slow -= 1
+                self._stalled -= len(group)
+                self._in_hand += len(group)
 
-    def _learn(self, where: Where, state: Destination, sent: Sent, took_s: float) -> None:
+    def _takes_long(self, there: Destination, group: Group) -> bool:
+        """A transaction has lasted for long: it counts as in hand no more, as long as there are not too many of them."""
+        if self._stalled + len(group) > self.settings.in_hand:
+            return False
+        there.slow += 1
+        self._stalled += len(group)
+        self._in_hand -= len(group)
+        if there.stuck and there.groups:
+            task = asyncio.get_running_loop().create_task(self._send_away(there))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if self._full:
+            self._woken.set()
+        return True
+
+    async def _send_away(self, there: Destination) -> None:
+        """Nothing moves at this destination: what waits for it in hand goes back into the queue."""
+        while there.stuck and there.groups:
+            for item in there.take():
+                until = self.clock() + self.settings.schedule.destination_pause_s
+                await self._put_back(there, item, until)
+
+    async def _put_back(self, there: Destination, item: QueueItem, until: float) -> None:
+        again = await self.results.put_back(there.where, item, until, there.last_words)
+        if again is not None and (soon_s := again - self.clock()) < self.settings.poll_s:
+            asyncio.get_running_loop().call_later(max(0.0, soon_s), self.poke)
+
+    def _learn(self, there: Destination, sent: Sent | None) -> None:
         """What a try says of its destination: there, down, or busy with the others of ours."""
-        window = self._gates[where]
-        if not (sent.unreachable and all(one.result is Result.DEFERRED for one in sent.outcomes)):
-            state.reached(took_s)
-            window.widen()
-        elif sent.outcomes[0].reply is not None and window.room > 1 and state.running > 1:
-            window.narrow()  # it answers, only not so many of us at once
+        if sent is None or not (
+            sent.unreachable and all(one.result is Result.DEFERRED for one in sent.outcomes)
+        ):
+            there.reached()
+            there.window.widen()
+        elif sent.outcomes[0].reply is not None and there.window.room > 1 and there.running > 1:
+            there.window.narrow()  # it answers, only not so many of us at once
         else:
-            window.narrow()
-            state.not_reached(self.clock(), sent.outcomes[0].words)
+            there.window.narrow()
+            there.not_reached(self.clock(), sent.outcomes[0].words)
 
-    async def _write_all_down(self, came: Sequence[_Came], *, lmtp: bool) -> None:
-        """All in one commit, as far as they fit."""
-        writing = [self._write_down(item, outcome, sent, lmtp=lmtp) for item, outcome, sent in came]
-        if len(writing) == 1:
-            await writing[0]
-        else:
-            await asyncio.gather(*writing)
-
-    async def _write_down(
-        self, item: QueueItem, outcome: Outcome, sent: Sent | None, *, lmtp: bool = False
-    ) -> None:
-        """Settle one copy, with the DSN it gives rise to."""
-        now = self.clock()
-        attempt = DeliveryAttempt(
-            at=now,
-            to=item.to,
-            host=sent.host if sent else self.hostname,
-            address=sent.address if sent else "",
-            status=outcome.result.value,
-            reply=outcome.words,
-            tls_version=sent.tls_version if sent else None,
-            tls_policy=sent.tls_policy if sent else "none",
-            tls_verified=sent.tls_verified if sent else False,
-            reason=reason_of(outcome, sent),
-        )
-        relayed = sent is not None and not lmtp
-        passed_on = sent is not None and sent.dsn_offered
-        if outcome.result is Result.DELIVERED:
-            self.delivered += 1
-            notices = [] if passed_on else self.notices.delivered(item, outcome, now, relayed=relayed)
-            await self.store.settle(item, attempt, Done(), notices)
-            return
-        again = None
-        if outcome.result is Result.DEFERRED:
-            again = next_attempt(
-                self.settings.schedule,
-                retry_first_s=self.retry_first_s,
-                attempts=item.attempts + 1,
-                created_at=item.created_at,
-                now=now,
-                jitter=self._jitter_of(item),
-            )
-        if again is not None:
-            self.deferred += 1
-            due = delay_is_due(
-                self.settings.schedule, created_at=item.created_at, now=now, told=item.delay_told
-            )
-            notices = self.notices.delayed(item, outcome, now, sent) if due else []
-            await self.store.settle(item, attempt, RetryAt(again, delay_told=due), notices)
-            return
-        self.failed += 1
-        await self.on_failed(item)
-        notices, hold = self.notices.failed(item, outcome, now, sent)
-        await self.store.settle(item, attempt, Hold(hold) if hold else Failed(outcome.words), notices)
-
-
-async def _nothing() -> None:
-    """Nobody wants to be told."""
-
-
-async def _same(octets: bytes) -> bytes:
-    """Nothing signs."""
-    return octets
-
-
-def junk_mark(headers: Sequence[str]) -> bytes:
-    """The header fields in front of junk mail, from `[marking] junk_headers`."""
-    return "".join(f"{one}\r\n" for one in headers).encode("ascii")
-
-
-def reason_of(outcome: Outcome, sent: Sent | None) -> str:
-    """One sentence: why it did not go out when that is ours to say, else what was required of the wire and came of it."""
-    if outcome.reply is None and outcome.result is not Result.DELIVERED:
-        return outcome.words
-    return (sent.reason if sent else "") or ("" if outcome.reply else outcome.words)
-
-
-def address_of(text: str) -> Address:
-    """A final address as the queue keeps it."""
-    address = parse_address(text, smtputf8=True)
-    if address is None:
-        local, _, domain = text.rpartition("@")
-        return Address(local, domain.lower())
-    return address
-
-
-def is_forwarded(item: QueueItem) -> bool:
-    """Does it go to another address than it was sent to?"""
-    return address_of(item.to).key != item.recipient.address.key
-
-
-def is_lmtp(where: Where) -> bool:
-    """LMTP's answer is the final delivery's own (RFC 2033 §2)."""
-    return isinstance(where, Hop) and where.protocol is Speaks.LMTP
-
-
-def traced_address(item: QueueItem, where: Where) -> str:
-    """The address whose Delivered-To would be ours: only where we write one."""
-    if isinstance(where, MaildirAt):
-        return item.to
-    return str(item.recipient.address) if is_forwarded(item) else ""
+    def _out_of_hand(self, count: int) -> None:
+        self._in_hand -= count
+        if self._full and self._room() >= self._enough:
+            self._woken.set()

@@ -6,6 +6,7 @@ is held, it is sealed, for the queued copies too: there is one set of octets, an
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import msgspec
@@ -97,18 +98,23 @@ def account_of(connection: Connection, message: int) -> str:
 
 
 def drop_if_unused(connection: Connection, message: int) -> str | None:
-    """Delete the row when no copy needs it any more.
+    """Delete the row when no copy needs it any more; see `drop_unused`."""
+    return next(iter(drop_unused(connection, (message,))), None)
 
-    Returns the reference whose spool file is then to be removed after the commit; None when there is no file.
+
+def drop_unused(connection: Connection, numbers: Collection[int]) -> list[str]:
+    """Delete the rows of these messages that no copy needs any more.
+
+    Returns the references whose spool files are then to be removed after the commit.
     """
-    row = connection.execute(
-        "DELETE FROM messages WHERE id = ?1"
-        " AND NOT EXISTS (SELECT 1 FROM queue WHERE message = ?1)"
-        " AND NOT EXISTS (SELECT 1 FROM quarantine WHERE message = ?1)"
+    rows = connection.execute(
+        "DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?))"
+        " AND NOT EXISTS (SELECT 1 FROM queue WHERE message = messages.id)"
+        " AND NOT EXISTS (SELECT 1 FROM quarantine WHERE message = messages.id)"
         " RETURNING ref, octets IS NULL",
-        (message,),
-    ).fetchone()
-    return row[0] if row is not None and row[1] else None
+        (encode(list(numbers)).decode(),),
+    ).fetchall()
+    return [ref for ref, apart in rows if apart]
 
 
 def in_spool(connection: Connection) -> list[tuple[str, int]]:

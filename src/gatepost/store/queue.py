@@ -17,11 +17,12 @@ from gatepost.mail.verdict import Change
 from gatepost.store import messages
 from gatepost.store.database import Connection
 from gatepost.store.json import encode
-from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Outcome, Queued, QueueItem, RetryAt
+from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Queued, QueueItem, RetryAt, Settlement
 
 ATTEMPT = msgspec.json.Decoder(DeliveryAttempt)
 READ_ALONG_OCTETS = 16 * 1024
 """Messages up to this size come with the claim of a copy."""
+MOST_NUMBER = 2**63 - 1
 CHANGES = msgspec.json.Decoder(tuple[Change, ...])
 SHOWN = (
     "SELECT q.id, m.ref, m.envelope, q.to_address, m.size, q.junk, q.created_at, q.due_at, q.worker, q.attempts,"
@@ -48,26 +49,60 @@ def add(
     )
 
 
-def claim(connection: Connection, *, now: float, limit: int, lease_s: float, worker: str) -> list[QueueItem]:
-    """Take at most `limit` due copies, the longest due first; nobody else gets them until the lease ends."""
-    until = now + lease_s
-    rows = connection.execute(
-        "UPDATE queue SET due_at = ?1, worker = ?2 WHERE id IN ("
-        " SELECT id FROM queue WHERE held_because IS NULL AND due_at <= ?3 ORDER BY due_at LIMIT ?4)"
-        " RETURNING id, message, recipient, to_address, junk, attempts, created_at, delay_told, changes",
-        (until, worker, now, limit),
+def due(
+    connection: Connection,
+    *,
+    now: float,
+    limit: int,
+    start: tuple[float, int] | None = None,
+    end: tuple[float, int] | None = None,
+) -> list[tuple[float, int, str]]:
+    """When it fell due, number and address of copies that nobody has claimed, the longest due first.
+
+    `start` (the first that counts) and `end` (the first that does not) are time and number of a copy.
+    """
+    first = (float("-inf"), 0) if start is None else start
+    last = (now, MOST_NUMBER) if end is None else end
+    rows: list[tuple[float, int, str]] = connection.execute(
+        "SELECT due_at, id, to_address FROM queue WHERE held_because IS NULL AND due_at >= ?1 AND due_at <= ?3"
+        " AND (due_at > ?1 OR id >= ?2) AND (due_at < ?3 OR id < ?4) AND due_at <= ?5 ORDER BY due_at, id LIMIT ?6",
+        (*first, *last, now, limit),
     ).fetchall()
-    return [item_from(connection, row, until) for row in sorted(rows)]
+    return rows
+
+
+def claim(
+    connection: Connection,
+    *,
+    now: float,
+    limit: int,
+    lease_s: float,
+    worker: str,
+    only: Sequence[int] | None = None,
+) -> list[QueueItem]:
+    """Take at most `limit` due copies, the longest due first, or of `only` these; nobody else gets them until the lease ends."""
+    until = now + lease_s
+    if only is None:
+        only = [number for _, number, _ in due(connection, now=now, limit=limit)]
+    taken = connection.execute(
+        "UPDATE queue SET due_at = ?1, worker = ?2 WHERE id IN (SELECT value FROM json_each(?3))"
+        " AND held_because IS NULL AND due_at <= ?4 RETURNING id",
+        (until, worker, encode(only[:limit]).decode(), now),
+    ).fetchall()
+    rows = connection.execute(
+        "SELECT q.id, q.recipient, q.to_address, q.junk, q.attempts, q.created_at, q.delay_told, q.changes,"
+        " m.ref, m.envelope, m.may_bounce, m.account, m.added_header, m.removed_fields,"
+        " iif(m.size <= ? AND m.key_id IS NULL, m.octets, NULL)"
+        " FROM queue q JOIN messages m ON m.id = q.message WHERE q.id IN (SELECT value FROM json_each(?)) ORDER BY q.id",
+        (READ_ALONG_OCTETS, encode([number for (number,) in taken]).decode()),
+    ).fetchall()
+    return [item_from(connection, row, until) for row in rows]
 
 
 def item_from(connection: Connection, row: Any, until: float) -> QueueItem:
     """A claimed row with what its message and its earlier attempts say."""
-    number, message, recipient, to, junk, attempts, created_at, delay_told, changes = row
-    ref, envelope, may_bounce, account, added, removed, octets = connection.execute(
-        "SELECT ref, envelope, may_bounce, account, added_header, removed_fields,"
-        " iif(size <= ? AND key_id IS NULL, octets, NULL) FROM messages WHERE id = ?",
-        (READ_ALONG_OCTETS, message),
-    ).fetchone()
+    number, recipient, to, junk, attempts, created_at, delay_told, changes, *message = row
+    ref, envelope, may_bounce, account, added, removed, octets = message
     known = messages.ENVELOPE.decode(envelope)
     return QueueItem(
         id=number,
@@ -91,25 +126,34 @@ def item_from(connection: Connection, row: Any, until: float) -> QueueItem:
     )
 
 
-def settle(
-    connection: Connection, item: QueueItem, attempt: DeliveryAttempt | None, outcome: Outcome
-) -> str | None:
-    """Write down what came of a claim. Returns the reference whose spool file is to be removed.
+def settle_all(connection: Connection, settlements: Sequence[Settlement]) -> list[str]:
+    """Write down what came of claims. Returns the references whose spool files are to be removed.
 
     A copy delivered under a lease that has ended is still delivered, so that Done always counts; every other
     outcome is ignored when somebody else holds the copy by now.
     """
-    if attempt is not None:
-        record_attempt(connection, item.ref, attempt)
-    if isinstance(outcome, Done):
-        return remove(connection, item.id)
+    connection.executemany(
+        "INSERT INTO attempts (ref, at, facts) VALUES (?, ?, ?)",
+        [
+            (one.item.ref, one.attempt.at, encode(one.attempt))
+            for one in settlements
+            if one.attempt is not None
+        ],
+    )
+    done = [one.item.id for one in settlements if isinstance(one.outcome, Done)]
+    others = [one for one in settlements if not isinstance(one.outcome, Done)]
+    done += [one.item.id for one in others if not _goes_on(connection, one)]
+    return remove_all(connection, done)
+
+
+def _goes_on(connection: Connection, one: Settlement) -> bool:
+    """It stays in the queue, for another try or for a person; False when it is to be taken out."""
+    item, attempt, outcome, _ = one
     ours = connection.execute(
         "SELECT 1 FROM queue WHERE id = ? AND due_at = ?", (item.id, item.lease_until)
     ).fetchone()
     if not ours:
-        return None
-    if isinstance(outcome, Failed):
-        return remove(connection, item.id)
+        return True
     tried = 0 if attempt is None else 1
     if isinstance(outcome, Hold):
         connection.execute(
@@ -122,20 +166,23 @@ def settle(
             " WHERE id = ?",
             (tried, outcome.at, outcome.delay_told, item.id),
         )
-    return None
+    return not isinstance(outcome, Failed)
+
+
+def remove_all(connection: Connection, numbers: Sequence[int]) -> list[str]:
+    """Take copies out; returns the references whose spool files are to be removed."""
+    if not numbers:
+        return []
+    gone = connection.execute(
+        "DELETE FROM queue WHERE id IN (SELECT value FROM json_each(?)) RETURNING message",
+        (encode(numbers).decode(),),
+    ).fetchall()
+    return messages.drop_unused(connection, {message for (message,) in gone})
 
 
 def remove(connection: Connection, number: int) -> str | None:
     """Take a copy out; returns the reference whose spool file is to be removed, if any."""
-    gone = connection.execute("DELETE FROM queue WHERE id = ? RETURNING message", (number,)).fetchone()
-    return messages.drop_if_unused(connection, gone[0]) if gone else None
-
-
-def record_attempt(connection: Connection, ref: str, attempt: DeliveryAttempt) -> None:
-    """Keep what happened at one try; it outlives the copy."""
-    connection.execute(
-        "INSERT INTO attempts (ref, at, facts) VALUES (?, ?, ?)", (ref, attempt.at, encode(attempt))
-    )
+    return next(iter(remove_all(connection, (number,))), None)
 
 
 def attempts_of(connection: Connection, ref: str, to: str | None = None) -> list[DeliveryAttempt]:

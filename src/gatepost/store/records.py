@@ -6,7 +6,9 @@ a new field needs a default.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gatepost.mail.address import Address
 from gatepost.mail.authresults import AuthResults
@@ -199,6 +201,17 @@ class Notice:
     at: float
     entry: HistoryEntry | None = None
     """Its own line in history, if it is to have one."""
+
+
+class Settlement(NamedTuple):
+    """What came of one claimed copy."""
+
+    item: QueueItem
+    attempt: DeliveryAttempt | None
+    """None: it was not tried."""
+    outcome: Outcome
+    notices: Sequence[Notice] = ()
+    """The messages of our own that it gives rise to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,17 @@ from pathlib import Path
 from pysqlite3 import dbapi2
 
 from gatepost.mail.client import Envelope, Recipient
-from gatepost.store import accounts, heldaccounts, history, journal, messages, quarantine, queue, searching, signingkeys
+from gatepost.store import (
+    accounts,
+    heldaccounts,
+    history,
+    journal,
+    messages,
+    quarantine,
+    queue,
+    searching,
+    signingkeys,
+)
 from gatepost.store.database import Connection, Database, DatabaseSettings
 from gatepost.store.disk import Disk, Room, RoomSettings, room
 from gatepost.store.failures import DuplicateRef, StoreFailed, StoreFull, translated
@@ -32,6 +42,7 @@ from gatepost.store.records import (
     Outcome,
     Queued,
     QueueItem,
+    Settlement,
 )
 from gatepost.store.ref import well_formed
 from gatepost.store.sealing import Keyring, Seal
@@ -150,10 +161,25 @@ class Store:
 
     # Getting it out
 
-    async def claim(self, now: float, limit: int, lease_s: float, worker: str) -> list[QueueItem]:
-        """At most `limit` copies that are due, under a lease of `lease_s`."""
+    def due(
+        self,
+        now: float,
+        *,
+        start: tuple[float, int] | None = None,
+        end: tuple[float, int] | None = None,
+        limit: int = 500,
+    ) -> list[tuple[float, int, str]]:
+        """Copies that wait to be claimed: when each fell due, its number, its address. See `queue.due`."""
+        return self.database.read(lambda c: queue.due(c, now=now, start=start, end=end, limit=limit))
+
+    async def claim(
+        self, now: float, limit: int, lease_s: float, worker: str, *, only: Sequence[int] | None = None
+    ) -> list[QueueItem]:
+        """At most `limit` copies that are due, or of `only` these, under a lease of `lease_s`."""
         return await self.database.commit(
-            lambda connection: queue.claim(connection, now=now, limit=limit, lease_s=lease_s, worker=worker)
+            lambda connection: queue.claim(
+                connection, now=now, limit=limit, lease_s=lease_s, worker=worker, only=only
+            )
         )
 
     async def settle(
@@ -164,17 +190,21 @@ class Store:
         notices: Sequence[Notice] = (),
     ) -> None:
         """What came of a claimed copy, and the DSNs it gives rise to, in one commit."""
+        await self.settle_all((Settlement(item, attempt, outcome, notices),))
 
-        own = [(notice, self.front(notice.octets, notice.at)) for notice in notices]
+    async def settle_all(self, settlements: Sequence[Settlement]) -> None:
+        """What came of many of them, in one commit: all of it is kept, or nothing."""
+        own = [
+            (notice, self.front(notice.octets, notice.at)) for one in settlements for notice in one.notices
+        ]
 
-        def work(connection: Connection) -> str | None:
-            gone = queue.settle(connection, item, attempt, outcome)
+        def work(connection: Connection) -> list[str]:
+            gone = queue.settle_all(connection, settlements)
             for notice, front in own:
                 add_notice(connection, notice, front)
             return gone
 
-        gone = await self.database.commit(work)
-        self.forget([gone] if gone else [])
+        self.forget(await self.database.commit(work))
 
     def may_go(self, item: QueueItem) -> bool:
         """Is a claimed copy still ours to send, or was it held meanwhile?"""
