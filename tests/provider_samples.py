@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import json
 import ssl
+import threading
+import time
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from html import escape
@@ -166,3 +168,25 @@ class TestProvider:
             assert (unquote_plus(name), unquote_plus(secret)) == (CLIENT, SECRET)
         else:
             assert (said["client_id"], said["client_secret"]) == (CLIENT, SECRET)
+
+
+@contextlib.contextmanager
+def provider(folder: Path) -> Iterator[TestProvider]:
+    """One in a thread of its own, beside blocking tests."""
+    other, up, loop = TestProvider(folder, time.time), threading.Event(), asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def run() -> None:
+        async with other.up():
+            up.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
+    thread.start()
+    assert up.wait(20)
+    try:
+        yield other
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(20)
+        loop.close()

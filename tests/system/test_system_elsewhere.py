@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import smtplib
 import ssl
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from gatepost.store.journalhead import read_heads
-from provider_samples import TestProvider
+from provider_samples import provider
 from slapd import BASE, READER, person, slapd
 from system.whole import mail, running, tls_for, until
 
@@ -40,28 +35,6 @@ trust_anchors = "dir/ca.pem"
 [journal]
 send_head_to = ["./heads"]
 """
-
-
-@contextmanager
-def provider(folder: Path) -> Iterator[TestProvider]:
-    """In a thread of its own."""
-    other, up, loop = TestProvider(folder, time.time), threading.Event(), asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def run() -> None:
-        async with other.up():
-            up.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
-    thread.start()
-    assert up.wait(20)
-    try:
-        yield other
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(20)
-        loop.close()
 
 
 def bearer(token: str, user: str) -> str:

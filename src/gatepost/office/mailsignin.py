@@ -52,6 +52,14 @@ REFUSALS = {
     Fault.DISABLED: Reply(535, "5.7.13", "This account is disabled: ask whoever looks after mail here"),
 }
 TOKEN_WRONG = Reply(535, "5.7.8", "This token is not good here: sign in anew in your mail program")
+TOKEN_OF_NOBODY = Reply(
+    535, "5.7.8", "Your sign-in is good, but no account here belongs to it: ask whoever looks after mail here"
+)
+TOKEN_OF_ANOTHER = Reply(
+    535,
+    "5.7.8",
+    "This token belongs to another account than the user name in your mail program: correct that name",
+)
 TOKEN_UNSURE = Reply(454, "4.7.0", "The identity provider cannot be asked now, try again later")
 NO_CERTIFICATE = Reply(535, "5.7.8", "Your program presented no client certificate")
 CERTIFICATE_UNKNOWN = Reply(
@@ -121,8 +129,11 @@ class MailSignIn:
             return TOKEN_UNSURE
         account = self._named(names or ())
         if account is None or not account.usable:
-            refusal = TOKEN_WRONG if account is None else REFUSALS[Fault.DISABLED]
-            return await self._wrong(client, given.user, refusal, "token")
+            nobody = TOKEN_WRONG if names is None else TOKEN_OF_NOBODY
+            refusal = nobody if account is None else REFUSALS[Fault.DISABLED]
+            return await self._wrong(
+                client, given.user, refusal, "token" if names is None else "token of nobody here"
+            )
 
         def work(connection: Connection) -> tuple[str, ...] | None:
             if given.user and not apppasswords.is_user(connection, account, given.user):
@@ -131,7 +142,7 @@ class MailSignIn:
 
         sends_as = self.office.store.database.read(work)
         if sends_as is None:
-            return await self._wrong(client, given.user, TOKEN_WRONG, "somebody else's token")
+            return await self._wrong(client, given.user, TOKEN_OF_ANOTHER, "somebody else's token")
         return SignedIn(user=account.login, sends_as=sends_as, device="token")
 
     async def _by_certificate(self, client: Client, given: External) -> SignedIn | Reply:

@@ -6,12 +6,15 @@ Implements `mailsignin.TokenVerifier`.
 from __future__ import annotations
 
 import hashlib
+import logging
 
 from gatepost.access import oidc
 from gatepost.access.oidc import NotProved
 from gatepost.office.office import Office
 from gatepost.office.provider import Provider
 from gatepost.store import identities
+
+log = logging.getLogger("gatepost.office")
 
 KEPT_MOST = 10_000
 WRONG_KEPT_S = 10.0
@@ -47,7 +50,8 @@ class ProviderTokens:
                 raise NotProved("it is opaque, and mail_introspect is off")
             claims = await (self.provider.introspect(token) if asks else self.provider.claims(token))
             names, subject, ends = oidc.bearer_of(claims, settings, now=now, introspected=asks)
-        except NotProved:
+        except NotProved as why:
+            log.info("a mail program's token proves nothing: %s", why)
             return None, now + WRONG_KEPT_S
         linked = self.office.store.database.read(
             lambda connection: (
