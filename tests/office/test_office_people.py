@@ -23,7 +23,7 @@ OWNER = "owner@example.net"
 
 def in_office(folder: Path, story: Callable[[Place], Awaitable[None]]) -> None:
     async def told() -> None:
-        with office_at(folder) as place:
+        with office_at(folder, second_person=False) as place:
             await people.add(place.office, ROOT, OWNER, roles=[Role.OWNER])
             await people.add(
                 place.office, ROOT, "ana@example.net", name="Ana", addresses=["ana.k@example.net"]

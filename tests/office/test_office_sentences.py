@@ -13,7 +13,7 @@ from gatepost.web.looks import Looks, words_of
 
 SAID_BY = {"Impossible", "SignInRefused", "NotAllowed", "ProveAgain"}
 MODULES = (
-    "people", "enrolment", "signin", "sessions", "apppasswords", "certificates", "passkeys", "hashing", "office",
+    "people", "charge", "second", "enrolment", "signin", "sessions", "apppasswords", "certificates", "passkeys", "hashing", "office",
 )  # fmt: skip
 BARE = re.compile(r"%\(\w+\)s")
 

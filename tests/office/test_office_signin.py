@@ -27,7 +27,7 @@ def in_office(folder: Path, story: Callable[[Place], Awaitable[None]], **setting
     """Run a story in a new office."""
 
     async def told() -> None:
-        with office_at(folder, **settings) as place:
+        with office_at(folder, **{"second_person": False} | settings) as place:
             await story(place)
 
     asyncio.run(told())

@@ -60,6 +60,9 @@ class AccessSettings:
     """App passwords end after so long where nobody says otherwise; 0: they do not."""
     known_s: float = 90 * DAY_S
     """A network that somebody signed in from counts as known for so long."""
+    second_person: bool = True
+    """Who gives somebody a role beyond `person`, or gets a link into, or an address of, somebody else, needs a second person
+    who agrees in the console. Links that go to the person by mail do not; commands on the machine do not."""
     help_desk_sees_subjects: bool = False
     """The help desk sees subjects and file names beside the metadata."""
     password_cost: PasswordCost = field(default_factory=PasswordCost)

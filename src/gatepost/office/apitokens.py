@@ -14,9 +14,10 @@ from gatepost.access.apitoken import NEVER, ApiToken
 from gatepost.access.networks import IpAddress
 from gatepost.access.rights import Actor, Right, rights_of
 from gatepost.mail.address import printable
+from gatepost.office.charge import there
 from gatepost.office.office import Impossible, NotAllowed, Office
-from gatepost.office.people import there
 from gatepost.office.sessions import own_or_others, record
+from gatepost.office.tidings import Tiding, tell
 from gatepost.store import accounts, apitokens
 from gatepost.store.accounts import Account
 from gatepost.store.apitokens import KeptToken
@@ -76,6 +77,7 @@ async def make(
             networks=limits, at=now, expires_at=expires_at,
         )  # fmt: skip
         told = f"{called}: {', '.join(kept.scopes)}"
+        tell(connection, office, account, Tiding.TOKEN, by=actor.who, what=told)
         record(connection, office, account, who=actor.who, what=f"token make {kept.id}", why=told)
         return kept
 

@@ -16,8 +16,9 @@ from gatepost.access import networks, tokens
 from gatepost.access.networks import IpAddress
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right
 from gatepost.mail.address import printable
+from gatepost.office.charge import there
 from gatepost.office.office import Impossible, NotAllowed, Office
-from gatepost.office.people import sender_of, there
+from gatepost.office.people import sender_of
 from gatepost.office.sessions import record
 from gatepost.office.tidings import Tiding, tell
 from gatepost.store import accounts, signins

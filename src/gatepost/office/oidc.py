@@ -16,11 +16,12 @@ from gatepost.access import codes, oidc, tokens
 from gatepost.access.oidc import Flow, Identity, NotProved
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right
 from gatepost.access.standing import Strength
-from gatepost.office import throttle
+from gatepost.office import second, throttle
+from gatepost.office.charge import there
 from gatepost.office.office import Impossible, Office
-from gatepost.office.people import there
 from gatepost.office.provider import Provider
 from gatepost.office.sessions import Admitted, SignInRefused, Visitor, enter, fresh, origin, record, settled
+from gatepost.office.tidings import Tiding, tell
 from gatepost.store import accounts, identities, signins
 from gatepost.store.accounts import Account
 from gatepost.store.database import Connection
@@ -155,18 +156,27 @@ async def link(
     office.insist(actor, Right.PEOPLE)
     office.insist_on_person(actor)
 
-    def work(connection: Connection) -> None:
+    def allowed(connection: Connection) -> Account:
         account = there(connection, login)
         if account.roles & ADMINISTRATORS:
             office.insist(actor, Right.ROLES)
             office.insist_on_proof(actor)
+        return account
+
+    about = office.store.database.read(allowed)
+    told = f"{subject} at {issuer}"
+    await second.insist(office, actor, f"identity {about.login}: {told}", about=about, reason=reason)
+
+    def work(connection: Connection) -> None:
+        account = allowed(connection)
         owner = identities.account_of(connection, issuer, subject)
         if owner is not None and owner.id != account.id:
             raise Impossible(f"This identity is {owner.login}'s already.")
         identities.unlink(connection, account.id)
         identities.link(connection, issuer, subject, account.id, at=office.clock())
-        told = f"{subject} at {issuer}" + (f"; {reason}" if reason else "")
-        record(connection, office, account, who=actor.who, what=f"account identity {account.login}", why=told)
+        tell(connection, office, account, Tiding.IDENTITY, by=actor.who, what=told)
+        why = f"{told}; {reason}" if reason else told
+        record(connection, office, account, who=actor.who, what=f"account identity {account.login}", why=why)
 
     await office.store.database.commit(work)
 

@@ -1,7 +1,8 @@
 """People and devices: accounts are added, invited, given roles and addresses, disabled and removed.
 
 Whoever has `Right.PEOPLE` looks after persons; an account with an administrative role, and every role but person, takes
-`Right.ROLES`: else whoever resets accounts could become anybody. An owner is always left.
+`Right.ROLES`: else whoever resets accounts could become anybody. What gives a way into another's account or mail, or power,
+takes a second person besides (`second`). An owner who can sign in is always left.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pysqlite3 import dbapi2
 from gatepost.access import tokens
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role
 from gatepost.mail.address import normal_domain, parse_address, printable
+from gatepost.office import second
+from gatepost.office.charge import allowed, insist_on_owner, nobody, on, owner_is_left, owners_able, there
 from gatepost.office.office import Impossible, Office
 from gatepost.office.sessions import fresh, normal_login, own_or_others, record
 from gatepost.office.tidings import Tiding, tell
@@ -74,6 +77,11 @@ async def add(
         office.insist_on_proof(actor)
     key = address_of(login)
     own = dict.fromkeys([key, *(address_of(one) for one in addresses)])
+    powers = f"roles {', '.join(sorted(given))}"
+    if given & ADMINISTRATORS:
+        await second.insist(office, actor, f"add {key}: {powers}", then=f"invite {key}")
+    elif len(own) > 1:
+        await second.insist(office, actor, f"add {key}: {', '.join(own)}")
     handle, called = office.random(HANDLE_OCTETS), printable(name.strip(), 100)
     speaks = language_of(language)
 
@@ -86,45 +94,71 @@ async def add(
         )  # fmt: skip
         for address in own:
             _link(connection, number, address, delegated=False)
-        why = f"roles {', '.join(sorted(given))}" + (f", from {source}" if source else "")
+        why = powers + (f", from {source}" if source else "")
+        if given & ADMINISTRATORS:
+            second.tell_owners(connection, office, actor, f"account add {key}: {powers}")
         record(connection, office, number, who=actor.who, what=f"account add {key}", why=why)
         return there(connection, key)
 
     return await office.store.database.commit(work)
 
 
-async def invite(office: Office, actor: Actor, login: str, *, reason: str = "") -> str:
-    """A new enrolment link's token, shown once; an older one ends. Raises NotAllowed, Impossible."""
-    office.insist_on_person(actor)
+ByMail = Callable[[str], str]
+"""The address in the console that a link's token leads to."""
+
+
+async def invite(
+    office: Office, actor: Actor, login: str, *, reason: str = "", by_mail: ByMail | None = None
+) -> str:
+    """A new enrolment link's token, shown once; an older one ends. Raises NotAllowed, Impossible.
+
+    With `by_mail` the person gets it by mail, and nobody else: the token that comes back is empty.
+    """
+    await _insist_on_way_in(office, actor, "invite", login, reason=reason, by_mail=by_mail)
     token = fresh(office)
 
     def work(connection: Connection, account: Account) -> str:
-        if not account.usable:
-            raise Impossible(f"{account.login} is disabled: enable it first.")
-        now = office.clock()
-        tell(connection, office, account, Tiding.LINK, by=actor.who, what=reason)
-        accounts.add_link(
-            connection, account.id, tokens.digest(token), at=now, expires_at=now + office.access.link_s
+        _give_link(
+            connection,
+            office,
+            actor,
+            account,
+            token=token,
+            tiding=Tiding.LINK,
+            reason=reason,
+            by_mail=by_mail,
         )
         record(connection, office, account, who=actor.who, what=f"account invite {account.login}", why=reason)
-        return token
+        return "" if by_mail else token
 
-    return await _on(office, actor, login, work)
+    return await on(office, actor, login, work)
 
 
-async def recover(office: Office, actor: Actor, login: str, *, reason: str = "") -> str:
-    """Somebody lost what they sign in with: all of it is forgotten, and a new link's token comes back.
+async def recover(
+    office: Office, actor: Actor, login: str, *, reason: str = "", by_mail: ByMail | None = None
+) -> str:
+    """Somebody lost what they sign in with: all of it is forgotten, and a new link's token comes back; see `invite`.
 
     App passwords and tokens stay. Raises NotAllowed, Impossible.
     """
-    office.insist_on_person(actor)
+    await _insist_on_way_in(office, actor, "recover", login, reason=reason, by_mail=by_mail)
     token = fresh(office)
 
     def work(connection: Connection, account: Account) -> str:
-        if not account.usable:
-            raise Impossible(f"{account.login} is disabled: enable it first.")
-        now = office.clock()
-        tell(connection, office, account, Tiding.FORGOTTEN, by=actor.who, what=reason)
+        if actor.via != "command" and not owner_is_left(connection, but=account):
+            raise Impossible(
+                f"{account.login} is the last owner who can sign in: recover it by a command on the machine."
+            )
+        _give_link(
+            connection,
+            office,
+            actor,
+            account,
+            token=token,
+            tiding=Tiding.FORGOTTEN,
+            reason=reason,
+            by_mail=by_mail,
+        )
         for one in accounts.passkeys(connection, account.id):
             accounts.remove_passkey(connection, account.id, one.id)
         accounts.set_password(connection, account.id, None)
@@ -132,15 +166,12 @@ async def recover(office: Office, actor: Actor, login: str, *, reason: str = "")
         accounts.set_recovery(connection, account.id, ())
         identities.unlink(connection, account.id)
         _end_sessions(connection, account.id)
-        accounts.add_link(
-            connection, account.id, tokens.digest(token), at=now, expires_at=now + office.access.link_s
-        )
         record(
             connection, office, account, who=actor.who, what=f"account recover {account.login}", why=reason
         )
-        return token
+        return "" if by_mail else token
 
-    return await _on(office, actor, login, work)
+    return await on(office, actor, login, work)
 
 
 async def set_roles(
@@ -154,22 +185,31 @@ async def set_roles(
     office.insist_on_person(actor)
     office.insist_on_proof(actor)
     given = frozenset(roles) or frozenset({Role.PERSON})
+    before = office.store.database.read(lambda connection: there(connection, login))
+    if (given - before.roles) & ADMINISTRATORS:  # to take a role away takes one person: it may be urgent
+        act = f"roles {before.login}: {', '.join(sorted(given))}"
+        await second.insist(office, actor, act, about=before, reason=reason)
 
     def work(connection: Connection, account: Account) -> Account:
         if given == account.roles:
             return account
+        if (given - account.roles) & ADMINISTRATORS - (given - before.roles):
+            raise Impossible("The roles were changed meanwhile: look again.")
+        able = owners_able(connection)
         accounts.set_roles(connection, account.id, given)
-        _insist_on_owner(connection, account)
+        insist_on_owner(connection, account, actor, able)
         _end_sessions(connection, account.id)
         told = f"{', '.join(sorted(account.roles))} -> {', '.join(sorted(given))}"
         tell(connection, office, account, Tiding.ROLES, by=actor.who, what=told)
+        if (given - account.roles) & ADMINISTRATORS:
+            second.tell_owners(connection, office, actor, f"account roles {account.login}: {told}")
         record(
             connection, office, account, who=actor.who, what=f"account roles {account.login}",
             why=f"{told}; {reason}" if reason else told,
         )  # fmt: skip
         return there(connection, account.login)
 
-    return await _on(office, actor, login, work)
+    return await on(office, actor, login, work)
 
 
 async def rename(
@@ -184,7 +224,7 @@ async def rename(
         record(connection, office, account, who=actor.who, what=f"account rename {account.login}")
         return there(connection, account.login)
 
-    return await _on(office, actor, login, work, own=True)
+    return await on(office, actor, login, work, own=True)
 
 
 async def link(office: Office, actor: Actor, login: str, address: str, *, delegated: bool = False) -> None:
@@ -197,6 +237,9 @@ async def link(office: Office, actor: Actor, login: str, address: str, *, delega
         office.insist(actor, Right.ROLES)
         if not delegated:
             raise Impossible(f"Nobody owns all of {key}; an account can be let write as it (delegated).")
+    if not delegated:  # whoever owns an address reads what is held for it
+        about = office.store.database.read(lambda connection: allowed(connection, office, actor, login))
+        await second.insist(office, actor, f"link {about.login}: {key}", about=about)
 
     def work(connection: Connection, account: Account) -> None:
         whose = accounts.owner_of(connection, key)
@@ -204,6 +247,9 @@ async def link(office: Office, actor: Actor, login: str, address: str, *, delega
             office.insist(actor, Right.ROLES)
         _link(connection, account.id, key, delegated=delegated)
         kind = "may write as" if delegated else "owns"
+        for told in dict.fromkeys([account, *([whose] if whose is not None else [])]):
+            what = f"{account.login} {kind} {key}"
+            tell(connection, office, told, Tiding.ADDRESSES, by=actor.who, what=what)
         record(
             connection,
             office,
@@ -213,7 +259,7 @@ async def link(office: Office, actor: Actor, login: str, address: str, *, delega
             why=f"{kind} {key}",
         )
 
-    await _on(office, actor, login, work)
+    await on(office, actor, login, work)
 
 
 async def unlink(office: Office, actor: Actor, login: str, address: str) -> None:
@@ -225,9 +271,10 @@ async def unlink(office: Office, actor: Actor, login: str, address: str) -> None
             raise Impossible(f"{key} is what the account signs in with.")
         if not accounts.unlink(connection, account.id, key):
             raise Impossible(f"{account.login} does not have the address {key}.")
+        tell(connection, office, account, Tiding.ADDRESSES, by=actor.who, what=f"without {key}")
         record(connection, office, account, who=actor.who, what=f"account unlink {account.login}", why=key)
 
-    await _on(office, actor, login, work)
+    await on(office, actor, login, work)
 
 
 async def disable(office: Office, actor: Actor, login: str, *, reason: str = "") -> None:
@@ -235,14 +282,16 @@ async def disable(office: Office, actor: Actor, login: str, *, reason: str = "")
 
     def work(connection: Connection, account: Account) -> None:
         if account.usable:
+            able = owners_able(connection)
+            tell(connection, office, account, Tiding.DISABLED, by=actor.who, what=reason)
             accounts.set_disabled(connection, account.id, office.clock(), printable(reason, 200))
-            _insist_on_owner(connection, account)
+            insist_on_owner(connection, account, actor, able)
             _end_sessions(connection, account.id)
             accounts.end_links(connection, account.id)
             what = f"account disable {account.login}"
             record(connection, office, account, who=actor.who, what=what, why=reason)
 
-    await _on(office, actor, login, work)
+    await on(office, actor, login, work)
 
 
 async def enable(office: Office, actor: Actor, login: str, *, reason: str = "") -> None:
@@ -254,19 +303,23 @@ async def enable(office: Office, actor: Actor, login: str, *, reason: str = "") 
             what = f"account enable {account.login}"
             record(connection, office, account, who=actor.who, what=what, why=reason)
 
-    await _on(office, actor, login, work)
+    await on(office, actor, login, work)
 
 
 async def remove(office: Office, actor: Actor, login: str, *, reason: str = "") -> None:
-    """Take the account out with all that is its own. Raises NotAllowed, ProveAgain, Impossible for the last owner."""
+    """Take the account out with all that is its own.
+
+    Raises NotAllowed, ProveAgain, Impossible for the last owner.
+    """
     office.insist_on_proof(actor)
 
     def work(connection: Connection, account: Account) -> None:
         record(connection, office, account, who=actor.who, what=f"account remove {account.login}", why=reason)
+        able = owners_able(connection)
         accounts.remove(connection, account.id)
-        _insist_on_owner(connection, account)
+        insist_on_owner(connection, account, actor, able)
 
-    await _on(office, actor, login, work)
+    await on(office, actor, login, work)
 
 
 def listed(office: Office, actor: Actor, *, after: str = "", limit: int = 100) -> list[Person]:
@@ -303,24 +356,6 @@ def of_source(office: Office, source: str, key: str) -> Account | None:
     return office.store.database.read(lambda connection: accounts.of_source(connection, source, key))
 
 
-def there(connection: Connection, login: str) -> Account:
-    """The account with this login. Raises Impossible with the nearest right name."""
-    account = accounts.find(connection, login=normal_login(login))
-    if account is None:
-        raise Impossible(nobody(connection, login))
-    return account
-
-
-def nobody(connection: Connection, login: str) -> str:
-    """That there is no such account, and which one may be meant."""
-    from difflib import get_close_matches
-
-    known = [one.login for one in accounts.listed(connection, limit=5000)]
-    near = get_close_matches(normal_login(login), known, n=1)
-    meant = f" Did you mean {near[0]}?" if near else " What there is: gatepost user list"
-    return f"There is no account {printable(login, 100)}.{meant}"
-
-
 def address_of(text: str) -> str:
     """An address in its normal form. Raises Impossible."""
     address = parse_address(text.strip(), smtputf8=True)
@@ -346,25 +381,39 @@ def language_of(text: str) -> str:
     return text
 
 
-async def _on(
-    office: Office, actor: Actor, login: str, work: Callable[[Connection, Account], T], *, own: bool = False
-) -> T:
-    """Do something to one account, if the actor may; `own`: one may do it to one's own."""
+async def _insist_on_way_in(
+    office: Office, actor: Actor, act: str, login: str, *, reason: str, by_mail: ByMail | None
+) -> None:
+    """Before a link into an account is made. Raises NotAllowed, ProveAgain, Impossible."""
+    office.insist_on_person(actor)
+    account = office.store.database.read(lambda connection: allowed(connection, office, actor, login))
+    if not account.usable:
+        raise Impossible(f"{account.login} is disabled: enable it first.")
+    if by_mail is None:
+        if account.id != actor.account:
+            await second.insist(office, actor, f"{act} {account.login}", about=account, reason=reason)
+    elif account.roles & ADMINISTRATORS:
+        raise Impossible("A link for somebody with a role beyond person is not sent by mail: hand it over.")
+    elif office.finals is None:
+        raise Impossible("No letters are written here: hand the link over.")
 
-    def guarded(connection: Connection) -> T:
-        account = accounts.find(connection, login=normal_login(login))
-        if own and account is not None and account.id == actor.account:
-            office.insist(actor, Right.OWN)
-        else:
-            office.insist(actor, Right.PEOPLE)
-            if account is not None and account.roles & ADMINISTRATORS:
-                office.insist(actor, Right.ROLES)
-                office.insist_on_proof(actor)
-        if account is None:
-            raise Impossible(nobody(connection, login))
-        return work(connection, account)
 
-    return await office.store.database.commit(guarded)
+def _give_link(
+    connection: Connection, office: Office, actor: Actor, account: Account, *, token: str, tiding: Tiding, reason: str,
+    by_mail: ByMail | None,
+) -> None:  # fmt: skip
+    """The rows of a new link; the person is told, and owners of a way in for an administrator."""
+    if not account.usable:
+        raise Impossible(f"{account.login} is disabled: enable it first.")
+    now = office.clock()
+    tell(
+        connection, office, account, tiding, by=actor.who, what=reason, link=by_mail(token) if by_mail else ""
+    )
+    if account.roles & ADMINISTRATORS:
+        second.tell_owners(connection, office, actor, f"account {tiding.value} {account.login}")
+    accounts.add_link(
+        connection, account.id, tokens.digest(token), at=now, expires_at=now + office.access.link_s
+    )
 
 
 def _link(connection: Connection, account: int, address: str, *, delegated: bool) -> None:
@@ -378,15 +427,6 @@ def _link(connection: Connection, account: int, address: str, *, delegated: bool
         raise Impossible(
             f"{address} is {whose}'s own address; another account can be let write as it (delegated)."
         ) from None
-
-
-def _insist_on_owner(connection: Connection, before: Account) -> None:
-    """After a change: if this was a usable owner, one must be left."""
-    if Role.OWNER not in before.roles or not before.usable:
-        return
-    left = accounts.owners(connection)
-    if not left:
-        raise Impossible(f"{before.login} is the last owner: give somebody else the role owner first.")
 
 
 def _end_sessions(connection: Connection, account: int) -> None:

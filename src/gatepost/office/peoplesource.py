@@ -22,7 +22,7 @@ from pysqlite3 import dbapi2
 
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role
 from gatepost.net.directoryservice import DirectoryPerson, PeopleSourceSettings
-from gatepost.office import people
+from gatepost.office import charge, people
 from gatepost.office.office import Impossible, Office
 from gatepost.office.sessions import SignInRefused, record
 from gatepost.store import accounts
@@ -246,7 +246,7 @@ async def _newcomer(office: Office, wanted: _Wanted, *, dry: bool) -> list[Step]
                 office, CLOCK, wanted.login, name=wanted.person.name, roles=roles, source=SOURCE,
                 source_key=wanted.person.key,
             )  # fmt: skip
-            account = office.store.database.read(lambda connection: people.there(connection, wanted.login))
+            account = office.store.database.read(lambda connection: charge.there(connection, wanted.login))
             await _set_addresses(office, account, wanted.addresses)
 
         return await _act(Kind.ADD, wanted.login, ", ".join(sorted(roles)), dry, add)

@@ -32,6 +32,15 @@ class Tiding(StrEnum):
     LINK = "link"
     FORGOTTEN = "forgotten"
     ROLES = "roles"
+    ADDRESSES = "addresses"
+    IDENTITY = "identity"
+    TOKEN = "token"  # noqa: S105
+    DISABLED = "disabled"
+    SECOND = "second"
+    """Of two people: somebody is asked to agree."""
+    AGREED = "agreed"
+    POWER = "power"
+    """For owners: somebody else was given power."""
 
 
 WORDS = {
@@ -56,6 +65,25 @@ WORDS = {
             "All passkeys, the password and the codes of {login} were removed, and a link for new ones was made.",
         ),
         Tiding.ROLES: ("Your roles were changed", "The roles of {login} were changed."),
+        Tiding.ADDRESSES: ("Your addresses were changed", "The addresses of {login} were changed."),
+        Tiding.IDENTITY: (
+            "Your single sign-on was changed",
+            "Who {login} is at the identity provider was changed.",
+        ),
+        Tiding.TOKEN: ("An API token was made", "A token for programs was made for {login}."),
+        Tiding.DISABLED: ("Your account was disabled", "The account {login} was disabled."),
+        Tiding.SECOND: (
+            "A second person is asked for",
+            'Somebody needs your agreement. Sign in to the console and open "Break the glass" to agree or refuse.',
+        ),
+        Tiding.AGREED: (
+            "Somebody agreed",
+            "What you asked for was agreed to: do it within an hour.",
+        ),
+        Tiding.POWER: (
+            "Somebody was given rights",
+            "An account here was given rights, or a way into it was made. You are told as an owner.",
+        ),
     },
     "ja": {
         Tiding.NEW_PLACE: (
@@ -81,6 +109,22 @@ WORDS = {
             "{login} のパスキー、パスワード、コードがすべて削除され、登録用リンクが作成されました。",
         ),
         Tiding.ROLES: ("役割が変更されました", "{login} の役割が変更されました。"),
+        Tiding.ADDRESSES: ("アドレスが変更されました", "{login} のアドレスが変更されました。"),
+        Tiding.IDENTITY: (
+            "シングルサインオンが変更されました",
+            "ID プロバイダーでの {login} の対応付けが変更されました。",
+        ),
+        Tiding.TOKEN: ("API トークンが作成されました", "{login} のプログラム用トークンが作成されました。"),
+        Tiding.DISABLED: ("アカウントが無効にされました", "アカウント {login} が無効にされました。"),
+        Tiding.SECOND: (
+            "二人目の承認が求められています",
+            "承認が必要な操作があります。コンソールにサインインし、「緊急閲覧」で承認または拒否してください。",
+        ),
+        Tiding.AGREED: ("承認されました", "依頼が承認されました。1 時間以内に操作を行ってください。"),
+        Tiding.POWER: (
+            "権限が与えられました",
+            "アカウントに権限が与えられたか、アカウントへの入口が作られました。所有者としてお知らせします。",
+        ),
     },
 }
 FRAME = {
@@ -113,14 +157,16 @@ def tell(
     agent: str = "",
     what: str = "",
     by: str = "",
+    link: str = "",
 ) -> None:
     """Queue a letter to the account's login, in its language; before the act it tells of.
 
-    Nothing where the office writes no letters, and nothing to an account that nobody can sign in to yet, such as a device.
+    Nothing where the office writes no letters, and nothing to an account that nobody can sign in to yet, such as a device;
+    but with a `link`, which is what the letter is for.
     """
     whom = parse_address(account.login, smtputf8=True)
     enrolled = account.has_codes or bool(accounts.passkeys(connection, account.id))
-    if office.finals is None or whom is None or not enrolled:
+    if office.finals is None or whom is None or not (enrolled or link):
         return
     now = office.clock()
     language = account.language if account.language in WORDS else "en"
@@ -130,6 +176,7 @@ def tell(
     facts = [(when, moment), (where, network), (browser, agent), (which, what), (who, by)]
     lines = [sentence.format(login=account.login), ""]
     lines += [f"{name}: {_said(value)}" for name, value in facts if value]
+    lines += ["", link] if link else []
     ref = new_ref(now, office.random(8))
     octets = _letter(
         subject, [*lines, "", advice], to=account.login, hostname=office.hostname, ref=ref, now=now

@@ -208,6 +208,15 @@ def owners(connection: Connection) -> list[tuple[int, bool]]:
     return [(number, bool(has_passkey)) for number, has_passkey in rows]
 
 
+def administrators(connection: Connection) -> list[Account]:
+    """Everybody with more roles than `person`."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM accounts WHERE trim(roles) <> ? ORDER BY login",  # noqa: S608 - our own words
+        (Role.PERSON.value,),
+    )
+    return [_account(row) for row in rows]
+
+
 # Addresses
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.responses import Response
 
 from gatepost.access.rights import ADMINISTRATORS, GRANTS, Right, Role
-from gatepost.office import apppasswords, people, sessions
+from gatepost.office import apppasswords, people, second, sessions
 from gatepost.office.glass import Glass
 from gatepost.office.office import Impossible
 from gatepost.store.glass import Stand
@@ -52,15 +54,23 @@ async def add(visit: Visit) -> Response:
             visit.office, visit.me, visit.field("login", 320), name=visit.field("name", 200),
             language=visit.field("language", 5) or "en", roles=roles,
         )  # fmt: skip
-        token = await people.invite(visit.office, visit.me, account.login)
+        token = await people.invite(visit.office, visit.me, account.login, by_mail=way_of(visit))
     except Impossible as fault:
         raise Refused(visit._(str(fault))) from None
     return link_page(visit, account.login, token)
 
 
+def way_of(visit: Visit) -> people.ByMail | None:
+    """How an enrolment link is handed over: by mail where that was asked for, else shown here."""
+    if visit.field("way", 10) != "mail":
+        return None
+    return partial(link_to, visit.premises.origin)
+
+
 def link_page(visit: Visit, login: str, token: str) -> Response:
-    """The enrolment link, shown once."""
-    return visit.page("invited.html", login=login, link=link_to(visit.premises.origin, token))
+    """The enrolment link, shown once; or that it went by mail."""
+    link = link_to(visit.premises.origin, token) if token else ""
+    return visit.page("invited.html", login=login, link=link)
 
 
 async def person(visit: Visit) -> Response:
@@ -72,7 +82,8 @@ async def person(visit: Visit) -> Response:
         raise Refused(str(fault), 404) from None
     number = shown.account.id
     return visit.page(
-        "person.html", person=shown, roles=ROLES, grants=GRANTS, may_roles=visit.may(Right.ROLES),
+        "person.html", person=shown, only_person=not shown.account.roles & ADMINISTRATORS,
+        roles=ROLES, grants=GRANTS, may_roles=visit.may(Right.ROLES),
         passwords=apppasswords.listed(visit.office, visit.me, login),
         sessions=sessions.open_sessions(visit.office, visit.me, number),
         sign_ins=sessions.sign_ins(visit.office, visit.me, number, limit=20),
@@ -86,9 +97,11 @@ async def change(visit: Visit) -> Response:
     try:
         match visit.field("do", 30):
             case "invite":
-                return link_page(visit, login, await people.invite(desk, actor, login, reason=reason))
+                token = await people.invite(desk, actor, login, reason=reason, by_mail=way_of(visit))
+                return link_page(visit, login, token)
             case "recover":
-                return link_page(visit, login, await people.recover(desk, actor, login, reason=reason))
+                token = await people.recover(desk, actor, login, reason=reason, by_mail=way_of(visit))
+                return link_page(visit, login, token)
             case "roles":
                 await people.set_roles(desk, actor, login, roles_of(visit), reason=reason)
             case "rename":
@@ -139,7 +152,8 @@ async def glass(visit: Visit) -> Response:
     return visit.page(
         "glass.html", breakings=[(one, one.stand(now)) for one in found], stands=STANDS,
         may_ask=visit.may(Right.BREAK_GLASS), may_agree=visit.may(Right.APPROVE), two_people=desk.two_people,
-        whose=visit.asked("whose", 320),
+        whose=visit.asked("whose", 320), requests=second.waiting(visit.office, visit.me),
+        second_person=visit.office.access.second_person,
     )  # fmt: skip
 
 
@@ -152,6 +166,21 @@ async def ask_glass(visit: Visit) -> Response:
             visit.me, visit.field("whose", 320), visit.field("reason", 1000),
             case_number=visit.field("case", 100), lasts_s=int(hours) * 3600.0 if hours.isdecimal() else 3600.0,
         )  # fmt: skip
+    except Impossible as fault:
+        raise Refused(visit._(str(fault))) from None
+    return visit.go("/glass")
+
+
+async def decide_second(visit: Visit) -> Response:
+    """Agree to what somebody may do to an account, or refuse it."""
+    try:
+        match visit.field("do", 10):
+            case "agree":
+                await second.decide(visit.office, visit.me, visit.field("key", 40), agree=True)
+            case "refuse":
+                await second.decide(visit.office, visit.me, visit.field("key", 40), agree=False)
+            case _:
+                raise Refused(visit._("Say what is to be done."))
     except Impossible as fault:
         raise Refused(visit._(str(fault))) from None
     return visit.go("/glass")
@@ -187,5 +216,6 @@ ROUTES = (
         "/glass", glass, Right.BREAK_GLASS, Right.APPROVE, Right.JOURNAL, menu=N_("Break the glass"), order=10
     ),
     page("/glass/ask", ask_glass, Right.BREAK_GLASS, methods=POST),
+    page("/glass/second", decide_second, Right.APPROVE, methods=POST),
     page("/glass/decide", decide_glass, Right.APPROVE, Right.BREAK_GLASS, methods=POST),
 )
