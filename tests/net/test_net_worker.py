@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import select
 import signal
 import smtplib
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -16,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from gatepost.net.privileges import drop_capabilities
 
 PROGRAM = Path(__file__).parent / "gate_process.py"
 
@@ -236,3 +240,30 @@ def test_privileges_are_dropped(workers):
         assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
         assert not re.search(r"^Groups:.*\b0\b", status, re.MULTILINE)
         client.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to give")
+def test_the_capability_that_systemd_gave_is_given_up() -> None:
+    seen, said = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            libc.prctl(8, 1, 0, 0, 0)  # PR_SET_KEEPCAPS
+            os.setresuid(65534, 65534, 65534)
+            bind = struct.pack("=IIIIII", 1 << 10, 1 << 10, 1 << 10, 0, 0, 0)
+            libc.capset(struct.pack("=Ii", 0x20080522, 0), bind)
+            libc.prctl(47, 2, 10, 0, 0)  # PR_CAP_AMBIENT_RAISE
+            before = Path("/proc/self/status").read_text()
+            why = drop_capabilities()
+            os.write(said, (why + before + "then\n" + Path("/proc/self/status").read_text()).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(said)
+    with os.fdopen(seen) as stream:
+        before, _, after = stream.read().partition("then\n")
+    assert os.waitpid(pid, 0)[1] == 0
+    assert re.findall(r"^Cap(?:Eff|Prm|Amb):\t0*(\w+)$", before, re.MULTILINE) == ["400", "400", "400"]
+    assert len(re.findall(r"^Cap(?:Inh|Eff|Prm|Amb):\t0+$", after, re.MULTILINE)) == 4

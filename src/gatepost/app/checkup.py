@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import ssl
-import stat
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from gatepost.app.account import account
 from gatepost.app.consoletls import console_tls
+from gatepost.app.secretfiles import exposed
 from gatepost.app.wire import rooted
 from gatepost.config.schema import Loaded
 from gatepost.delivery.routes import ListedIn
@@ -82,6 +81,7 @@ def examine(loaded: Loaded) -> list[str]:
     problems += [f"outbound: {one}" for one in destination_problems(rooted(loaded), reads=True)]
     problems += sandbox(loaded)
     problems += key_file(loaded)
+    problems += exposed(loaded)
     if not problems:
         problems += unreadable_later(loaded)
     return problems
@@ -108,8 +108,6 @@ def key_file(loaded: Loaded) -> Iterator[str]:
     keys = keyring(loaded.state, loaded.key_file)
     try:
         there = bool(keys.ids())
-        if there and stat.S_IMODE(path.stat().st_mode) & 0o007:
-            yield f"quarantine.key_file: {path} can be read by every user of this machine: chmod 600 {path}"
     except (OSError, StoreFailed) as fault:
         yield f"quarantine.key_file: {fault}."
         return
@@ -130,24 +128,20 @@ def unreadable_later(loaded: Loaded) -> Iterator[str]:
     user = loaded.config.user
     if not user or os.geteuid() != 0:
         return
-    try:
-        account = pwd.getpwnam(user)
-    except KeyError:
+    later = account(user)
+    if later is None:
         yield f"user: there is no account {user} on this machine."
         return
-    groups = os.getgrouplist(user, account.pw_gid)
+    why = later.cannot_run_us()
+    if why:
+        yield f"user: {why}"
     for setting, path in files(loaded):
-        # Asked of the kernel in that account's name: modes, groups, access lists and folders on the way all count.
-        asked = subprocess.run(  # noqa: S603 - no shell, and the path is the operator's
-            ["/usr/bin/test", "-r", path],
-            check=False, user=account.pw_uid, group=account.pw_gid, extra_groups=groups,
-        )  # fmt: skip
-        if asked.returncode:
+        if not later.reads(path):
             yield f"{setting}: {path} is readable for root but not for {user}: a reload could not read it."
 
 
 def files(loaded: Loaded) -> Iterator[tuple[str, Path]]:
-    """Every file that a reload reads, with the setting that names it."""
+    """Every file that a reload reads, with the setting that names it; systemd hands its credentials to the account itself."""
     config = loaded.config
     if loaded.path is not None:
         yield "user", loaded.path
@@ -156,18 +150,25 @@ def files(loaded: Loaded) -> Iterator[tuple[str, Path]]:
         *((one.certificate, one.key) for one in config.tls.more),
     ]
     if not to_be_got(loaded):
-        yield from (("tls", expand(name, loaded.folder)) for pair in pairs for name in pair if name)
+        yield from (
+            ("tls", expand(name, loaded.folder)) for pair in pairs for name in pair if name and ours(name)
+        )
     if config.outbound.trust_anchors:
         yield "outbound.trust_anchors", loaded.folder / config.outbound.trust_anchors
     outbound = rooted(loaded)
     for name in (outbound.smarthost_password_file, *(one.password_file for one in outbound.destinations)):
-        if name:
+        if name and ours(name):
             yield "outbound", expand(name, loaded.folder)
-    if loaded.key_file is not None and loaded.key_file.exists():
+    if loaded.key_file is not None and ours(config.quarantine.key_file) and loaded.key_file.exists():
         yield "quarantine.key_file", loaded.key_file
     for domain in loaded.routes.domains:
         if isinstance(domain.recipients, ListedIn):
             yield "domains", domain.recipients.path
+
+
+def ours(name: str) -> bool:
+    """Is it a file that we open by its own path?"""
+    return not name.startswith("%d/")
 
 
 def to_be_got(loaded: Loaded) -> bool:

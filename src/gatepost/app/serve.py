@@ -19,10 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatepost.app.account import account
 from gatepost.app.certificates import OwnSide, OwnSockets, known_to_change, prepare
 from gatepost.app.log import log_entry, start_log
 from gatepost.app.office import mail_sign_in
 from gatepost.app.parts import Parts, fresh_ref
+from gatepost.app.secretfiles import exposed
 from gatepost.app.warmup import warm_up
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, load
@@ -104,10 +106,12 @@ class Gate:
     def run(self) -> int:
         """Until SIGTERM; the exit status."""
         config = self.loaded.config
+        warn_of_exposed(self.loaded)
         self.loaded.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.geteuid() == 0:
             if config.user:
                 own_state(self.loaded.state, config.user)
+                can_run(config.user)
             else:
                 log.warning(
                     "running as root for good: name an account as user, to become it once the ports are bound"
@@ -260,6 +264,7 @@ class Gate:
         except ConfigError as fault:
             log.error("the configuration in use stays as it is: %s", fault)
             return False
+        warn_of_exposed(fresh)
         old, new = self.loaded.config, fresh.config
         for name in FIXED:
             if getattr(old, name) != getattr(new, name):
@@ -301,6 +306,20 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def warn_of_exposed(loaded: Loaded) -> None:
+    """In the log: mail goes on, but what is open to everybody is a secret no more."""
+    for problem in exposed(loaded):
+        log.warning("%s", problem)
+
+
+def can_run(user: str) -> None:
+    """Could that account start what a running gate starts? Better told now than by workers that die. Raises ConfigError."""
+    later = account(user)
+    why = later.cannot_run_us() if later is not None else ""
+    if why:
+        raise ConfigError("gatepost serve", "user", why)
 
 
 def own_state(state: Path, user: str) -> None:

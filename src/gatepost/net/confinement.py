@@ -11,12 +11,12 @@ import contextlib
 import ctypes
 import os
 import resource
-import struct
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from gatepost.net import landlock, seccomp
+from gatepost.net.privileges import drop_capabilities
 from gatepost.net.seccomp import CannotConfine
 
 NOBODY = 65534
@@ -34,7 +34,6 @@ _READABLE = (
 )
 _NEW_USER, _NEW_NET, _NEW_MOUNTS, _NEW_IPC = 0x10000000, 0x40000000, 0x00020000, 0x08000000
 _NO_SUID_NO_DEVICES = 2 | 4
-_CAPABILITIES_VERSION = 0x20080522
 _SET_DUMPABLE = 4
 
 
@@ -115,9 +114,9 @@ def _bounded_scratch(scratch: str, octets: int) -> bool:
 
 
 def _drop_capabilities() -> None:
-    header = struct.pack("=Ii", _CAPABILITIES_VERSION, 0)
-    if ctypes.CDLL(None, use_errno=True).capset(header, bytes(24)) != 0:
-        raise CannotConfine(f"capset: {os.strerror(ctypes.get_errno())}")
+    why = drop_capabilities()
+    if why:
+        raise CannotConfine(why)
 
 
 def _no_new_privileges() -> None:

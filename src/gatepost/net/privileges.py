@@ -6,8 +6,10 @@ import ctypes
 import os
 import pwd
 import resource
+import struct
 
-_PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+_PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CLEAR_ALL = 38, 47, 4  # linux/prctl.h
+_CAPABILITIES_VERSION = 0x20080522  # linux/capability.h
 
 
 class CannotDropPrivileges(Exception):
@@ -31,6 +33,16 @@ def drop_privileges(user: str) -> None:
     _no_new_privileges()
     if os.getuid() == 0 or os.geteuid() == 0 or os.getgid() == 0:
         raise CannotDropPrivileges(f"still root after becoming {user!r}")
+
+
+def drop_capabilities() -> str:
+    """Give up every capability of this process, such as the one to bind low ports that systemd left it; why not, or ""."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0)
+    header = struct.pack("=Ii", _CAPABILITIES_VERSION, 0)
+    if libc.capset(header, bytes(24)) != 0:
+        return f"capset: {os.strerror(ctypes.get_errno())}"
+    return ""
 
 
 def raise_descriptor_limit() -> int:

@@ -29,7 +29,7 @@ from gatepost.net.acceptor import Acceptor, Listening
 from gatepost.net.handover import Desk, LocalDesk, RemoteDesk, RemotePost
 from gatepost.net.life import READY, Life
 from gatepost.net.limits import ConnectionLimits
-from gatepost.net.privileges import drop_privileges, raise_descriptor_limit
+from gatepost.net.privileges import drop_capabilities, drop_privileges, raise_descriptor_limit
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,10 @@ def run(plan: Plan) -> int:
     os.umask(0o077)  # nothing of ours is for others, whoever we are
     if plan.user is not None:
         drop_privileges(plan.user)
+    if os.geteuid() != 0:
+        why = drop_capabilities()
+        if why:
+            log.warning("the capabilities this was started with stay: %s", why)
     if plan.workers > 0:
         return _Supervisor(plan).run()
     uvloop.run(_run_alone(plan))
