@@ -18,11 +18,14 @@ from hypothesis import strategies as st
 from conftest import real_program
 from drive import drive
 from gatepost.dns.zone import Zone
+from gatepost.mail.authresults import ArcResult
 from gatepost.mail.message import Message
+from gatepost.mailauth.arc_seal import seal
 from gatepost.mailauth.dkim import verify_signatures
 from gatepost.mailauth.dkim_sign import SigningKey, sign_with_all
 from gatepost.mailauth.keyrecord import key_record
 from gatepost.net.zoneserver import ZoneServer
+from rspamd import rspamd
 
 NOW = 1_700_000_000.0
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -161,3 +164,31 @@ def test_opendkim_agrees(tmp_path: Path) -> None:
         assert f"s={name[-1]}, d=example.org" in told, (name, told)
         assert "succeeded" in told, (name, told)
         assert "failed" not in told, (name, told)
+
+
+@pytest.mark.peers
+def test_rspamd_agrees(tmp_path: Path) -> None:
+    """On both algorithms at once, and on our seals."""
+    real_program("rspamd")
+    both = ["example.org:s=r", "example.org:s=e"]
+    sealed = seal(
+        Message.parse(MAILS["folded"]), chain=ArcResult(), results="mx.example.org; spf=pass", domain="example.org",
+        selector="r", key=RSA, now=time.time(),
+    )  # fmt: skip
+
+    async def ask() -> dict[str, dict[str, list[str]]]:
+        async with ZoneServer(ZONE) as server, rspamd(tmp_path, server.address) as peer:
+            told = {name: await peer.symbols(signed(MAILS[name], now=time.time())) for name in MAILS}
+            told["altered"] = await peer.symbols(signed(MAILS["plain"], now=time.time()) + b"more\r\n")
+            told["sealed"] = await peer.symbols(sealed + MAILS["folded"])
+            told["seal broken"] = await peer.symbols(sealed + MAILS["folded"] + b"more\r\n")
+            return told
+
+    told = asyncio.run(ask())
+    for name in MAILS.keys() - {"two to"}:
+        assert sorted(told[name].get("R_DKIM_ALLOW", [])) == sorted(both), (name, told[name])
+    # It lets no signature pass where a field stands twice that may stand once (RFC 5322 §3.6), whoever signed.
+    for name in ("two to", "altered"):
+        assert sorted(told[name].get("R_DKIM_REJECT", [])) == sorted(both), (name, told[name])
+    assert "ARC_ALLOW" in told["sealed"], told["sealed"]
+    assert not {"ARC_REJECT", "ARC_INVALID"}.isdisjoint(told["seal broken"]), told["seal broken"]
