@@ -13,6 +13,7 @@ from visiting import LOOKS, ORIGIN, RUNNER, Browser, office
 
 from gatepost.access.rights import Actor, Role, on_this_machine
 from gatepost.access.standing import Strength
+from gatepost.app import processing
 from gatepost.app.policyfile import PolicyFile
 from gatepost.config.schema import Loaded, load
 from gatepost.office import people, sessions
@@ -21,6 +22,7 @@ from gatepost.office.digests import Digests
 from gatepost.office.glass import Glass
 from gatepost.office.holding import Holding
 from gatepost.office.office import Office
+from gatepost.office.processing import Processing
 from gatepost.office.seen import CertificateSeen, Installed, RecordSeen, SettingSeen, Step
 from gatepost.office.settings import DigestSettings
 from gatepost.rules.ruleset import load_rules
@@ -150,4 +152,5 @@ def parts(desk: Office, loaded: Any, reload: Any) -> dict[type, Any]:
         ),
         Installed: installed,
         Periods: Periods(Retention()),
+        Processing: Processing(lambda: processing.installation(loaded())),
     }  # fmt: skip

@@ -23,7 +23,7 @@ LOOKS = {
     "en-dark-narrow": ("en", "dark", 390, False),
 }
 """Language, colours, width, and whether axe looks."""
-KNOWN = {"ref": REF, "login": "ana@example.net", "domain": "example.net", "name": "html-page"}
+KNOWN = {"ref": REF, "login": "ana@example.net", "domain": "example.net", "name": "html-page", "number": "1"}
 
 
 @pytest.fixture(scope="module")

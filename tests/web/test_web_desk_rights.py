@@ -15,6 +15,7 @@ from gatepost.web.pages import ALL_PAGES
 
 PARAMETERS = {
     "ref": "BENSPAM", "login": "ana@example.net", "name": "example.net", "token": "x.y", "link": "x", "anything": "x",
+    "number": "1",
 }  # fmt: skip
 STREAMS = {"/live"}
 """Pages that do not end by themselves."""

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from gatepost import __version__
+from gatepost.app import processing
 from gatepost.app.health import certificates_seen, read_beat
 from gatepost.app.office import console_url, office_of, provider_in
 from gatepost.app.ownfacts import tlsa_wanted
@@ -36,6 +37,7 @@ from gatepost.office.glass import Glass
 from gatepost.office.glassletter import words_for
 from gatepost.office.holding import Holding
 from gatepost.office.office import Office
+from gatepost.office.processing import Processing
 from gatepost.office.seen import CertificateSeen, Installed, RecordSeen, SettingSeen, Step
 from gatepost.rules.ruleset import RuleSet, load_rules
 from gatepost.scan.judge import Told, judge
@@ -76,6 +78,7 @@ def desk_parts(
         Digests: digests_of(loaded, office, holding),
         Installed: installed(loaded, parts, office),
         Periods: Periods(config.retention),
+        Processing: Processing(lambda: processing.installation(loaded())),
         SignInElsewhere: SignInElsewhere(
             provider=provider_in(loaded(), parts.resolver), passwords=password_sources(loaded())
         ),

@@ -165,6 +165,7 @@ def journal_erase(person: str, reason: str, config: str | None, as_json: bool) -
     from gatepost.store import journal as chain
     from gatepost.store.database import Connection
     from gatepost.store.failures import StoreFailed
+    from gatepost.store.holds import concerning
 
     if not person.strip():
         raise StoreFailed("name whom to erase: an address, a login or a name")
@@ -172,6 +173,8 @@ def journal_erase(person: str, reason: str, config: str | None, as_json: bool) -
         raise StoreFailed("the reason names the person, and would stand in the journal: name a case instead")
 
     def work(connection: Connection) -> int:
+        if concerning(connection, person.strip()):
+            raise StoreFailed("a legal hold is in force over them: gatepost privacy hold list names it")
         number = chain.erase(connection, person.strip())
         chain.append(
             connection, at=time.time(), who=whoami(), what=f"journal erase {number} fields", why=reason

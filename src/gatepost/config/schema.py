@@ -47,7 +47,7 @@ from gatepost.net.outbound import OutboundSettings
 from gatepost.net.resolver import DnsSettings, servers_of
 from gatepost.net.sandbox import SandboxSettings
 from gatepost.net.tls import NamedCertificate, TlsSettings, TlsUnusable, expand
-from gatepost.office.settings import DigestSettings
+from gatepost.office.settings import DigestSettings, PrivacySettings
 from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
 from gatepost.policy.outgoing import assemble_outgoing
 from gatepost.policy.settings import MarkingSettings, PolicyOverride, PolicySettings
@@ -157,6 +157,7 @@ class Config:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     digests: DigestSettings = field(default_factory=DigestSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)

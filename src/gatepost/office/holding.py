@@ -18,7 +18,7 @@ from gatepost.accepting.acquainting import remember_let_go
 from gatepost.access.rights import Actor, Right
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.office.teaching import MOST_OCTETS, Teacher, lesson, teach
-from gatepost.store import lessons, quarantine
+from gatepost.store import holds, lessons, quarantine
 from gatepost.store.approvals import CATEGORY as APPROVAL
 from gatepost.store.database import Connection
 from gatepost.store.journal import Why
@@ -168,10 +168,18 @@ class Holding:
     async def delete(self, actor: Actor, numbers: Sequence[int], reason: str = "") -> Decided:
         """Delete copies for good: everybody's with the right, one's own always."""
 
+        kept = self.on_hold(numbers)
+
         def may(copy: Held) -> str:
+            if copy.id in kept:
+                return "A legal hold is in force over it: it may not be deleted."
             return "" if actor.may(Right.RELEASE) or is_theirs(actor, copy) else NOT_HERE
 
         return await self._decide(actor, numbers, State.DELETED, reason, may)
+
+    def on_hold(self, numbers: Sequence[int]) -> set[int]:
+        """Those of the copies that a legal hold keeps from deletion."""
+        return self.office.store.database.read(lambda c: holds.copies_on_hold(c, list(numbers)))
 
     async def teach(self, actor: Actor, ref: str, *, spam: bool | None, reason: str = "") -> None:
         """Teach the classifier from a held message: for everybody by who may, else for the actor alone.

@@ -19,6 +19,7 @@ from gatepost.mail.address import normal_domain, parse_address, printable
 from gatepost.office import second
 from gatepost.office.charge import allowed, insist_on_owner, nobody, on, owner_is_left, owners_able, there
 from gatepost.office.office import Impossible, Office
+from gatepost.office.privacy import insist_on_no_hold
 from gatepost.office.sessions import fresh, normal_login, own_or_others, record
 from gatepost.office.tidings import Tiding, tell
 from gatepost.store import accounts, identities, signins
@@ -309,9 +310,10 @@ async def enable(office: Office, actor: Actor, login: str, *, reason: str = "") 
 async def remove(office: Office, actor: Actor, login: str, *, reason: str = "") -> None:
     """Take the account out with all that is its own.
 
-    Raises NotAllowed, ProveAgain, Impossible for the last owner.
+    Raises NotAllowed, ProveAgain, and Impossible for the last owner and while a legal hold is in force over it.
     """
     office.insist_on_proof(actor)
+    insist_on_no_hold(office, login)
 
     def work(connection: Connection, account: Account) -> None:
         record(connection, office, account, who=actor.who, what=f"account remove {account.login}", why=reason)

@@ -28,3 +28,17 @@ class DigestSettings:
     """Messages named in one digest; the rest is counted."""
     without: tuple[str, ...] = ()
     """Categories that are never named in it, beside malware and what waits for approval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacySettings:
+    """Who answers for the processing; printed in the record of processing."""
+
+    controller: str = ""
+    """Name and contact of the controller."""
+    representative: str = ""
+    """The controller's representative, where there is one."""
+    officer: str = ""
+    """Name and contact of the data protection officer."""
+    transfers: str = ""
+    """What is to be said of transfers to third countries, where any recipient is in one."""

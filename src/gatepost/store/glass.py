@@ -212,7 +212,7 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
         (before, limit),
     ).rowcount
     connection.execute(
-        "DELETE FROM glass WHERE asked_at < ? AND id NOT IN (SELECT glass FROM views WHERE glass IS NOT NULL)"
+        "DELETE FROM glass WHERE asked_at < ? AND id NOT IN (SELECT glass FROM views WHERE glass IS NOT NULL)"  # noqa: S608
         f" AND {holds.GLASS}",
         (before - 2 * WAITS_S,),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gatepost.mail.address import Address
 from gatepost.mail.verdict import SEVERITY, Action
-from gatepost.store import gist, numbers
+from gatepost.store import gist, holds, numbers
 from gatepost.store.database import Connection
 from gatepost.store.json import decode_entry, encode
 from gatepost.store.records import HistoryEntry
@@ -172,8 +172,8 @@ def bare_id(message_id: str) -> str:
 def expire(connection: Connection, *, before: float, limit: int) -> int:
     """Delete at most `limit` of the oldest entries that are older than `before`."""
     rows = connection.execute(
-        "SELECT g.at, g.id, h.facts FROM history_gist g CROSS JOIN history h ON h.id = g.id WHERE g.at < ?"
-        " ORDER BY g.at, g.id LIMIT ?",
+        "SELECT g.at, g.id, h.facts FROM history_gist g CROSS JOIN history h ON h.id = g.id WHERE g.at < ?"  # noqa: S608
+        f" AND {holds.HISTORY} ORDER BY g.at, g.id LIMIT ?",
         (before, limit),
     ).fetchall()
     for at, number, facts in rows:
@@ -189,8 +189,10 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
 
 def expire_attempts(connection: Connection, *, before: float, limit: int) -> int:
     """The same for delivery attempts, which are stored in the order they happened."""
-    rows = connection.execute("SELECT id, at FROM attempts ORDER BY id LIMIT ?", (limit,)).fetchall()
-    old = [number for number, at in rows if at < before]
-    if old:
-        connection.execute("DELETE FROM attempts WHERE id <= ? AND at < ?", (old[-1], before))
+    rows = connection.execute(
+        f"SELECT id, at FROM attempts t WHERE {holds.ATTEMPTS} ORDER BY id LIMIT ?",  # noqa: S608 - our own words
+        (limit,),
+    ).fetchall()
+    old = [(number,) for number, at in rows if at < before]
+    connection.executemany("DELETE FROM attempts WHERE id = ?", old)
     return len(old)

@@ -266,8 +266,7 @@ def expire(connection: Connection, *, now: float, sign_ins_s: float, limit: int)
         int(connection.execute(statement, (before, limit)).rowcount)
         for statement, before in (
             (
-                "DELETE FROM sign_ins WHERE number IN (SELECT number FROM sign_ins WHERE at < ?"  # noqa: S608
-                f" AND {holds.SIGN_INS} LIMIT ?)",
+                f"DELETE FROM sign_ins WHERE number IN (SELECT number FROM sign_ins WHERE at < ? AND {holds.SIGN_INS} LIMIT ?)",  # noqa: S608
                 now - sign_ins_s,
             ),
             (

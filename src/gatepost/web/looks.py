@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.messages.pofile import read_po
 from jinja2 import DictLoader, Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from gatepost.web.icons import icon
 
@@ -103,6 +103,7 @@ class Looks:
             "moment": partial(moment, language=language, zone=self.zone),
             "clock": partial(moment, language=language, zone=self.zone, pattern="HH:mm:ss"),
             "minute": partial(moment, language=language, zone=self.zone, pattern="MMMd HH:mm"),
+            "day": partial(day, language=language, zone=self.zone),
             "iso": iso,
             "age": partial(age, language=language),
             "number": partial(number, language=language),
@@ -160,6 +161,12 @@ def moment(at: float, *, language: str, zone: tzinfo = UTC, pattern: str = "medi
     return format_datetime(when, pattern, locale="en_GB" if language == "en" else language)
 
 
+def day(at: float, *, language: str, zone: tzinfo = UTC) -> str:
+    """A day as people of the language write it."""
+    locale = "en_GB" if language == "en" else language
+    return format_date(datetime.fromtimestamp(at, zone).date(), "medium", locale=locale)
+
+
 def iso(at: float) -> str:
     """For machines: RFC 3339."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -172,10 +179,7 @@ def age(seconds: float, *, language: str) -> str:
 
 def breakable(name: str) -> Markup:
     """An address or a rule's name that breaks behind its marks rather than within a word, where a column is narrow."""
-    return Markup("").join(
-        Markup("%s<wbr>") % part if JOINT.fullmatch(part[-1:]) else part
-        for part in re.split(r"(?<=[@._:])", name)
-    )
+    return Markup(JOINT.sub(r"\g<0><wbr>", str(escape(name))))  # noqa: S704 - escaped; no escape has a joint in it
 
 
 def number(value: float, *, language: str) -> str:  # noqa: ARG001 - English and Japanese write figures alike

@@ -16,6 +16,7 @@ from gatepost.web.pages import (
     provider,
     quarantine,
     queue,
+    requests,
     shell,
     signin,
     system,
@@ -39,5 +40,6 @@ ALL_PAGES: tuple[Page, ...] = (
     *system.ROUTES,
     *me.ROUTES,
     *privacy.ROUTES,
+    *requests.ROUTES,
 )  # fmt: skip
 """Every page with its methods and the right it takes: one table, so that every role can be tried against every page."""

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from gatepost.access.rights import Right
+from gatepost.office import privacy
 from gatepost.office.glass import Glass
 from gatepost.store import journal
 from gatepost.store.retention import Retention
@@ -28,7 +29,27 @@ KEPT = {
     "journal_s": N_("The journal, and who looked at whose mail"),
     "correspondents_s": N_("Who writes to whom"),
     "lessons_s": N_("What the classifier was taught"),
+    "numbers_s": N_("Counts by the hour, which name nobody"),
+    "sign_ins_s": N_("Sign-ins, and app passwords and tokens that ended"),
 }
+DELETED = {
+    "held": N_("held mail"),
+    "entries": N_("allowed and blocked senders"),
+    "decided": N_("decisions about held mail"),
+    "history": N_("facts about messages"),
+    "attempts": N_("delivery attempts"),
+    "journal": N_("entries of the journal"),
+    "views": N_("looks at held mail"),
+    "memory": N_("counters and short memories"),
+    "correspondents": N_("who writes to whom"),
+    "lessons": N_("lessons of the classifier"),
+    "sign-ins": N_("sign-ins"),
+    "app passwords": N_("app passwords"),
+    "numbers": N_("counts by the hour"),
+    "requests": N_("requests and holds that were closed"),
+    "tokens": N_("tokens"),
+}
+"""What retention deletes, as its proof names it."""
 POST = ("POST",)
 
 
@@ -118,10 +139,13 @@ async def report(visit: Visit) -> Response:
 
 
 async def retention(visit: Visit) -> Response:
-    """How long each kind of data is kept."""
+    """How long each kind of data is kept, and the proof that it was deleted then."""
     periods: Periods | None = visit.premises.more.get(Periods)
     kept = asdict(periods.retention) if periods else {}
-    return visit.page("retention.html", kept=[(KEPT.get(name, name), value) for name, value in kept.items()])
+    return visit.page(
+        "retention.html", kept=[(KEPT.get(name, name), value) for name, value in kept.items()], kinds=DELETED,
+        runs=privacy.runs(visit.office, visit.me), holds=privacy.holds_listed(visit.office, visit.me),
+    )  # fmt: skip
 
 
 ROUTES = (
