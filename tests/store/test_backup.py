@@ -9,13 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.access.rights import Right
+from gatepost.jobs.concerns import concerns
+from gatepost.jobs.look import look
+from gatepost.jobs.settings import AlertSettings
+from gatepost.mail.address import parse_address
+from gatepost.mailauth.srs import restored as bounce_to
+from gatepost.mailauth.srs import rewritten
+from gatepost.net.certfiles import CertificateFolder
+from gatepost.office import apitokens, apppasswords, people
+from gatepost.office.apppasswords import Good, Scope
 from gatepost.store import messages
 from gatepost.store.backup import backup, keep_files, restore, verify
 from gatepost.store.disk import Disk
 from gatepost.store.failures import StoreFailed
 from gatepost.store.history import Search
 from gatepost.store.postmaster import Postmaster, Why
+from gatepost.store.secretfile import SecretFile
 from gatepost.store.store import Store
+from people_samples import ROOT, office_at
 from store_samples import acceptance
 
 NOW = 1_750_000_000.0
@@ -45,7 +57,7 @@ def made(tmp_path: Path) -> tuple[Path, Path]:
 def test_a_restored_store_has_everything(tmp_path: Path) -> None:
     _, target = made(tmp_path)
     assert verify(target) == []
-    manifest = restore(target, tmp_path / "again", hold_because="restored")
+    manifest = restore(target, tmp_path / "again", hold_because="restored").manifest
     assert manifest.counts["journal"] == 1
 
     async def story() -> None:
@@ -114,3 +126,101 @@ def test_what_leaves_during_the_backup_is_left_out_and_what_was_lost_is_told(tmp
     shutil.rmtree(target)
     backup(state, target, now=NOW)
     assert verify(target) == ["the octets of message LOST are missing"]
+
+
+def test_secrets_and_certificates_come_along_closed_and_the_master_key_does_not(tmp_path: Path) -> None:
+    state, target = tmp_path / "state", tmp_path / "backup"
+
+    async def story() -> None:
+        await Store.open(state).close()
+
+    asyncio.run(story())
+    srs = SecretFile(state / "keys" / "srs.secret", "for tests")
+    address = parse_address("sam@example.org")
+    assert address is not None
+    changed = rewritten(address, domain="example.net", secret=srs.secrets()[0], now=NOW)
+    assert changed is not None
+    chain = CertificateFolder(state / "certificates" / "mx.example.net")
+    made = state / "certificates" / "mx.example.net" / "1"
+    made.mkdir(parents=True)
+    (made / "key.pem").write_text("a key")
+    (made / "key.pem").chmod(0o600)
+    (chain.path / "current").symlink_to("1", target_is_directory=True)
+    for name in ("quarantine.key", "links.key"):
+        (state / "keys" / name).write_text("secret")
+    (state / "policy-console.toml").write_text('mode = "enforce"\n')
+    backup(state, target, now=NOW)
+    (state / "keys" / "srs.secret").write_text("# written in place\n" + srs.path.read_text())
+    assert verify(target) == [], "a backup shares no file that may be written to"
+    (target / "keys" / "srs.secret").write_text("forged")
+    assert verify(target) == ["keys/srs.secret was changed after the backup was made"]
+    shutil.rmtree(target)
+    backup(state, target, now=NOW)
+    restore(target, tmp_path / "again", hold_because=None, now=NOW)
+    again = tmp_path / "again"
+    assert not list(again.rglob("quarantine.key*"))
+    assert not list(again.rglob("links.key*")), "links in letters end"
+    secrets = SecretFile(again / "keys" / "srs.secret", "for tests").secrets()
+    assert bounce_to(changed, secrets=secrets, now=NOW + 60) == address
+    key = again / "certificates" / "mx.example.net" / "current" / "key.pem"
+    assert (key.read_text(), key.stat().st_mode & 0o777) == ("a key", 0o600)
+    assert (again / "keys" / "srs.secret").stat().st_mode & 0o777 == 0o600
+    assert (again / "policy-console.toml").read_text() == 'mode = "enforce"\n'
+
+
+def test_what_may_have_been_revoked_since_is_not_good_again(tmp_path: Path) -> None:
+    state, target = tmp_path / "state", tmp_path / "backup"
+
+    async def story() -> None:
+        with office_at(state) as place:
+            office = place.office
+            await place.with_password("ana@example.net")
+            password = (
+                await apppasswords.make(office, ROOT, "ana@example.net", name="x", scopes=[Scope.SMTP])
+            ).password
+            ends = place.clock.now + 86_400
+            token = (
+                await apitokens.make(
+                    office, ROOT, "ana@example.net", name="x", scopes=[Right.OWN], expires_at=ends
+                )
+            ).token
+            await asyncio.to_thread(backup, state, target, now=place.clock.now)
+
+            async def good(folder: Path) -> tuple[bool, bool, int]:
+                with office_at(folder) as other:
+                    found = await apppasswords.check(
+                        other.office, "ana@example.net", password, scope=Scope.SMTP, ip=None
+                    )
+                    actor = await apitokens.actor_of(other.office, token, ip=None)
+                    person = people.show(other.office, ROOT, "ana@example.net")
+                    said.append("\n".join(other.journal()))
+                    told.extend(of_restored(other.office.store, other.clock.now))
+                    return isinstance(found, Good), actor is not None, person.recovery_codes
+
+            said: list[str] = []
+            told: list[str] = []
+            done = restore(target, tmp_path / "closed", hold_because=None, now=place.clock.now)
+            assert done.ended == {
+                "app_passwords": 1,
+                "api_tokens": 1,
+                "client_certificates": 0,
+                "recovery_codes": 10,
+            }
+            assert await good(tmp_path / "closed") == (False, False, 0)
+            assert "ended: 1 app passwords, 1 api tokens, 10 recovery codes" in said[0]
+            assert len(told) == 1
+            assert "restored from a backup of 2027-01-15" in told[0]
+            done = restore(
+                target, tmp_path / "kept", hold_because=None, now=place.clock.now, keep_app_passwords=True
+            )
+            assert done.ended == {}
+            assert await good(tmp_path / "kept") == (True, True, 10)
+            assert "app passwords and tokens kept" in said[1]
+
+    asyncio.run(story())
+
+
+def of_restored(store: Store, now: float) -> list[str]:
+    """What whoever looks is told of a restoration."""
+    facts = look(store, now=now, certificates=(), validations=(), lists=())
+    return [one.text for one in concerns(facts, AlertSettings()) if one.key == "restored"]

@@ -18,9 +18,9 @@ RESTORED = "It was queued when the backup of {} was made, and may have been deli
 
 @click.group()
 def backup() -> None:
-    """Back up, verify and restore everything kept: queue, quarantine, history, journal, memory.
+    """Back up, verify and restore everything kept: queue, quarantine, history, journal, memory, secrets and certificates.
 
-    The configuration, keys and certificates are files of yours and not in it.
+    Not in it: the configuration, and the master key of what is sealed. Keep copies of both, apart.
 
     Example: gatepost backup create /backup/gatepost-today
     """
@@ -34,7 +34,7 @@ def backup() -> None:
 def create(target: Path, config: str | None, as_json: bool) -> None:
     """Write a backup into the new folder TARGET, as of one moment; the gate may be running.
 
-    It holds mail: keep it where only you can read it.
+    It holds mail and secrets: keep it where only you can read it.
 
     Example: gatepost backup create /backup/gatepost-2026-11-24
     """
@@ -58,7 +58,7 @@ def create(target: Path, config: str | None, as_json: bool) -> None:
     )
     if (loaded.key_file or loaded.state / "keys" / "quarantine.key").exists():
         click.echo(
-            "The key of the quarantine is not in it: keep a copy of the key file, and keep it apart.",
+            "The master key (of held mail, signing keys, one-time codes) is not in it: keep a copy of the key file, apart.",
             err=True,
         )
 
@@ -92,12 +92,21 @@ def verify(target: Path, as_json: bool) -> None:
 @click.option(
     "--deliver", is_flag=True, help="Let what was queued then go out at once; it may arrive a second time."
 )
+@click.option(
+    "--keep-app-passwords",
+    is_flag=True,
+    help="Leave app passwords, tokens, client certificates and recovery codes as they were: also those revoked or used since.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @failing_clearly
-def restore(source: Path, config: str | None, deliver: bool, as_json: bool) -> None:
+def restore(
+    source: Path, config: str | None, *, deliver: bool, keep_app_passwords: bool, as_json: bool
+) -> None:
     """Make the state of this configuration from the backup in SOURCE. The gate must be stopped and the state empty; run it as the gate's user.
 
     What was queued is held (gatepost queue retry lets it go on), since it may have been delivered after the backup.
+    Nobody is signed in, and app passwords, tokens, client certificates and recovery codes end, since some may have been
+    revoked or used after the backup: people make new ones. Passkeys, roles and accounts are as they were: look through them.
     A backup of an older Gatepost is brought up to date when the gate starts.
 
     Example: gatepost backup restore /backup/gatepost-2026-11-24
@@ -111,10 +120,34 @@ def restore(source: Path, config: str | None, deliver: bool, as_json: bool) -> N
     if is_running(loaded.state):
         raise StoreFailed(f"a gate is at work on {loaded.state}: stop it first")
     why = None if deliver else RESTORED.format(source.name)
-    manifest = make(source, loaded.state, hold_because=why)
+    restored = make(source, loaded.state, hold_because=why, keep_app_passwords=keep_app_passwords)
+    manifest = restored.manifest
     if as_json:
-        click.echo(json.dumps({"state": str(loaded.state), "counts": manifest.counts}))
+        told = {"counts": manifest.counts, "ended": restored.ended, "passkeys": restored.passkeys}
+        click.echo(
+            json.dumps({"state": str(loaded.state), **told, "administrators": restored.administrators})
+        )
         return
     queued = manifest.counts.get("queue", 0)
     held = "" if deliver or not queued else f"; {queued:,} queued copies are held until gatepost queue retry"
     click.echo(f"{loaded.state} is as it was on {moment(manifest.made_at)}{held}.")
+    ended = ", ".join(
+        f"{number:,} {name.replace('_', ' ')}" for name, number in restored.ended.items() if number
+    )
+    if ended:
+        click.echo(
+            f"Ended, since they may have been revoked or used meanwhile: {ended}. People make new ones."
+        )
+    if keep_app_passwords:
+        click.echo(
+            "App passwords, tokens, client certificates and recovery codes revoked or used since are good again."
+        )
+    if restored.passkeys or restored.administrators:
+        click.echo(
+            f"Good again, too: {restored.passkeys:,} passkeys, and the roles of {restored.administrators:,} accounts. Whoever"
+            " lost a device, a role or the account since has it again: look through gatepost user list."
+        )
+    if not (loaded.key_file or loaded.state / "keys" / "quarantine.key").exists():
+        click.echo(
+            "Put the master key back before you start it (keys/quarantine.key, or [quarantine] key_file)."
+        )

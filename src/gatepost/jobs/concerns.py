@@ -89,6 +89,8 @@ class Facts:
     """What the last verification of the journal found wrong; empty when nothing."""
     held_accounts: Sequence[str] = ()
     """Accounts whose mail is held."""
+    restored_of: float = 0.0
+    """When the backup was made that the gate was restored from of late; 0: it was not."""
     dropped: int = 0
     """Entries of history lost within the last hour because the disk was too slow."""
 
@@ -126,6 +128,16 @@ def concerns(facts: Facts, settings: AlertSettings) -> list[Concern]:
                 Level.CRITICAL,
                 f"The journal is not as it was written: {facts.journal}.",
                 "Somebody changed the database: keep a copy of it, and compare with a backup and with the heads sent away.",
+            )
+        )
+    if facts.restored_of:
+        found.append(
+            Concern(
+                "restored",
+                Level.WARNING,
+                f"The gate was restored from a backup of {day(facts.restored_of)}: passkeys, roles and accounts that were taken"
+                " away since are good again.",
+                "Look through gatepost user list, and take away again what was; this goes by itself after a week.",
             )
         )
     if facts.dropped:

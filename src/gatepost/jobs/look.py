@@ -17,6 +17,7 @@ from gatepost.mail.finding import Mode
 from gatepost.net.resolver import CachingResolver, Validation, validates
 from gatepost.net.tls import TlsSettings, TlsUnusable, certificate_expires_at, expand
 from gatepost.store import heldaccounts, memory
+from gatepost.store.backup import RESTORED_KEY
 from gatepost.store.database import Connection
 from gatepost.store.disk import RoomSettings, judge
 from gatepost.store.snapshotfile import label_of, trouble
@@ -57,6 +58,7 @@ def look(
         held_accounts=[one.account for one in store.database.read(heldaccounts.listed)],
         dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),
         journal=facts.get(JOURNAL_KEY, ""),
+        restored_of=float(facts.get(RESTORED_KEY, 0.0)),
     )
 
 

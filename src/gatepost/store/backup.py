@@ -1,8 +1,9 @@
 """Back up a running store, verify a backup, restore it.
 
 A backup is a folder: the database as of one moment (`VACUUM INTO`, which stops no writer), the spool files its
-rows name (hard links where the file system allows: they never change), and a manifest with their digests.
-What is configured (keys, certificates, the configuration itself) is not the store's and is named by the caller.
+rows name (hard links where the file system allows: they never change), what else stands in the state folder (secrets,
+certificates, what the console laid over the configuration), and a manifest with their digests. Never in it: the master key,
+without which nothing sealed can be opened, and the key of links in letters, which are not to be good again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -25,6 +28,10 @@ from gatepost.store.spool import Spool
 DATABASE = "gatepost.db"
 SPOOL = "spool"
 MANIFEST = "manifest.json"
+BESIDE = ("keys", "certificates", "policy-console.toml")
+"""What else there may be in a state folder."""
+NEVER = ("quarantine*", "links*", "*.new", "*.lock", "*.turn")
+"""Of `keys`: master key, key of links, and what is there for a moment."""
 COUNTED = (
     "messages",
     "queue",
@@ -53,11 +60,21 @@ class Manifest:
     """SHA-256 of every file, by its path in the backup."""
 
 
-def backup(state: Path, target: Path, *, now: float, also: tuple[str, ...] = ()) -> Manifest:
-    """Write a backup of the store in `state` into the new folder `target`; the store may be running.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What came of a restoration."""
 
-    `also` names files and folders below `state` to be copied as they are. Raises StoreFailed.
-    """
+    manifest: Manifest
+    ended: dict[str, int]
+    """What was good when the backup was made and is so no more: how many app passwords, tokens, certificates, recovery codes."""
+    passkeys: int
+    """These are good again, whoever took one away since."""
+    administrators: int
+    """And these have their roles again."""
+
+
+def backup(state: Path, target: Path, *, now: float) -> Manifest:
+    """Write a backup of the store in `state` into the new folder `target`; the store may be running. Raises StoreFailed."""
     with translated():
         target.mkdir(mode=0o700, parents=True)
         with contextlib.closing(Disk().connect(state / DATABASE, read_only=True)) as source:
@@ -66,8 +83,8 @@ def backup(state: Path, target: Path, *, now: float, also: tuple[str, ...] = ())
         with contextlib.closing(Disk().connect(target / DATABASE)) as copy:
             keep_files(state, target, copy)
             manifest = counted(copy, now)
-        for name in also:
-            take_along(state / name, target / name)
+        for name in BESIDE:
+            copy_as_it_is(state / name, target / name)
         files = {str(path.relative_to(target)): digest(path) for path in files_below(target)}
         manifest = replace(manifest, files=files)
         (target / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
@@ -95,17 +112,27 @@ def verify(target: Path) -> list[str]:
     return wrong
 
 
-def restore(target: Path, state: Path, *, hold_because: str | None) -> Manifest:
+def restore(
+    target: Path,
+    state: Path,
+    *,
+    hold_because: str | None,
+    now: float | None = None,
+    keep_app_passwords: bool = False,
+) -> Restored:
     """Make a store in `state`, which must not exist or be empty, from the backup in `target`.
 
     What was queued then may have been delivered since: with `hold_because` all of it is held in the queue, with
-    that reason, until a person lets it go on; None lets it go out. Nobody is signed in. Raises StoreFailed, and then `state` is as before.
+    that reason, until a person lets it go on; None lets it go out. Nobody is signed in. What was revoked since must not be
+    good again unseen: app passwords, tokens, client certificates and recovery codes end, unless `keep_app_passwords`.
+    Raises StoreFailed, and then `state` is as before.
     """
     if state.exists() and any(state.iterdir()):
         raise StoreFailed(f"{state} is not empty: stop Gatepost and move its old state away first")
     wrong = verify(target)
     if wrong:
         raise StoreFailed(f"{target} is not restored, it is not sound: {wrong[0]}")
+    manifest = msgspec.json.decode((target / MANIFEST).read_bytes(), type=Manifest)
     growing = state.with_name(f"{state.name}.restoring")
     with translated():
         shutil.rmtree(growing, ignore_errors=True)
@@ -114,6 +141,9 @@ def restore(target: Path, state: Path, *, hold_because: str | None) -> Manifest:
         with contextlib.closing(Disk().connect(growing / DATABASE)) as connection:
             connection.execute("UPDATE queue SET worker = NULL")
             end_what_was_open(connection)
+            restored = end_what_may_be_revoked(
+                connection, manifest, time.time() if now is None else now, keep=keep_app_passwords
+            )
             if hold_because is not None:
                 connection.execute(
                     "UPDATE queue SET held_because = coalesce(held_because, ?)", (hold_because,)
@@ -122,7 +152,7 @@ def restore(target: Path, state: Path, *, hold_because: str | None) -> Manifest:
         sync_all(growing)
         growing.rename(state)
         Disk().sync_folder(state.parent)
-    return msgspec.json.decode((target / MANIFEST).read_bytes(), type=Manifest)
+    return restored
 
 
 OPEN = ("sessions", "known_devices", "enrolment_links", "challenges")
@@ -134,6 +164,48 @@ def end_what_was_open(connection: dbapi2.Connection) -> None:
     for table in OPEN:
         if table in there:
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
+
+
+def end_what_may_be_revoked(
+    connection: dbapi2.Connection, manifest: Manifest, now: float, *, keep: bool
+) -> Restored:
+    """What programs sign in with ends, and codes of which some may be used up; the journal and whoever looks are told."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+
+    def done(table: str, sql: str) -> int:
+        return int(connection.execute(sql, {"now": now}).rowcount) if table in there else 0
+
+    def count(table: str, where: str = "1") -> int:
+        sql = f"SELECT count(*) FROM {table} WHERE {where}"  # noqa: S608 - our own words
+        return int(connection.execute(sql).fetchone()[0]) if table in there else 0
+
+    ended = {} if keep else {table: done(table, sql) for table, sql in ENDS.items()}
+    passkeys, administrators = (
+        count("passkeys"),
+        count("accounts", "trim(roles) <> 'person' AND disabled_at IS NULL"),
+    )
+    if "journal_fields" in there:  # of the present schema
+        told = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in ended.items() if number)
+        day = datetime.fromtimestamp(manifest.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        why = f"of {day}; " + (f"ended: {told or 'nothing'}" if not keep else "app passwords and tokens kept")
+        journal.append(connection, at=now, who="restore", what="backup restore", why=why)
+    connection.execute(
+        "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)",
+        (RESTORED_KEY, str(manifest.made_at), now + RESTORED_TOLD_S),
+    )
+    return Restored(manifest=manifest, ended=ended, passkeys=passkeys, administrators=administrators)
+
+
+ENDS = {
+    "app_passwords": "UPDATE app_passwords SET revoked_at = :now WHERE revoked_at IS NULL",
+    "api_tokens": "UPDATE api_tokens SET revoked_at = :now WHERE revoked_at IS NULL",
+    "client_certificates": "UPDATE client_certificates SET expires_at = :now WHERE coalesce(expires_at, :now + 1) > :now",
+    "recovery_codes": "DELETE FROM recovery_codes",
+}
+"""What ends by a restoration, and how."""
+RESTORED_KEY = "jobs:restored"
+"""When the backup was made that all this came from; told for a while."""
+RESTORED_TOLD_S = 7 * 86_400.0
 
 
 def keep_files(state: Path, target: Path, copy: dbapi2.Connection) -> None:
@@ -171,6 +243,14 @@ def take_along(source: Path, target: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError:
+        shutil.copy2(source, target)
+
+
+def copy_as_it_is(source: Path, target: Path) -> None:
+    """A file or folder with its modes, by its own octets: it may be written to later. Nothing where there is none."""
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns(*NEVER))
+    elif source.exists():
         shutil.copy2(source, target)
 
 
