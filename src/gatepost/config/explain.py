@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import enum
+import functools
 import inspect
 import json
 import textwrap
@@ -42,8 +43,9 @@ class Setting:
     """It was saved from the console."""
 
 
-def field_docs(kind: type[Any]) -> dict[str, str]:
-    """Field name -> the docstring under it, here or in the dataclass it is inherited from."""
+@functools.cache
+def field_docs(kind: type[Any]) -> Mapping[str, str]:
+    """Field name -> the docstring under it, here or in the dataclass it is inherited from. Read from the source once."""
     docs: dict[str, str] = {}
     for base in kind.__bases__:
         if dataclasses.is_dataclass(base):
@@ -78,7 +80,7 @@ def describe(
     With an `instance` the effective values are told; `given` is the table of the file and `overlay` that of the console,
     to say what came from them.
     """
-    docs = field_docs(kind)
+    docs = field_docs(kind)  # type: ignore[arg-type]  # a class can be hashed, whatever it makes
     hints = type_hints(kind)
     for field in dataclasses.fields(kind):
         name = written_name(field.name)

@@ -16,12 +16,7 @@ from gatepost.store import numbers
 from gatepost.store.database import Connection
 from gatepost.store.history import Search
 from gatepost.store.numbers import HOUR_S, ListNumbers
-from gatepost.store.searching import look
-
-MOST_COUNTED = 10_000
-"""Messages that a filtered chart counts."""
-COUNTED_OF = 100_000
-"""Messages that are looked at for one."""
+from gatepost.store.searching import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +42,7 @@ ACTIONS = ("deliver", "junk", "quarantine", "refuse", "defer", "turned")
 def hours(
     connection: Connection, actor: Actor, *, since: float, until: float, wanted: Search | None = None
 ) -> Hours:
-    """Counted from the counters; a search that names somebody is counted from the messages, at most MOST_COUNTED of them."""
+    """Counted from the counters; a search that names somebody is counted from the messages, the newest of them."""
     if not (actor.may(Right.OVERVIEW) or actor.may(Right.MESSAGES)):
         raise NotAllowed(NOT_HERE)
     first, last = numbers.span(since, until)
@@ -61,12 +56,10 @@ def hours(
     else:
         insist(actor)
         search = replace(wanted, since=max(since, wanted.since or since))
-        many, ended = look(connection, search, limit=MOST_COUNTED, at_once=COUNTED_OF)
-        whole = len(many) < MOST_COUNTED and ended is None
-        for one in many:
-            place = int(one.at // HOUR_S) - first
-            if 0 <= place < len(places):
-                table[one.action if one.kind == "message" else "turned"][place] += 1
+        found, whole = counted(connection, search, step_s=HOUR_S)
+        for (hour, kind, action), number in found.items():
+            if first <= hour < last:
+                table[action if kind == "message" else "turned"][hour - first] += number
     return Hours(hours=places, by_action=table, counted=sum(map(sum, table.values())), whole=whole)
 
 

@@ -16,10 +16,12 @@ from gatepost.store.json import decode_entry
 
 MANY = 5000
 """Entries that an index finds are collected and sorted when they are fewer."""
-AT_ONCE = 400_000
+AT_ONCE = 150_000
 """Gists that one look goes through at the most."""
-ALONG_AT_ONCE = 100_000
+ALONG_AT_ONCE = 30_000
 """Entries of one sender, recipient, client or account that one look goes through: each gist is looked up by itself."""
+MOST_COUNTED = 10_000
+"""Entries that are counted for a chart of a search."""
 STRETCHES = (1000, 20_000)
 """The first steps of a look: mostly the page is full by then."""
 WITHOUT_END = 1 << 40
@@ -126,6 +128,26 @@ def look(
     return found, after
 
 
+def counted(
+    connection: Connection, search: Search, *, step_s: float, at_once: int = AT_ONCE
+) -> tuple[dict[tuple[int, str, str], int], bool]:
+    """How many fit: {(Unix seconds / `step_s`, kind, action): number}; and whether these are all.
+
+    The newest MOST_COUNTED are, among half of what one look goes through.
+    """
+    way = way_to(connection, search, None)
+    end = None if way.whole else end_of(connection, way, None, min(at_once, way.at_once) // 2)
+    where, values = behind(way, None, end)
+    rows = connection.execute(  # the pieces are our own; what is searched for is bound
+        "SELECT CAST(at / ? AS INTEGER), kind, action, count(*) FROM ("  # noqa: S608
+        f"SELECT g.at, g.kind, g.action FROM {way.table} {way.gist} WHERE {' AND '.join(where) or '1'}"
+        f" ORDER BY {way.at} DESC, {way.number} DESC LIMIT {MOST_COUNTED}) GROUP BY 1, 2, 3",
+        [step_s, *(way.along_values if way.whole else ()), *values],
+    )
+    found = {(step, kind, action): number for step, kind, action, number in rows}
+    return found, end is None and not way.cut and sum(found.values()) < MOST_COUNTED
+
+
 def oldest_collected(connection: Connection, way: Way) -> Cursor | None:
     """Where those that were collected end; None when they were all."""
     number, at = connection.execute(
@@ -155,13 +177,7 @@ def hits_between(
     connection: Connection, way: Way, after: Cursor | None, end: Cursor | None, limit: int
 ) -> list[Hit]:
     """What fits behind `after`, up to `end` and with it."""
-    where, values = bounds(way, after)
-    if end is not None:
-        where.append(f"({way.at}, {way.number}) >= (?, ?)")
-        values += [end.at, end.id]
-    if way.checked:
-        where.append(way.checked)
-        values += way.checked_values
+    where, values = behind(way, after, end)
     inner = [] if not way.whole else list(way.along_values)
     rows = connection.execute(  # the pieces are our own; what is searched for is bound
         f"SELECT g.at, g.id, g.kind, g.action FROM {way.table} {way.gist} WHERE {' AND '.join(where) or '1'}"  # noqa: S608
@@ -180,6 +196,18 @@ def end_of(connection: Connection, way: Way, after: Cursor | None, size: int) ->
         [*values, size - 1],
     ).fetchone()
     return Cursor(*last) if last else None
+
+
+def behind(way: Way, after: Cursor | None, end: Cursor | None) -> tuple[list[str], list[Any]]:
+    """What holds of what fits, behind `after` and up to `end`."""
+    where, values = bounds(way, after)
+    if end is not None:
+        where.append(f"({way.at}, {way.number}) >= (?, ?)")
+        values += [end.at, end.id]
+    if way.checked:
+        where.append(way.checked)
+        values += way.checked_values
+    return where, values
 
 
 def bounds(way: Way, after: Cursor | None) -> tuple[list[str], list[Any]]:
