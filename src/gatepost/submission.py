@@ -32,7 +32,7 @@ from gatepost.mail.authresults import AuthResults, DmarcResult
 from gatepost.mail.client import Attempt, Client, Envelope, Mail
 from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.message import Message
-from gatepost.mail.verdict import Action
+from gatepost.mail.verdict import Action, Weighed
 from gatepost.mailauth.header import foreign_fields
 from gatepost.policy import category, decide_at_door
 from gatepost.policy.outgoing import APPROVAL, suspicion, told
@@ -155,12 +155,13 @@ class Submission(Desk):
                 Action.DELIVER if by_score(one, act) else act
                 for one, act in zip(entry.judged, actions, strict=True)
             ]
+        held = hold is not None or self.holds.held_because(entry.client.account) is not None
+        added = held_findings(hold, held=held)
         judged = tuple(
-            one if one.verdict.action is act else replace(one, verdict=replace(one.verdict, action=act))
+            one if one.verdict.action is act and not added else with_facts(one, act, added)
             for one, act in zip(entry.judged, actions, strict=True)
         )
-        held = hold is not None or self.holds.held_because(entry.client.account) is not None
-        entry = replace(entry, judged=judged, findings=(*entry.findings, *held_findings(hold, held=held)))
+        entry = replace(entry, judged=judged, findings=(*entry.findings, *added))
         accepted = [one for one in judged if one.verdict.action not in TURNED_DOWN]
         if not accepted:
             return await self._turn_down(entry, hold)
@@ -296,6 +297,12 @@ def held_findings(hold: AccountHold | None, *, held: bool) -> tuple[Finding, ...
     if held:
         return (IS_HELD.found("all mail of this account is held until a postmaster lets it go"),)
     return ()
+
+
+def with_facts(judged: Judged, action: Action, facts: Sequence[Finding]) -> Judged:
+    """What is done with it, and facts that came up after it was decided: for its story, they weigh nothing."""
+    weighed = (*judged.verdict.weighed, *(Weighed(one, 0.0, Mode.ENFORCE) for one in facts))
+    return replace(judged, verdict=replace(judged.verdict, action=action, weighed=weighed))
 
 
 def letter(account: str, reason: str, entry: HistoryEntry) -> str:
