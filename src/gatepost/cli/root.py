@@ -43,6 +43,10 @@ COMMANDS = {
     "rules": ("gatepost.cli.rules:rules", "Detection rules: list, show, test, new."),
     "backup": ("gatepost.cli.keeping:backup", "Back up, verify and restore everything kept."),
     "journal": ("gatepost.cli.journal:journal", "Who did what, and why; is it unaltered?"),
+    "privacy": (
+        "gatepost.cli.privacy:privacy",
+        "Requests of data subjects, erasures, legal holds, the record of processing.",
+    ),
     "scan": ("gatepost.cli.scan:scan", "Judge messages from files, without a server."),
     "demo": ("gatepost.cli.demo:demo", "The whole product on loopback, with mail to look at."),
     "send": ("gatepost.cli.demo:send", "Send one of the demo's messages."),

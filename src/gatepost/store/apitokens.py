@@ -89,7 +89,7 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
     """Delete at most `limit` that have been of no use since `before`."""
     return int(
         connection.execute(
-            "DELETE FROM api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE min(expires_at, coalesce(revoked_at,"
+            "DELETE FROM api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE min(expires_at, coalesce(revoked_at,"  # noqa: S608
             f" expires_at)) < ? AND {holds.API_TOKENS} LIMIT ?)",
             (before, limit),
         ).rowcount

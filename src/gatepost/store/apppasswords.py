@@ -142,7 +142,7 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
     """Delete at most `limit` that ended or were revoked before `before`."""
     return int(
         connection.execute(
-            "DELETE FROM app_passwords WHERE id IN (SELECT id FROM app_passwords WHERE"
+            "DELETE FROM app_passwords WHERE id IN (SELECT id FROM app_passwords WHERE"  # noqa: S608
             f" coalesce(revoked_at, expires_at) < ? AND {holds.APP_PASSWORDS} LIMIT ?)",
             (before, limit),
         ).rowcount

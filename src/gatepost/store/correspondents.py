@@ -171,7 +171,7 @@ def expire(connection: Connection, *, before: float, limit: int) -> int:
     """Forget at most `limit` pairs last seen before `before`."""
     return int(
         connection.execute(
-            "DELETE FROM correspondents WHERE (identity, recipient_domain) IN"
+            "DELETE FROM correspondents WHERE (identity, recipient_domain) IN"  # noqa: S608
             " (SELECT identity, recipient_domain FROM correspondents WHERE last_seen < ?"
             f" AND {holds.CORRESPONDENTS} LIMIT ?)",
             (before, limit),
