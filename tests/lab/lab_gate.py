@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_names import ZoneOf, names
 from lab_servers import Identity, identity
 from lab_situations import SITUATIONS
 from lab_world import World
 from pysqlite3 import dbapi2
 
 from gatepost.store.store import Store
+from signed_names import ZoneOf, names
 
 sys.path.append(str(Path(__file__).parent.parent / "system"))
 from whole import Gate, mail, until

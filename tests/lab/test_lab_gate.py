@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 from lab_gate import CHOSEN, Lab, whole_lab
-from lab_names import ZoneOf, names
 from lab_servers import make
 from lab_situations import Situation
 from pysqlite3 import dbapi2
@@ -30,6 +29,7 @@ from gatepost.net.resolver import CachingResolver, DnsSettings
 from gatepost.smtp.sending import Outgoing, OutgoingRecipient
 from real_servers import postfix
 from scripted_peer import Peer
+from signed_names import ZoneOf, names
 
 pytestmark = pytest.mark.peers
 

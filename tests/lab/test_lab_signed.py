@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from lab_names import ZoneOf, names
 from lab_situations import SITUATIONS
 from lab_world import World, gathered
 
 from gatepost.net.resolver import CachingResolver, DnsSettings
+from signed_names import ZoneOf, names
 
 pytestmark = pytest.mark.peers
 
