@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from history import fill
 from processes import Programs, adopt_orphans, cpu_s, machine_cpu_s
-from servers import Gatepost, Postfix, Server, alone, start_dns
+from servers import CONTENT, SENDER, Gatepost, Postfix, Server, alone, start_dns
 
 HERE = Path(__file__).resolve().parent
 LONGEST_S = 8
@@ -122,23 +122,21 @@ def candidates(corpus: Corpus, dns: int, scale: float) -> list[Candidate]:
             Load(x.name, x.manifest, x.sessions, max(20, int(x.messages * scale)), x.xclient) for x in made
         )
 
-    def gate(workers: int, *, checks: bool, hold: bool = True) -> Callable[[Path], Server]:
-        return lambda folder: Gatepost(folder, workers=workers, checks=checks, dns_port=dns, hold=hold)
+    def gate(workers: int, *, off: tuple[str, ...] = (), hold: bool = True) -> Callable[[Path], Server]:
+        return lambda folder: Gatepost(folder, workers=workers, off=off, dns_port=dns, hold=hold)
 
     accept = loads(corpus.plain, many=6000, xclient=False, wide=(200, 1000))
     whole = loads(corpus.signed, many=4000, xclient=True, wide=(200, 1000))
+    nothing = (*SENDER, *CONTENT)
     found = [
-        Candidate("gatepost accepting, 2 workers", gate(2, checks=False), accept),
-        Candidate("gatepost authenticating, 2 workers", gate(2, checks=True), whole),
+        Candidate("gatepost accepting, 2 workers", gate(2, off=nothing), accept),
+        Candidate("gatepost authenticating, 2 workers", gate(2, off=CONTENT), whole),
+        Candidate("gatepost filtering, 2 workers", gate(2), whole[:2]),
+        Candidate("gatepost filtering, 1 process, delivering", gate(0, hold=False), whole[:2]),
         Candidate(
-            "gatepost authenticating, 1 process, delivering", gate(0, checks=True, hold=False), whole[:2]
+            "gatepost authenticating, 2 workers, 200,000 in history", gate(2, off=CONTENT), whole[:1], 200_000
         ),
-        Candidate(
-            "gatepost authenticating, 2 workers, 200,000 in history", gate(2, checks=True), whole[:1], 200_000
-        ),
-        Candidate(
-            "gatepost authenticating, 2 workers, delivering", gate(2, checks=True, hold=False), whole[:2]
-        ),
+        Candidate("gatepost filtering, 2 workers, delivering", gate(2, hold=False), whole[:2]),
     ]
     if shutil.which("postfix") and os.geteuid() == 0:
         few = loads(corpus.plain, many=2000, xclient=False)

@@ -30,6 +30,7 @@ __all__ = ["Connection", "Database", "DatabaseSettings", "StoreFailed", "StoreFu
 
 Connection: TypeAlias = dbapi2.Connection
 T = TypeVar("T")
+_TURN_TRIES, _TURN_AGAIN_S = 10, 0.001
 OLDEST_SQLITE = (3, 51, 3)
 """Older ones can corrupt a write-ahead log that two connections checkpoint."""
 
@@ -220,8 +221,12 @@ class Database:
             self._slow_commits, self._commit_s = 100, 0.0
 
     async def _take_turn(self) -> None:
-        if not self._turns.take_now():
-            await self._apart(self._turns.take)
+        """Mostly the other's turn is over within a millisecond or two, and asking again is cheaper than a thread."""
+        for _ in range(_TURN_TRIES):
+            if self._turns.take_now():
+                return
+            await asyncio.sleep(_TURN_AGAIN_S)
+        await self._apart(self._turns.take)
 
     async def _apart(self, call: Callable[..., Any], *arguments: Any) -> None:
         """Run in the writer's thread; even when cancelled, not before the thread is done with it."""
