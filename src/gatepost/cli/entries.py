@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 import click
 
@@ -13,6 +16,13 @@ from gatepost.cli.story import moment
 from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say, whoami
 from gatepost.office import senders
 from gatepost.office.office import Impossible
+from gatepost.store import entries
+from gatepost.store.database import Connection
+from gatepost.store.entries import Kept
+from gatepost.store.journal import Why
+from gatepost.tools import Entry
+
+T = TypeVar("T")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
@@ -33,14 +43,11 @@ def block() -> None:
     """
 
 
-def commands(group: click.Group, *, allowing: bool) -> None:
-    """add, remove and list."""
-    kind = "allow" if allowing else "block"
+def adding(kind: str, *, allowing: bool) -> click.Command:
+    """add."""
+    about = f"Add a sender, or change its entry.\n\nExample: gatepost lists {kind} add example.org --reason 'asked by ana'"
 
-    @group.command(
-        "add",
-        help=f"Add a sender, or change its entry.\n\nExample: gatepost lists {kind} add example.org --reason 'asked by ana'",
-    )
+    @click.command("add", help=about)
     @click.argument("sender")
     @config_option
     @click.option("--reason", required=True, help="Why; findings and the journal say it.")
@@ -55,11 +62,6 @@ def commands(group: click.Group, *, allowing: bool) -> None:
     def add(
         *, sender: str, config: str | None, reason: str, owner: str, until: str | None, recipient: str
     ) -> None:
-        from gatepost.app.installation import opened
-        from gatepost.store import entries
-        from gatepost.store.journal import Why
-        from gatepost.tools import Entry
-
         identity = identity_of(sender, "SENDER")
         if allowing:
             insist_on_somebody(identity)
@@ -67,17 +69,19 @@ def commands(group: click.Group, *, allowing: bool) -> None:
             id=0, allow=allowing, identity=identity, recipient=identity_of(recipient, "--for") if recipient else "",
             owner=owner or whoami(), reason=reason, expires_at=end_of(until) if until else None,
         )  # fmt: skip
-        why = Why(who=whoami(), why=reason, at=time.time())
-        with opened(find_config(config)) as installation:
-            installation.run(
-                installation.store.database.commit(lambda connection: entries.add(connection, entry, why))
-            )
+        changed(config, reason, lambda connection, why: entries.add(connection, entry, why))
         say(f"{identity} is {kind}ed{limits(entry.recipient, entry.expires_at)}, within a second.")
 
-    @group.command(
-        "remove",
-        help=f"Take a sender's entry out.\n\nExample: gatepost lists {kind} remove example.org --reason 'no more'",
+    return add
+
+
+def removing(kind: str, *, allowing: bool) -> click.Command:
+    """remove."""
+    about = (
+        f"Take a sender's entry out.\n\nExample: gatepost lists {kind} remove example.org --reason 'no more'"
     )
+
+    @click.command("remove", help=about)
     @click.argument("sender")
     @config_option
     @click.option("--reason", default="", help="Why, for the journal.")
@@ -86,59 +90,68 @@ def commands(group: click.Group, *, allowing: bool) -> None:
     )
     @failing_clearly
     def remove(sender: str, config: str | None, reason: str, recipient: str) -> None:
-        from gatepost.app.installation import opened
-        from gatepost.store import entries
-        from gatepost.store.journal import Why
-
         identity, whose = identity_of(sender, "SENDER"), identity_of(recipient, "--for") if recipient else ""
-        why = Why(who=whoami(), why=reason, at=time.time())
-        with opened(find_config(config)) as installation:
-            gone = installation.run(
-                installation.store.database.commit(
-                    lambda connection: entries.remove(
-                        connection, allow=allowing, identity=identity, recipient=whose, why=why
-                    )
-                )
-            )
-        if not gone:
-            click.echo(
-                f"{identity} is not {kind}ed{limits(whose, None)}. What is: gatepost lists {kind} list",
-                err=True,
-            )
+
+        def take_out(connection: Connection, why: Why) -> bool:
+            return entries.remove(connection, allow=allowing, identity=identity, recipient=whose, why=why)
+
+        if not changed(config, reason, take_out):
+            known = f"What is: gatepost lists {kind} list"
+            click.echo(f"{identity} is not {kind}ed{limits(whose, None)}. {known}", err=True)
             sys.exit(1)
         say(f"{identity} is not {kind}ed any more{limits(whose, None)}.")
 
-    @group.command(
-        "list", help=f"List the entries, with their hits.\n\nExample: gatepost lists {kind} list --json"
-    )
+    return remove
+
+
+def listing(kind: str, *, allowing: bool) -> click.Command:
+    """list."""
+    about = f"List the entries, with their hits.\n\nExample: gatepost lists {kind} list --json"
+
+    @click.command("list", help=about)
     @config_option
     @json_option
     @failing_clearly
     def list_(config: str | None, as_json: bool) -> None:
         from gatepost.app.installation import opened
-        from gatepost.store import entries
 
         with opened(find_config(config)) as installation:
-            found = installation.store.database.read(
-                lambda connection: entries.listed(connection, allow=allowing)
-            )
-        now = time.time()
+            found = installation.store.database.read(partial(entries.listed, allow=allowing))
         for one in found:
-            entry = one.entry
             if as_json:
-                told = asdict(entry) | {"made_at": one.made_at, "hits": one.hits, "last_hit": one.last_hit}
+                told = asdict(one.entry) | {
+                    "made_at": one.made_at,
+                    "hits": one.hits,
+                    "last_hit": one.last_hit,
+                }
                 click.echo(json_line(told))
-                continue
-            over = "  it has run out" if entry.expires_at is not None and entry.expires_at <= now else ""
-            last = f", last {moment(one.last_hit)}" if one.last_hit else ""
-            say(
-                f"{entry.identity}{limits(entry.recipient, entry.expires_at)}  by {entry.owner}: {entry.reason}"
-                f"  {one.hits:,} hits{last}{over}"
-            )
+            else:
+                say(line(one, time.time()))
         if not found and not as_json:
-            click.echo(
-                f"Nobody is {kind}ed here; the configuration may name some ([checks.senders]).", err=True
-            )
+            more = "the configuration may name some ([checks.senders])"
+            click.echo(f"Nobody is {kind}ed here; {more}.", err=True)
+
+    return list_
+
+
+def changed(config: str | None, reason: str, act: Callable[[Connection, Why], T]) -> T:
+    """Do it in one commit of the installation."""
+    from gatepost.app.installation import opened
+
+    why = Why(who=whoami(), why=reason, at=time.time())
+    with opened(find_config(config)) as installation:
+        return installation.run(installation.store.database.commit(lambda connection: act(connection, why)))
+
+
+def line(one: Kept, now: float) -> str:
+    """One entry, for people."""
+    entry = one.entry
+    over = "  it has run out" if entry.expires_at is not None and entry.expires_at <= now else ""
+    last = f", last {moment(one.last_hit)}" if one.last_hit else ""
+    return (
+        f"{entry.identity}{limits(entry.recipient, entry.expires_at)}  by {entry.owner}: {entry.reason}"
+        f"  {one.hits:,} hits{last}{over}"
+    )
 
 
 def identity_of(text: str, what: str) -> str:
@@ -172,5 +185,6 @@ def limits(recipient: str, expires_at: float | None) -> str:
     return whom + (f" until {moment(expires_at - 1)[:10]}" if expires_at is not None else "")
 
 
-commands(allow, allowing=True)
-commands(block, allowing=False)
+for _group, _allowing in ((allow, True), (block, False)):
+    for _made in (adding, removing, listing):
+        _group.add_command(_made(str(_group.name), allowing=_allowing))

@@ -134,6 +134,6 @@ def gatepost(ctx: click.Context, remote: str | None, token_file: str | None) -> 
     Example: gatepost scan message.eml
     """
     if remote:
-        from gatepost.cli.remote import open_remote
+        from gatepost.cli.afar import open_remote
 
         ctx.obj = open_remote(remote, token_file)
