@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.app.consoletls import console_tls
 from gatepost.app.deskparts import desk_parts
@@ -30,6 +32,7 @@ from gatepost.jobs.presence import running_since
 from gatepost.jobs.work import BEAT_KEY
 from gatepost.net.life import Life
 from gatepost.net.tls import ServerTls, TlsUnusable, server_context
+from gatepost.store.failures import StoreFailed
 from gatepost.web.api.serving import Api
 from gatepost.web.demodoor import DemoDoor
 from gatepost.web.looks import Looks
@@ -41,7 +44,8 @@ from gatepost.web.visit import LANGUAGES, HealthSeen, Light, Premises
 
 log = logging.getLogger("gatepost")
 HEALTH_S = 15.0
-"""How old what the Overview tells of health may be."""
+"""How old what the Overview tells of health may be before somebody looks again."""
+HEALTH_PATIENCE_S = 0.5
 LIGHTS = {
     "gate": ("gate",),
     "dns": ("resolver",),
@@ -64,6 +68,7 @@ class Console:
     tls: ServerTls | None
     demo: DemoDoor | None = None
     _seen: tuple[float, HealthSeen] = field(default=(-HEALTH_S, HealthSeen()), init=False)
+    _looking: asyncio.Task[None] | None = field(default=None, init=False)
 
     @classmethod
     def bound(cls, loaded: Loaded, *, demo: DemoDoor | None = None) -> Console | None:
@@ -99,17 +104,28 @@ class Console:
                 self.loaded = fresh
                 if self.tls is not None and (problem := self.tls.reload()):
                     log.error("console: %s", problem)
+                try:
+                    pages[0] = self.pages(parts, life, looks)
+                except StoreFailed as fault:
+                    log.error("console: it stays as it was: %s", fault)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await pages[0](scope, receive, send)
 
         life.on_reload(reload)
-        premises = self.premises(parts, life)
-        app = site(
-            premises.office, premises.sessions, origin=premises.origin, premises=premises, api=Api(premises)
-        )
+        looks = Looks(LANGUAGES, zone_of(self.loaded.config.console.time_zone))
+        pages = [self.pages(parts, life, looks)]
         life.ready()
         log.info("console at %s", self.origin)
-        await serve(app, self.socket, life.stopping, tls=self.context())
+        each = self.loaded.config.console.connections_each
+        await serve(app, self.socket, life.stopping, tls=self.context(), each=each, shared=self.proxies())
 
-    def premises(self, parts: Parts, life: Life) -> Premises:
+    def pages(self, parts: Parts, life: Life, looks: Looks) -> ASGIApp:
+        """All of them, and the API, under the configuration of the moment."""
+        shared = self.premises(parts, life, looks)
+        return site(shared.office, shared.sessions, origin=shared.origin, premises=shared, api=Api(shared))
+
+    def premises(self, parts: Parts, life: Life, looks: Looks) -> Premises:
         """Everything the pages share."""
         office = office_of(self.loaded, parts.store)
         settings = self.loaded.config.console
@@ -120,13 +136,20 @@ class Console:
             office=office,
             sessions=OfficeSessions(office),
             origin=self.origin,
-            looks=Looks(LANGUAGES, zone_of(settings.time_zone)),
+            looks=looks,
             policies=lambda: self.loaded.policies,
             health=lambda: self.health(parts),
             trusted_proxies=tuple(ip_network(one, strict=False) for one in settings.trusted_proxies),
             demo=self.demo is not None,
             more=more,
         )
+
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Whose connections are many people's: the proxies named, and this machine where HTTPS ends before us."""
+        named = [ip_network(one, strict=False) for one in self.loaded.config.console.trusted_proxies]
+        if self.tls is None and self.origin.startswith("https:"):
+            named += [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+        return tuple(named)
 
     def context(self) -> ssl.SSLContext | None:
         """Hands every handshake the certificate of the moment."""
@@ -143,13 +166,22 @@ class Console:
         return outer
 
     async def health(self, parts: Parts) -> HealthSeen:
-        """What was seen a moment ago, or is seen now."""
-        at, seen = self._seen
-        if time.monotonic() - at >= HEALTH_S:
-            self._seen = (time.monotonic(), seen)  # the others need not look at the same time
-            seen = await look_around(self.loaded, parts)
-            self._seen = (time.monotonic(), seen)
-        return seen
+        """What was seen of late. A page waits for a look only where there was none yet, and not for long."""
+        at, _ = self._seen
+        if self._looking is None and time.monotonic() - at >= HEALTH_S:
+            self._looking = asyncio.create_task(self._look(parts), name="health")
+        if self._looking is not None and at < 0:
+            await asyncio.wait({self._looking}, timeout=HEALTH_PATIENCE_S)
+        return self._seen[1]
+
+    async def _look(self, parts: Parts) -> None:
+        try:
+            self._seen = (time.monotonic(), await look_around(self.loaded, parts))
+        except Exception:
+            log.exception("the console could not see how the gate is")
+            self._seen = (time.monotonic(), self._seen[1])
+        finally:
+            self._looking = None
 
 
 async def look_around(loaded: Loaded, parts: Parts) -> HealthSeen:

@@ -25,6 +25,8 @@ class ConsoleSettings:
     """Whether it speaks HTTPS itself, where there is a certificate; false behind a proxy on this machine that does."""
     trusted_proxies: tuple[str, ...] = ()
     """Proxies in front (addresses or networks) whose X-Forwarded-For is believed."""
+    connections_each: int = 60
+    """Connections from one address at once, of the 200 there are (5 to 200). Proxies that are trusted count as no address."""
     time_zone: str = ""
     """Of the times on its pages, such as ``Asia/Tokyo``; empty: this machine's."""
 
@@ -77,10 +79,12 @@ def problem(settings: ConsoleSettings, *, has_certificate: bool) -> tuple[str, s
             f"is {settings.address}, which others can reach, and passwords would go there in plain: "
             "give a certificate (console.certificate or tls.certificate), or listen on 127.0.0.1 behind a proxy."
         )
-    return _url_problem(settings)
+    return _other_problem(settings)
 
 
-def _url_problem(settings: ConsoleSettings) -> tuple[str, str] | None:
+def _other_problem(settings: ConsoleSettings) -> tuple[str, str] | None:
+    if not 5 <= settings.connections_each <= 200:
+        return "connections_each", f"is {settings.connections_each}, but 5 to 200 are wanted."
     if not settings.url:
         return None
     parts = urlsplit(settings.url)

@@ -21,16 +21,26 @@ AT_ONCE = 100
 
 
 class Listeners:
-    """How many pages listen; when the console stops, all are let go."""
+    """How many pages listen, and what all of them are told; when the console stops, all are let go."""
 
     def __init__(self) -> None:
         self.open = 0
         self.stopping = asyncio.Event()
+        self._counted: tuple[object, float, str] = (None, 0.0, "")
 
     def begin(self) -> asyncio.Event:
         """A console opens, in the loop of the moment; what it sets when it stops."""
         self.stopping = asyncio.Event()
         return self.stopping
+
+    def figures(self, visit: Visit) -> str:
+        """Of this moment, as JSON; counted once for all who listen."""
+        now = asyncio.get_running_loop().time()
+        whose, at, told = self._counted
+        if whose is not visit.premises or now - at >= EVERY_S / 2:
+            told = json.dumps(figures_now(visit))
+            self._counted = (visit.premises, now, told)
+        return told
 
 
 LISTENERS = Listeners()
@@ -57,7 +67,7 @@ async def figures(visit: Visit) -> AsyncIterator[bytes]:
         for _ in range(int(LASTS_S / EVERY_S)):
             if await visit.premises.sessions.actor(visit.token, address=visit.address, quietly=True) is None:
                 return  # signed out meanwhile
-            now = json.dumps(figures_now(visit))
+            now = LISTENERS.figures(visit)
             if now != last:
                 yield f"data: {now}\n\n".encode()
                 last = now
