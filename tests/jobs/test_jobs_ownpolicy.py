@@ -14,11 +14,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gatepost.dns.zone import Zone
 from gatepost.jobs import ownpolicy
 from gatepost.jobs.letter import Letters
-from gatepost.jobs.ownpolicy import LOOK, MtaStsSettings, PolicyKeeping, new_id, next_mode, policy_text
+from gatepost.jobs.ownpolicy import (
+    MtaStsSettings,
+    PolicyKeeping,
+    new_id,
+    next_mode,
+    policy_problems,
+    policy_text,
+)
 from gatepost.mail.address import Address
 from gatepost.net.certfiles import CertificateFolder, pem_of
 from gatepost.store import ownpolicies
-from gatepost.store.ownpolicies import DAY_S, Evidence, OwnPolicy
+from gatepost.store.ownpolicies import DAY_S, LOOK, Evidence, OwnPolicy
 from gatepost.store.ref import new_ref
 from gatepost.store.store import Store
 from gatepost.tlspolicy.mta_sts import StsPolicy, read_policy
@@ -67,6 +74,49 @@ def test_what_speaks_against_it_keeps_it_in_testing_and_says_why() -> None:
     )
 
 
+def test_behind_nat_what_others_report_stands_for_our_own_fetching() -> None:
+    outside = replace(SETTINGS, seen_by="reports", reports_to="tls@example.net")
+    last = int(NOW // DAY_S) - 1
+    under_policy = [
+        Evidence(day=last - number, source="sts:example.com", good=40, bad=0) for number in range(7)
+    ]
+    assert mode(*looks(14), *under_policy, settings=outside)[0] == "enforce"
+    assert mode(*looks(14), *under_policy[1:], settings=outside) == (
+        "testing", "others report sessions under the policy for 6 days of 7 that are wanted",
+    )  # fmt: skip
+    without_policy = [replace(one, source="report:example.com") for one in under_policy]
+    assert mode(*looks(14), *without_policy, settings=outside)[0] == "testing", "no policy was held to"
+    failing = [replace(one, bad=3) for one in under_policy]
+    assert mode(*looks(14), *failing, settings=outside)[0] == "testing"
+    assert mode(*looks(9), *under_policy, settings=outside)[0] == "testing", "our own look still matters"
+    assert list(policy_problems(replace(SETTINGS, seen_by="reports"))) == [
+        ("seen_by", "is reports, and they come to no address that the gate reads: set reports_to.")
+    ]
+    assert [key for key, _ in policy_problems(replace(SETTINGS, seen_by="them"))] == ["seen_by"]
+
+
+def test_what_cannot_be_fetched_from_inside_says_which_setting_helps(
+    tmp_path: Path, authority: AcmeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.keeping.work()
+        bench.publish_id()
+        bench.served = ""
+        await bench.keeping.work()
+        assert 'set [mta_sts] seen_by = "reports")' in bench.keeping.problems["example.net"]
+        bench.settings = replace(SETTINGS, seen_by="reports", reports_to="tls@example.net")
+        await bench.keeping.work()
+        assert bench.keeping.problems["example.net"] == ""
+        bench.served = "version: STSv1\r\nmode: none\r\nmax_age: 86400\r\n"
+        await bench.keeping.work()
+        assert "serves another policy than we do" in bench.keeping.problems["example.net"]
+        bench.settings, bench.served = replace(SETTINGS, private_network=True), None
+        await bench.keeping.work()
+        assert bench.private is True
+
+    run(tmp_path, authority, monkeypatch, story)
+
+
 def test_it_never_goes_back_by_itself_but_the_operator_may() -> None:
     enforced = replace(POLICY, mode="enforce")
     assert mode(policy=enforced)[0] == "enforce"
@@ -105,15 +155,16 @@ class Bench:
                 clock=lambda: self.now,
             ),
         )  # fmt: skip
-        self.settings = SETTINGS
+        self.settings, self.private = SETTINGS, False
         self.served: str | None = None
         """Another policy than ours, when somebody else's is fetched."""
 
     async def lookup(self, name: str, kind: str) -> object:
         return self.zone.find(name, kind)
 
-    async def fetched(self, url: str, **_: object) -> object:
+    async def fetched(self, url: str, *, allow_private: bool = False, **_: object) -> object:
         """Stands for the web."""
+        self.private = allow_private
         from gatepost.net.fetch import Fetched, FetchFailed, FetchKind
 
         assert url == "https://mta-sts.example.net/.well-known/mta-sts.txt"

@@ -51,7 +51,7 @@ def test_the_sums_are_read_packed_or_not() -> None:
     octets = json.dumps(report()).encode()
     expected = [
         Told(
-            organization="Example Org", domain="example.net", at=NOW - 86_400, good=100, bad=2,
+            organization="Example Org", domain="example.net", at=NOW - 86_400, good=100, bad=2, sts=True,
             detail="2 times certificate-expired",
         )
     ]  # fmt: skip
@@ -104,7 +104,7 @@ PROVED = AuthResults(
 @pytest.mark.parametrize(
     ("body", "auth", "counted"),
     [
-        pytest.param(report(), PROVED, [("report:example.org", 100, 2)], id="proved"),
+        pytest.param(report(), PROVED, [("sts:example.org", 100, 2)], id="proved"),
         pytest.param(report(), AuthResults(), [], id="anybody's word"),
         pytest.param(report(domain="example.com"), PROVED, [], id="not our domain"),
         pytest.param(report(day="2026-01-01"), PROVED, [], id="long past"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,24 +25,33 @@ from gatepost.jobs.owntrouble import PROBLEMS_KEPT_S, PROBLEMS_KEY
 from gatepost.jobs.rounds import Round
 from gatepost.mail.address import normal_domain, parse_address
 from gatepost.mailauth.keyrecord import zone_line
-from gatepost.net.fetch import FetchFailed, FetchLimits, fetch
+from gatepost.net.fetch import FetchFailed, FetchKind, FetchLimits, fetch
 from gatepost.net.tls import certificate_fault
 from gatepost.store import ownpolicies
 from gatepost.store.database import Database
 from gatepost.store.journal import Why
 from gatepost.store.memory import StoredMemory
-from gatepost.store.ownpolicies import DAY_S, Evidence, OwnPolicy
+from gatepost.store.ownpolicies import DAY_S, LOOK, STS, Evidence, OwnPolicy
 from gatepost.tlspolicy.mta_sts import MAX_AGE_MOST_S, StsMode, StsPolicy, knows, policy_id
 
 log = logging.getLogger("gatepost.jobs")
 
-LOOK = "look"
+SEERS = ("us", "reports")
+REPORTED_SHARE = 0.5
+"""Of the days of testing, those for which somebody reports sessions under our policy, where that stands for our own fetching."""
 DAYS_SHARE = 0.8
 """Of the days of testing, those on which we looked: a machine may be down for one."""
 FAILED_SHARE = 0.01
 """Of the connections others report: more failures than this speak against enforcing."""
 MODES = ("auto", "testing", "enforce", "none")
 CLOCK = "the clock"
+UNREACHED = ' (where this machine cannot reach its own public address, set [mta_sts] seen_by = "reports")'
+INSIDE = {
+    FetchKind.ADDRESS: " (where it is meant to have that address from here, set [mta_sts] private_network = true)",
+    FetchKind.CONNECT: UNREACHED,
+    FetchKind.TIMEOUT: UNREACHED,
+}
+"""What a machine behind NAT may see of itself, and what to do."""
 LIMITS = FetchLimits(total_s=20.0, octets=64 * 1024)
 
 
@@ -66,12 +76,21 @@ class MtaStsSettings:
     is read by the gate itself, as evidence, and is nobody's mailbox."""
     check_s: float = 3600.0
     """Between two looks."""
+    private_network: bool = False
+    """mta-sts.DOMAIN is an address of our own network when it is asked from here (split DNS): our look may fetch from it."""
+    seen_by: str = "us"
+    """us: the policy counts as seen when our own look fetches it; reports: when others report sessions that were held to it
+    (TLS-RPT, on half of the days), for a machine behind NAT that cannot reach its own public address."""
 
 
 def policy_problems(settings: MtaStsSettings) -> Iterator[tuple[str, str]]:
     """What is wrong with the settings: key and sentence."""
     if settings.mode not in MODES:
         yield "mode", f'is "{settings.mode}"; there are {", ".join(MODES)}.'
+    if settings.seen_by not in SEERS:
+        yield "seen_by", f'is "{settings.seen_by}"; there are {" and ".join(SEERS)}.'
+    if settings.seen_by == "reports" and not settings.reports_to:
+        yield "seen_by", "is reports, and they come to no address that the gate reads: set reports_to."
     for name in settings.hosts:
         if normal_domain(name.removeprefix("*.")) is None:
             yield "hosts", f'names "{name}", which is no host name.'
@@ -100,8 +119,6 @@ class PolicyKeeping:
     letters: Letters | None = None
     memory: StoredMemory | None = None
     """Where problems are kept for the commands."""
-    allow_private: bool = False
-    """Fetch from addresses of our own network too: where this machine is reached by one."""
     problems: dict[str, str] = field(default_factory=dict)
     """What the last look found wrong, by domain."""
 
@@ -193,10 +210,13 @@ class PolicyKeeping:
         try:
             found = await fetch(
                 f"https://mta-sts.{domain}/.well-known/mta-sts.txt", resolver=self.resolver, limits=LIMITS,
-                trust_anchors=self.trust_anchors, allow_private=self.allow_private, clock=self.clock,
+                trust_anchors=self.trust_anchors, allow_private=self.settings().private_network, clock=self.clock,
             )  # fmt: skip
         except FetchFailed as failure:
-            return f"the policy cannot be fetched: {failure}"
+            behind_nat = failure.kind in INSIDE
+            if behind_nat and self.settings().seen_by == "reports":
+                return ""
+            return f"the policy cannot be fetched: {failure}{INSIDE.get(failure.kind, '')}"
         if found.body.decode("utf-8", "replace") != policy_text(policy, self.settings()):
             return f"https://mta-sts.{domain} serves another policy than we do"
         return ""
@@ -251,6 +271,14 @@ def next_mode(
     if len({one.day for one in looks if one.good}) < DAYS_SHARE * days:
         return "testing", "we have not looked on enough days"
     reports = [one for one in found if one.source != LOOK]
+    if settings.seen_by == "reports":
+        reported = len({one.day for one in reports if one.source.startswith(STS) and one.good})
+        if reported < REPORTED_SHARE * days:
+            wanted = math.ceil(REPORTED_SHARE * days)
+            return (
+                "testing",
+                f"others report sessions under the policy for {reported} days of {wanted} that are wanted",
+            )
     good, failed = sum(one.good for one in reports), sum(one.bad for one in reports)
     if failed > FAILED_SHARE * (good + failed):
         worst = max(reports, key=lambda one: one.bad)

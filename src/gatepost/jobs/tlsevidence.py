@@ -23,7 +23,7 @@ from gatepost.mail.content import content_of
 from gatepost.mail.message import Message, to_crlf
 from gatepost.store import ownpolicies
 from gatepost.store.database import Connection
-from gatepost.store.ownpolicies import DAY_S
+from gatepost.store.ownpolicies import DAY_S, REPORT, STS
 from gatepost.store.store import Store
 from gatepost.tlspolicy.reportreading import Told, read_report
 
@@ -81,7 +81,7 @@ class TlsEvidence:
         def work(connection: Connection) -> None:
             for one in told:
                 ownpolicies.add_evidence(
-                    connection, one.domain, f"report:{author}", at=one.at, good=one.good, bad=one.bad,
+                    connection, one.domain, f"{STS if one.sts else REPORT}{author}", at=one.at, good=one.good, bad=one.bad,
                     detail=one.detail,
                 )  # fmt: skip
 

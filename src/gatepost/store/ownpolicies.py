@@ -11,6 +11,8 @@ from gatepost.store.journal import Why
 
 DETAIL_MOST = 500
 DAY_S = 86_400.0
+LOOK, REPORT, STS = "look", "report:", "sts:"
+"""Sources of evidence: our own look; what somebody reports of sessions with us, and of such that our MTA-STS policy held to."""
 KEPT_DAYS = 90
 
 
@@ -35,7 +37,7 @@ class Evidence:
     day: int
     """Since 1970, UTC."""
     source: str
-    """``look`` for our own, ``report:ORGANISATION`` for what others report."""
+    """``look`` for our own, ``report:DOMAIN`` or ``sts:DOMAIN`` for what others report."""
     good: int
     bad: int
     detail: str = ""

@@ -33,6 +33,8 @@ class Told:
     """The beginning of its day, Unix seconds."""
     good: int
     bad: int
+    sts: bool = False
+    """The sessions were held to our MTA-STS policy: whoever reports has fetched it."""
     detail: str = ""
     """The commonest failure, such as ``12 times certificate-expired``."""
 
@@ -76,8 +78,10 @@ def _told(policies: list[Any], organization: str, at: float) -> Iterator[Told]:
         good = _number(summary.get("total-successful-session-count"))
         bad = _number(summary.get("total-failure-session-count"))
         if domain is not None and (good or bad):
-            detail = _commonest(one.get("failure-details")) if bad else ""
-            yield Told(organization=organization, domain=domain, at=at, good=good, bad=bad, detail=detail)
+            yield Told(
+                organization=organization, domain=domain, at=at, good=good, bad=bad, sts=policy.get("policy-type") == "sts",
+                detail=_commonest(one.get("failure-details")) if bad else "",
+            )  # fmt: skip
 
 
 def _commonest(details: Any) -> str:
