@@ -103,7 +103,7 @@ def test_a_snapshot_is_the_model(model: SiteModel) -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=300), st.booleans())
 def test_garbage_is_told_as_such(octets: bytes, marked: bool) -> None:
-    assert isinstance(SiteModel.from_bytes((b"GPM3" if marked else b"") + octets), Unreadable)
+    assert isinstance(SiteModel.from_bytes((b"GPM4" if marked else b"") + octets), Unreadable)
     found = UserLayer.from_bytes(octets)
     assert isinstance(found, Unreadable) == bool(len(octets) % 8)
 
@@ -212,11 +212,24 @@ def test_lessons_kept_before_footers_were_told_apart_are_still_read() -> None:
     assert not len(read.footer_words)
 
 
+def test_lessons_kept_before_the_manner_was_told_apart_are_still_read() -> None:
+    found = of("hello", f"budget report\r\n{FOOTER}")
+    parts = (found.words, found.grams, found.footer_words, found.footer_grams)
+    kept = b"".join(len(one).to_bytes(4, "little") for one in parts) + b"".join(
+        one.tobytes() for one in parts
+    )
+    read = Features.from_bytes(kept)
+    assert read is not None
+    assert np.array_equal(read.footer_words, found.footer_words)
+    assert np.array_equal(read.grams, found.grams)
+    assert not len(read.manner)
+
+
 def test_what_is_kept_of_a_message_is_read_back_whole() -> None:
     found = of("hello", f"budget report\r\n{FOOTER}")
     read = Features.from_bytes(found.to_bytes())
     assert read is not None
-    for name in ("words", "grams", "footer_words", "footer_grams"):
+    for name in ("words", "grams", "footer_words", "footer_grams", "manner"):
         assert np.array_equal(getattr(read, name), getattr(found, name)), name
 
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 JUNK_AT = 4.0
 """Evidence that puts a message into Junk by the policy's own measure."""
+BAYES_SHARE = 0.5
+"""What a spread of Bayes' score weighs beside one of the regression's."""
 LOST = 0.001
 """The share of ham that may reach it, unless somebody says otherwise."""
 TAIL, MOST_IN_TAIL = 0.1, 1000
@@ -43,9 +45,10 @@ class Calibration:
 
     def joint(self, bayes: float, logistic: float) -> float:
         """Both scores as one; more is more likely spam."""
-        return (bayes - self.bayes_mean) / self.bayes_spread + (
-            logistic - self.logistic_mean
-        ) / self.logistic_spread
+        return (
+            BAYES_SHARE * (bayes - self.bayes_mean) / self.bayes_spread
+            + (logistic - self.logistic_mean) / self.logistic_spread
+        )
 
     def log_odds(self, joint: float) -> float:
         """Of spam, were there as much of it as of ham."""
@@ -75,7 +78,7 @@ def calibrated(bayes: Scores, logistic: Scores, spam: NDArray[np.bool_], lost: f
         # Classes weigh the same: the scale must not depend on how much spam was taught.
         means.append(float(scores[spam].mean() + scores[~spam].mean()) / 2)
         spreads.append(max(float(scores[spam].std() + scores[~spam].std()) / 2, 1e-3))
-    joint = (bayes - means[0]) / spreads[0] + (logistic - means[1]) / spreads[1]
+    joint = BAYES_SHARE * (bayes - means[0]) / spreads[0] + (logistic - means[1]) / spreads[1]
     slope, offset = _curve(joint, spam)
     edge = slope * _rare(joint[~spam], lost) + offset
     stretch = min(max(JUNK_AT / max(edge, 0.1), 1 / STEEPEST), STEEPEST)

@@ -22,6 +22,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from gatepost.classify.manner import manner_of
 from gatepost.classify.shape import facts_of, files_of, hosts_of
 from gatepost.classify.tokens import CHUNK, SHOUTED, Hashes, Section, Tokens, cut, hash_name
 from gatepost.mail.address import printable
@@ -31,7 +32,7 @@ from gatepost.mail.message import Message
 
 HEAD, TAIL = 8_000, 2_000
 """Characters of the visible text that are read, from its beginning and from its end."""
-GRAMS = 4_000
+GRAMS = 2_000
 """Characters of it whose 4-grams are taken."""
 FOOTER = 1_500
 """Characters at the end in which a footer may begin."""
@@ -39,9 +40,11 @@ MOST_SEARCHED = 20_000
 """Characters of the text in which the hosts of a footer are sought."""
 RULE = re.compile(r"^(?:--$|[-_=*~#+]{8})", re.MULTILINE)
 """The line above a footer: that of signatures (RFC 3676 §4.3), or one drawn."""
+TAG = re.compile(r"\A((?:\s*(?:re|fw|fwd|aw)\s*:)*+\s*+)\[[^\]]{1,40}+\]\s*", re.IGNORECASE)
+"""What a list writes before every subject."""
 
 
-COUNTS = struct.Struct("<4I")
+COUNTS = struct.Struct("<5I")
 NOTHING = np.zeros(0, np.uint32)
 Named = tuple[int, int, str]
 """Hash, place and name of a token that was not cut from text."""
@@ -76,8 +79,20 @@ class Features:
     footer_words: Hashes = field(default_factory=lambda: NOTHING)
     """What the footer adds to `words`."""
     footer_grams: Hashes = field(default_factory=lambda: NOTHING)
-    tokens: Tokens | None = None
-    exact: tuple[Named, ...] = ()
+    manner: Hashes = field(default_factory=lambda: NOTHING)
+    """Those of `words` that say how the message is written."""
+    tokens: Tokens | None = field(default=None, kw_only=True)
+    exact: tuple[Named, ...] = field(default=(), kw_only=True)
+
+    @property
+    def views(self) -> tuple[Hashes, Hashes, Hashes]:
+        """What the regression weighs, each apart: words, 4-grams, manner."""
+        return self.words, self.grams, self.manner
+
+    @property
+    def footer(self) -> tuple[Hashes, Hashes]:
+        """What the footer adds to words and 4-grams."""
+        return self.footer_words, self.footer_grams
 
     @property
     def all_words(self) -> Hashes:
@@ -101,45 +116,51 @@ class Features:
 
     def to_bytes(self) -> bytes:
         """The hashes alone, four octets each, behind their counts."""
-        parts = (self.words, self.grams, self.footer_words, self.footer_grams)
+        parts = (self.words, self.grams, self.footer_words, self.footer_grams, self.manner)
         return b"".join((COUNTS.pack(*map(len, parts)), *(one.tobytes() for one in parts)))
 
     @classmethod
     def from_bytes(cls, octets: bytes) -> Features | None:
-        """What `to_bytes` made; None when it is anything else.
+        """What `to_bytes` made, or earlier releases did; None when it is anything else.
 
-        What was kept before footers were told apart had the count of words alone in front.
+        Those had one count in front (of the words), then four (no manner).
         """
         if len(octets) % 4 or len(octets) < 4:
             return None
         numbers = np.frombuffer(octets, "<u4").astype(np.uint32)
-        counts = [int(one) for one in numbers[:4]]
-        if len(counts) < 4 or 4 + sum(counts) != len(numbers):
-            if counts[0] >= len(numbers):
+        for size in (5, 4):
+            counts = [int(one) for one in numbers[:size]]
+            if len(counts) == size and size + sum(counts) == len(numbers):
+                break
+        else:
+            if int(numbers[0]) >= len(numbers):
                 return None
-            return cls(distinct(numbers[1 : 1 + counts[0]]), distinct(numbers[1 + counts[0] :]))
-        ends = np.cumsum([4, *counts])
-        words, grams, footer_words, footer_grams = (
-            distinct(numbers[start:end]) for start, end in pairwise(ends.tolist())
-        )
-        return cls(words, grams, footer_words, footer_grams)
+            counts = [int(numbers[0]), len(numbers) - 1 - int(numbers[0])]
+        ends = np.cumsum([1 if len(counts) == 2 else len(counts), *counts]).tolist()
+        return cls(*(distinct(numbers[start:end]) for start, end in pairwise(ends)))
 
 
 def features(content: Content, message: Message) -> Features:
     """The features of one message; bounded in size and time, never raises."""
     text, footer = parted(content)
+    manner = [
+        (_hash(Place.SHAPE, fact), int(Place.SHAPE), fact) for fact in manner_of(content, message, text)
+    ]
     named, beside = _named(content, message, text, footer)
+    named += manner
     tokens = cut(tuple(_sections(content, message, text, footer)))
     words, grams = tokens.words, tokens.grams
+    exact = (*named, *beside)
+    seen = distinct(np.array([one[0] for one in manner], np.uint32))
     if not footer:
-        return Features(_joined(words, named), distinct(grams), tokens=tokens, exact=(*named, *beside))
+        return Features(_joined(words, named), distinct(grams), manner=seen, tokens=tokens, exact=exact)
     above = tokens.starts < tokens.apart
     own, own_grams = _joined(words[above], named), distinct(grams[: len(grams) - tokens.grams_apart])
     return Features(
         own, own_grams,
         _without(_joined(words[~above], beside), own),
         _without(distinct(grams[len(grams) - tokens.grams_apart :]), own_grams),
-        tokens, (*named, *beside),
+        seen, tokens=tokens, exact=exact,
     )  # fmt: skip
 
 
@@ -191,7 +212,7 @@ def _without(some: Hashes, others: Hashes) -> Hashes:
 
 def _sections(content: Content, message: Message, text: str, footer: str) -> Iterator[Section]:
     """The texts that are cut into words; the footer is the last."""
-    yield Section(Place.SUBJECT, content.subject, read=True)
+    yield Section(Place.SUBJECT, TAG.sub(r"\1", content.subject), read=True)
     found = authors(message)
     yield Section(
         Place.AUTHOR,
@@ -208,9 +229,7 @@ def _sections(content: Content, message: Message, text: str, footer: str) -> Ite
         yield Section(Place.BODY, footer[: 2 * FOOTER], read=True, apart=True)
 
 
-def _named(
-    content: Content, message: Message, text: str, footer: str
-) -> tuple[tuple[Named, ...], tuple[Named, ...]]:
+def _named(content: Content, message: Message, text: str, footer: str) -> tuple[list[Named], list[Named]]:
     """Tokens with a name of their own: domains, hosts and facts of structure; and hosts that only the footer names."""
     above, below = text[:MOST_SEARCHED].lower() if footer else "", footer.lower()
     named: list[Named] = []
@@ -219,7 +238,7 @@ def _named(
         one = (_hash(place, name), int(place), name)
         only_below = place == Place.HOST and name in below and name not in above
         (beside if only_below else named).append(one)
-    return tuple(named), tuple(beside)
+    return named, beside
 
 
 def _exact(content: Content, message: Message) -> Iterator[tuple[int, str]]:

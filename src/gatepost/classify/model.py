@@ -23,7 +23,7 @@ from gatepost.tools import Opinion
 Lesson = tuple[Features, bool]
 """A message's features, and whether it is spam."""
 
-MAGIC = b"GPM3"
+MAGIC = b"GPM4"
 HEAD = struct.Struct("<4sQQ10d")
 READY_AT = (100, 100)
 """Ham and spam it must have learnt before it counts."""
@@ -57,14 +57,14 @@ class SiteModel:
         """One lesson, at most MOST_WEIGHT strong."""
         weight = min(max(weight, 0.0), MOST_WEIGHT)
         self.bayes.learn(features.all_words, spam=spam, weight=weight)
-        self.logistic.learn(features.words, features.grams, spam=spam, weight=weight)
+        self.logistic.learn(features.views, spam=spam, weight=weight)
         self.learnt[spam] += 1
 
     def unlearn(self, features: Features, spam: bool, weight: float = 1.0) -> None:
         """Take a lesson back."""
         weight = min(max(weight, 0.0), MOST_WEIGHT)
         self.bayes.learn(features.all_words, spam=spam, weight=-weight)
-        self.logistic.learn(features.words, features.grams, spam=not spam, weight=weight)
+        self.logistic.learn(features.views, spam=not spam, weight=weight)
         self.learnt[spam] = max(self.learnt[spam] - 1, 0)
 
     def score(self, features: Features) -> float:
@@ -74,7 +74,7 @@ class SiteModel:
     def scores(self, features: Features) -> tuple[float, float]:
         """Of Bayes and of the regression."""
         return self.bayes.score(features.words, features.footer_words), self.logistic.score(
-            features.words, features.grams, features.footer_words, features.footer_grams
+            features.views, features.footer
         )
 
     def opinion(self, features: Features, user_layer: UserLayer | None = None) -> Opinion:
@@ -82,9 +82,7 @@ class SiteModel:
         words = features.all_words
         each = self.bayes.log_odds(words)
         own = len(features.words)
-        logistic = self.logistic.score(
-            features.words, features.grams, features.footer_words, features.footer_grams
-        )
+        logistic = self.logistic.score(features.views, features.footer)
         odds = self.calibration.log_odds(self.calibration.joint(scored(each[:own], each[own:]), logistic))
         odds += user_layer.shift(features) if user_layer is not None else 0.0
         ham, spam = self.learnt
@@ -150,10 +148,7 @@ class SiteModel:
         return model
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
-        return (
-            self.bayes.ham, self.bayes.spam, self.logistic.words, self.logistic.grams,
-            self.logistic.word_steps, self.logistic.gram_steps,
-        )  # fmt: skip
+        return self.bayes.ham, self.bayes.spam, *self.logistic.weights, *self.logistic.steps
 
 
 class UserLayer:
@@ -221,5 +216,5 @@ def _taught(lessons: Sequence[Lesson]) -> SiteModel:
     for _ in range(PASSES):
         for at in chance.permutation(len(lessons)).tolist():
             features, spam = lessons[at]
-            model.logistic.learn(features.words, features.grams, spam=spam)
+            model.logistic.learn(features.views, spam=spam)
     return model

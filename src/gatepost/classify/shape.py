@@ -13,12 +13,8 @@ from gatepost.mail.author import authors
 from gatepost.mail.content import Content
 from gatepost.mail.message import Message
 
-PLAIN_CHARSETS = frozenset(
-    {"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252", "latin1"}
-)
-"""Of these, which one is used tells the decade, not the sender."""
 MOST_LINKS = 100
-BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+REPLY = re.compile(r"(?i)(?:re|aw|sv|vs|antw|回复|返信)(?:\[\d+\])?\s?[::]")
 ADDRESS = re.compile(rb"[^\s<>,;:\"()]+@([A-Za-z0-9.-]+)")
 
 
@@ -37,11 +33,13 @@ def facts_of(content: Content, message: Message) -> Iterator[str]:
     yield from _parts(content)
     yield from _text(content)
     yield from _links(content, message)
-    yield from _subject(content, message)
     yield from _header(message)
+    if REPLY.match(content.subject):
+        answered = message.get(b"in-reply-to") or message.get(b"references")
+        yield "a reply that answers a message" if answered else "a reply to nothing"
 
 
-def _bucket(count: int) -> str:
+def bucket(count: int) -> str:
     """0, 1, 2, 3-4, 5-8, … as one word."""
     return str(count) if count < 3 else f"to {1 << (count - 1).bit_length()}"
 
@@ -51,9 +49,6 @@ def _parts(content: Content) -> Iterator[str]:
     yield from (f"part {kind[:60]}" for kind in list(kinds)[:8])
     if not kinds:
         yield "no parts"
-    for charset in dict.fromkeys(part.charset for part in content.parts[:30]):
-        if charset not in PLAIN_CHARSETS:
-            yield f"charset {charset[:30]}"
     for name in files_of(content):
         yield f"file type {name.rpartition('.')[2].lower()[:10]}"
 
@@ -66,10 +61,7 @@ def _text(content: Content) -> Iterator[str]:
     if not texts:
         yield "no text"
     length = len(content.text)
-    yield f"length {_bucket(length // 64)}"
-    for one in texts:
-        if one.charset_lie:
-            yield f"charset {one.charset_lie}"
+    yield f"length {bucket(length // 64)}"
     for what, count in (
         ("pictures", sum(one.images for one in html)),
         ("forms", sum(one.forms for one in html)),
@@ -77,41 +69,18 @@ def _text(content: Content) -> Iterator[str]:
         ("scripts", sum(one.scripts for one in html)),
     ):
         if count:
-            yield f"{what} {_bucket(count)}"
+            yield f"{what} {bucket(count)}"
             if what == "pictures" and length < 200 * count:
                 yield "little text for its pictures"
-    yield from _script(content.text[:500])
-
-
-def _script(text: str) -> Iterator[str]:
-    """In what writing: those that make a tenth of the text."""
-    if text.isascii():
-        return
-    counts: dict[str, int] = {}
-    for character in BEYOND_ASCII.findall(text):
-        name = _writing(ord(character))
-        counts[name] = counts.get(name, 0) + 1
-    yield from (f"writing {name}" for name, count in counts.items() if count * 10 > len(text))
-
-
-def _writing(code: int) -> str:
-    """Roughly, by block."""
-    for last, name in (
-        (0x24F, "latin"), (0x3FF, "greek"), (0x52F, "cyrillic"), (0x5FF, "hebrew"), (0x8FF, "arabic"), (0xDFF, "indic"), (0xEFF, "thai"),
-        (0x1FFF, "other"), (0x2FFF, "signs"), (0x30FF, "japanese"), (0x9FFF, "han"), (0xD7FF, "korean"),
-    ):  # fmt: skip
-        if code <= last:
-            return name
-    return "other"
 
 
 def _links(content: Content, message: Message) -> Iterator[str]:
     links = content.links[:MOST_LINKS]
-    yield f"links {_bucket(len(links))}"
+    yield f"links {bucket(len(links))}"
     hosts = hosts_of(content)
     if not hosts:
         return
-    yield f"hosts {_bucket(len(hosts))}"
+    yield f"hosts {bucket(len(hosts))}"
     author = authors(message).domain
     if author is not None and not any(_related(host, author) for host in hosts):
         yield "no link to the author's domain"
@@ -126,30 +95,6 @@ def _related(one: str, other: str) -> bool:
     return one.split(".")[-2:] == other.split(".")[-2:]
 
 
-REPLY = re.compile(r"(?i)(?:re|aw|sv|vs|antw|回复|返信)(?:\[\d+\])?\s?[::]")
-
-
-def _subject(content: Content, message: Message) -> Iterator[str]:
-    subject = content.subject
-    if not subject.strip():
-        yield "no subject"
-        return
-    if not (message.get(b"subject") or b"").isascii() and "\ufffd" in subject:
-        yield "subject in no character set"
-    letters = [one for one in subject if one.isalpha()]
-    if len(letters) > 4 and sum(one.isupper() for one in letters) * 10 > len(letters) * 8:
-        yield "subject in capitals"
-    if subject.endswith("!"):
-        yield "subject ends in !"
-    if subject.endswith("?"):
-        yield "subject ends in ?"
-    if REPLY.match(subject):
-        answered = message.get(b"in-reply-to") or message.get(b"references")
-        yield "a reply that answers a message" if answered else "a reply to nothing"
-    if re.search(r"\s{4}\S*$|[ #(\[]\d{3,}\W*$", subject):
-        yield "subject ends in a code"
-
-
 def _header(message: Message) -> Iterator[str]:
     found = authors(message)
     yield from (f"author: {problem[:60]}" for problem in found.problems[:3])
@@ -159,7 +104,7 @@ def _header(message: Message) -> Iterator[str]:
     if found.addresses and sum(one.isdigit() for one in found.addresses[0].local) > 2:
         yield "author's address has digits"
     recipients = ADDRESS.findall(b" ".join((*message.values(b"to")[:3], *message.values(b"cc")[:3]))[:8000])
-    yield f"recipients {_bucket(len(recipients))}"
+    yield f"recipients {bucket(len(recipients))}"
     reply_to = ADDRESS.findall((message.get(b"reply-to") or b"")[:500])
     if reply_to and found.domain is not None:
         same = any(one.decode("ascii").lower() == found.domain for one in reply_to)
