@@ -17,7 +17,7 @@ from gatepost.app import processing
 from gatepost.app.health import certificates_seen, read_beat
 from gatepost.app.office import console_url, office_of, provider_in
 from gatepost.app.ownfacts import tlsa_wanted
-from gatepost.app.ownrecords import OwnFacts, own_records
+from gatepost.app.ownrecords import OwnFacts, Patient, own_records
 from gatepost.app.parts import Parts, fresh_ref
 from gatepost.app.peoplesource import password_sources
 from gatepost.app.policyfile import PolicyFile
@@ -53,6 +53,8 @@ log = logging.getLogger("gatepost.jobs")
 
 DIGESTS_S = 900.0
 """Between two looks whether a letter is due."""
+DNS_PATIENCE_S = 1.5
+"""How long a page waits for all records of a domain together."""
 LINKS = "keys/links.key"
 LINKS_ABOUT = (
     "What the links in Gatepost's letters are signed with. A new line in front ends all links sent before."
@@ -171,7 +173,8 @@ def installed(loaded: Callable[[], Loaded], parts: Parts, office: Office) -> Ins
             lambda connection: (signingkeys.listed(connection, domain), ownpolicies.policies(connection))
         )
         facts = OwnFacts(keys=tuple(keys), policy=policies.get(domain), tlsa=tuple(tlsa_wanted(loaded())))
-        found = await own_records(domain, loaded(), facts, parts.resolver)
+        async with Patient(parts.resolver, DNS_PATIENCE_S) as asked:
+            found = await own_records(domain, loaded(), facts, asked)
         return [
             RecordSeen(
                 one.name, one.kind, one.expected, tuple(map(str, one.published)), one.state.value, one.text

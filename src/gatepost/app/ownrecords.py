@@ -6,6 +6,7 @@ key, DMARC and the rest by their own parsers. What stands elsewhere for other se
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -73,27 +74,86 @@ class OwnFacts:
     """Of the current and the next key of our host, ``3 1 1 …``."""
 
 
+class Patient:
+    """A resolver whose answers are waited for until one moment, the same for all: what has not come then has failed.
+
+    Use as an async context; what is still on its way at the end is given up. Implements `Resolver`.
+    """
+
+    def __init__(self, resolver: Resolver, patience_s: float) -> None:
+        self._resolver = resolver
+        self._patience_s = patience_s
+        self._asked: dict[tuple[str, str], asyncio.Future[Answer]] = {}
+
+    async def __aenter__(self) -> Patient:
+        """The time begins."""
+        self._ends = asyncio.get_running_loop().time() + self._patience_s
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for one in self._asked.values():
+            one.cancel()
+        await asyncio.gather(*self._asked.values(), return_exceptions=True)
+
+    async def lookup(self, name: str, kind: str) -> Answer:
+        """See `Resolver.lookup`; each question is asked once."""
+        asked = self._asked.get((name, kind))
+        if asked is None:
+            asked = self._asked[name, kind] = asyncio.ensure_future(self._resolver.lookup(name, kind))
+        try:
+            async with asyncio.timeout_at(self._ends):
+                return await asyncio.shield(asked)
+        except TimeoutError:
+            return Answer(Status.FAILED, problem="timeout")
+
+
 async def own_records(domain: str, loaded: Loaded, facts: OwnFacts, resolver: Resolver) -> list[Wanted]:
-    """Everything, in the order in which mail meets it."""
-    host = loaded.config.hostname
-    addresses = await addresses_of(host, resolver)
-    found = [one async for one in host_records(host, addresses, resolver)]
-    mx = await resolver.lookup(domain, "MX")
-    found.append(judge_mx(domain, host, mx))
-    found.append(await judge_spf(domain, "v=spf1 mx -all", addresses, resolver))
+    """Everything, in the order in which mail meets it; asked at the same time, and each by itself when the DNS fails."""
+    host, config = loaded.config.hostname, loaded.config
+    addresses, mx = await asyncio.gather(addresses_of(host, resolver), resolver.lookup(domain, "MX"))
+    parts = [
+        listed(host_records(host, addresses, resolver)),
+        alone(judge_mx(domain, host, mx)),
+        listed(sender_records(domain, host, addresses, resolver)),
+        listed(key_records(domain, facts.keys, config.signing, resolver)),
+        listed(policy_records_of(domain, loaded, facts, resolver)),
+        listed(tlsa_records(host, facts.tlsa, mx, resolver)),
+    ]
+    return [one for part in await asyncio.gather(*parts) for one in part]
+
+
+async def listed(records: AsyncIterator[Wanted]) -> list[Wanted]:
+    """All of them."""
+    return [one async for one in records]
+
+
+async def alone(record: Wanted) -> list[Wanted]:
+    """One that is judged already."""
+    return [record]
+
+
+async def sender_records(
+    domain: str, host: str, addresses: list[str], resolver: Resolver
+) -> AsyncIterator[Wanted]:
+    """SPF of the domain, and of our own name, which bounces come from."""
+    yield await judge_spf(domain, "v=spf1 mx -all", addresses, resolver)
     if host != domain:
-        found.append(await judge_spf(host, "v=spf1 a -all", addresses, resolver))
-    found += [one async for one in key_records(domain, facts.keys, loaded.config.signing, resolver)]
-    found.append(await judge_dmarc(domain, resolver))
+        yield await judge_spf(host, "v=spf1 a -all", addresses, resolver)
+
+
+async def policy_records_of(
+    domain: str, loaded: Loaded, facts: OwnFacts, resolver: Resolver
+) -> AsyncIterator[Wanted]:
+    """What the domain asks of others: DMARC, MTA-STS, and reports about TLS."""
+    yield await judge_dmarc(domain, resolver)
     if loaded.config.mta_sts.address:
-        found += [one async for one in policy_records(domain, host, facts.policy, resolver)]
+        async for one in policy_records(domain, loaded.config.hostname, facts.policy, resolver):
+            yield one
     name, kind, value = report_record(domain, loaded.config.mta_sts)
     answer = await resolver.lookup(name, kind)
     readers = wanted(answer.records)
-    found.append(judged(name, kind, value, answer, fits=bool(readers.mail or readers.post), optional=True,
-                        about="reports about the TLS of connections to us (RFC 8460)"))  # fmt: skip
-    found += [one async for one in tlsa_records(host, facts.tlsa, mx, resolver)]
-    return found
+    yield judged(name, kind, value, answer, fits=bool(readers.mail or readers.post), optional=True,
+                 about="reports about the TLS of connections to us (RFC 8460)")  # fmt: skip
 
 
 def judged(
@@ -113,7 +173,7 @@ def judged(
 
 async def addresses_of(host: str, resolver: Resolver) -> list[str]:
     """Of our own name."""
-    answers = [await resolver.lookup(host, kind) for kind in ("A", "AAAA")]
+    answers = await asyncio.gather(*(resolver.lookup(host, kind) for kind in ("A", "AAAA")))
     return [address for answer in answers for address in answer.records][:ADDRESSES_MOST]
 
 

@@ -5,6 +5,7 @@ It knows no cookie: a browser's session opens nothing here, so that no other sit
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import re
@@ -29,6 +30,7 @@ from gatepost.web.api.document import REF, document, path_names
 from gatepost.web.api.operations import OPERATIONS, Call, Operation
 from gatepost.web.api.pace import Pace
 from gatepost.web.api.shapes import ENCODER, Problem
+from gatepost.web.guard import BODY_S
 from gatepost.web.visit import Premises, address_of
 
 log = logging.getLogger(__name__)
@@ -126,15 +128,18 @@ class Api:
             if kind != "application/json":
                 raise Refusal(415, "The body is no JSON", "Send it as application/json.")
             body = bytearray()
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LONGEST_BODY:
-                    raise Refusal(413, "The body is too long", f"At most {LONGEST_BODY:,} octets.")
+            async with asyncio.timeout(BODY_S):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > LONGEST_BODY:
+                        raise Refusal(413, "The body is too long", f"At most {LONGEST_BODY:,} octets.")
             return msgspec.convert(whole_numbers(msgspec.json.decode(body)), one.takes)
         except msgspec.MsgspecError as fault:
             raise Refusal(400, "What was sent cannot be read", f"{fault}.") from None
         except (UnicodeDecodeError, RecursionError):
             raise Refusal(400, "What was sent cannot be read") from None
+        except TimeoutError:
+            raise Refusal(408, "The body did not come", f"It had {BODY_S:.0f} seconds.") from None
 
     async def _act(self, call: Call, one: Operation) -> Response:
         try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.responses import Response
 
 from gatepost.access.rights import Right
@@ -13,10 +11,8 @@ from gatepost.office.seen import Installed
 from gatepost.web.looks import N_
 from gatepost.web.page import page
 from gatepost.web.pages.overview import LIGHTS
-from gatepost.web.visit import NotThere, Refused, Visit
+from gatepost.web.visit import NotThere, Visit
 
-DNS_PATIENCE_S = 8.0
-"""How long a page waits for the records of a domain."""
 SOURCES = {"default": N_("default"), "file": N_("from the file"), "console": N_("from the console")}
 STATES = {
     "ok": N_("as it should be"),
@@ -53,15 +49,12 @@ async def domain(visit: Visit) -> Response:
     installed: Installed = visit.part(Installed)
     name = visit.request.path_params["name"]
     try:
-        async with asyncio.timeout(DNS_PATIENCE_S):
-            records = await installed.records_of(visit.me, name)
+        records = await installed.records_of(visit.me, name)
     except Impossible:
         raise NotThere from None
-    except TimeoutError:
-        raise Refused(
-            visit._("The DNS did not answer in time. See whether the resolver runs, and try again."), 504
-        ) from None
-    return visit.page("domain.html", name=name, records=records, states=STATES)
+    return visit.page(
+        "domain.html", name=name, records=records, states=STATES, silent=any(one.state == "unknown" for one in records)
+    )
 
 
 ROUTES = (
