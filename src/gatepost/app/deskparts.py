@@ -14,6 +14,7 @@ from typing import Any
 
 from gatepost import __version__
 from gatepost.app import processing
+from gatepost.app.ahead import ahead
 from gatepost.app.health import certificates_seen, read_beat
 from gatepost.app.office import console_url, office_of, provider_in
 from gatepost.app.ownfacts import tlsa_wanted
@@ -204,6 +205,7 @@ def installed(loaded: Callable[[], Loaded], parts: Parts, office: Office) -> Ins
         office=office, version=__version__, settings=settings, certificates=certificates,
         domains=lambda: [one.name for one in loaded().config.domains], records=records,
         rules=lambda: rules_here(loaded()), judge=examine, find=partial(find, loaded, parts),
+        ahead=lambda: ahead(loaded()),
     )  # fmt: skip
 
 

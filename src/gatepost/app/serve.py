@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatepost.app.account import account
+from gatepost.app.ahead import FIXED
 from gatepost.app.certificates import OwnSide, OwnSockets, known_to_change, prepare
 from gatepost.app.log import log_entry, start_log
 from gatepost.app.office import mail_sign_in
@@ -44,12 +45,6 @@ if TYPE_CHECKING:
     from gatepost.app.console import Console
 
 log = logging.getLogger("gatepost")
-
-FIXED = (
-    "hostname", "state", "workers", "user", "listeners", "certificates", "mta_sts", "dns", "outbound", "callout", "delivery", "store", "quarantine",
-    "log", "console",
-)  # fmt: skip
-"""What a reload cannot change: it takes a restart."""
 
 
 class Bell:

@@ -20,7 +20,7 @@ from gatepost.office.holding import Decided, Holding, May
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.office.senders import Senders
 from gatepost.office.settings import DigestSettings, Every
-from gatepost.store import digests, history, journal
+from gatepost.store import accounts, digests, history, journal
 from gatepost.store.approvals import CATEGORY as APPROVAL
 from gatepost.store.database import Connection
 from gatepost.store.digests import Standing
@@ -180,6 +180,11 @@ class Digests:
             raise Impossible(SPENT)
         author, subject = self._facts(found)
         return Opened(link=link, token=token, copy=found, author=author or found.sender, subject=subject)
+
+    def is_anothers(self, opened: Opened, actor: Actor) -> bool:
+        """Was it sent to an address that is somebody else's own? Then it was passed on; the journal would name the wrong one."""
+        owner = self.office.store.database.read(partial(accounts.owner_of, address=opened.link.whose))
+        return owner is not None and owner.id != actor.account
 
     async def use(self, token: str) -> Decided:
         """Do what the link is for. Raises Impossible as `open` does."""

@@ -64,6 +64,18 @@ class Step:
     """A sentence."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What the configuration file says and the gate does not do yet, by the names of its tables."""
+
+    reload: tuple[str, ...] = ()
+    """A reload takes them up."""
+    restart: tuple[str, ...] = ()
+    """These take a restart."""
+    problem: str = ""
+    """Why the file cannot be read; what is in use stays."""
+
+
 class Judge(Protocol):
     """Looks at a message as the gate would, and keeps nothing."""
 
@@ -89,6 +101,8 @@ class Installed:
     judge: Judge
     find: Callable[[str], Awaitable[tuple[RecipientAnswer, Sequence[Step]]]]
     """Whether an address is a recipient of ours, and where its mail ends up."""
+    ahead: Callable[[], Ahead] = Ahead
+    """What the file says and the gate does not do yet."""
 
     def settings_seen(self, actor: Actor) -> list[SettingSeen]:
         """Every setting, secrets hidden. Raises NotAllowed."""

@@ -267,9 +267,15 @@ def opened(visit: Visit) -> Opened:
     """What the link of this page leads to. Raises Refused."""
     digests: Digests = visit.part(Digests)
     try:
-        return digests.open(visit.request.path_params["token"])
+        found = digests.open(visit.request.path_params["token"])
     except Impossible as fault:
         raise Refused(visit._(str(fault)), 410) from None
+    if visit.actor is not None and digests.is_anothers(found, visit.actor):
+        words = N_(
+            "This link was sent to %(whose)s, and you are signed in as %(login)s: sign out first, if it is yours."
+        )
+        raise Refused(visit._(words, whose=found.link.whose, login=visit.actor.login), 403)
+    return found
 
 
 ROUTES = (

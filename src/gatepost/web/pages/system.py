@@ -33,7 +33,7 @@ async def system(visit: Visit) -> Response:
     shown = [one for one in settings if name in one.key.lower() and (not given or one.source != "default")]
     return visit.page(
         "system.html", seen=await visit.premises.health(), lights=LIGHTS, settings=shown, sources=SOURCES,
-        certificates=installed.certificates(), version=installed.version, name=name, given=given,
+        ahead=installed.ahead(), certificates=installed.certificates(), version=installed.version, name=name, given=given,
         digest_sent=digests.last_sent() if digests else None, has_digests=digests is not None,
     )  # fmt: skip
 
