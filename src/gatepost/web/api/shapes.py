@@ -11,14 +11,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-Text = Annotated[str, Meta(max_length=320, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Reason = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+Text = Annotated[str, Meta(max_length=320, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
+Reason = Annotated[str, Meta(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$(?!\n)")]
+"""Python's ``$`` lets a newline follow, ECMAScript's, which JSON Schema means, does not: so nothing may follow."""
 Limit = Annotated[int, Meta(ge=1, le=500)]
 Moment = Annotated[int, Meta(ge=0, le=100_000_000_000)]
 Number = Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)]
 """Whole numbers that every JSON reader holds exactly (RFC 8259 §6)."""
 Copies = Annotated[tuple[Number, ...], Meta(min_length=1, max_length=500)]
-Key = Annotated[str, Meta(max_length=40, pattern=r"^(\d{1,12}(\.\d{1,9})?-\d{1,18})?$")]
+Key = Annotated[str, Meta(max_length=40, pattern=r"^([0-9]{1,12}(\.[0-9]{1,9})?-[0-9]{1,18})?$(?!\n)")]
 """Where a page ended."""
 
 
