@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import sys
 import time
@@ -58,4 +59,5 @@ async def main(folder: Path, port: int) -> None:
     await runner.run()
 
 
+logging.basicConfig(level=logging.INFO)
 asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,14 +1,16 @@
-"""Kill -9 and cut connections in the middle of deliveries: nothing is lost, and only what SMTP cannot tell comes twice."""
+"""Kill -9, cut connections and a full disk in the middle of deliveries: nothing is lost, only what SMTP cannot tell comes twice."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
+import resource
 import signal
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from gatepost.mail.address import Address
 from gatepost.mail.client import Client, Envelope, Recipient
 from gatepost.store.records import Acceptance, HistoryEntry, NewDelivery
 from gatepost.store.store import Store
-from scripted_peer import Peer
+from scripted_peer import Died, Peer
 
 memory_folder = a_memory_folder
 COUNT = 120
@@ -60,7 +62,7 @@ async def fill(folder: Path) -> None:
 async def process(folder: Path, port: int) -> asyncio.subprocess.Process:
     started = await asyncio.create_subprocess_exec(
         sys.executable, str(HERE / "sending_out.py"), str(folder), str(port),
-        stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": PATHS},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": PATHS},
     )  # fmt: skip
     assert started.stdout is not None
     assert await started.stdout.readline() == b"begun\n"
@@ -127,28 +129,94 @@ def test_a_network_that_cuts_connections_anywhere(memory_folder: Path) -> None:
     )
 
 
-def test_an_answer_cut_off_after_the_dot_is_the_one_thing_that_comes_twice(memory_folder: Path) -> None:
-    cuts = 0
+@dataclass
+class Cutting(Peer):
+    """The network fails in the middle of a message, or between its end and the answer; this often, in both ways there are."""
 
-    async def go() -> Counter[int]:
-        peer: Peer
+    cuts: int = 20
+    after_the_dot: bool = False
+    chance: random.Random = field(default_factory=lambda: random.Random(5))
+    was_cut: int = 0
 
-        def answer(verb: str, line: str) -> str | None:
-            nonlocal cuts
-            if verb == "message" and cuts < 10:
-                cuts += 1
-                return "die"
-            return None
+    async def _take_message(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, accepted: int
+    ) -> None:
+        if self.was_cut >= self.cuts or self.chance.random() < 0.5:
+            await super()._take_message(reader, writer, accepted)
+            return
+        self.was_cut += 1
+        if self.after_the_dot:
+            got = (await reader.readuntil(b"\r\n.\r\n")).removesuffix(b".\r\n")
+            self.messages.append(got)  # taken for good, and the answer never arrives
+        else:
+            await reader.readexactly(self.chance.randrange(40))
+        if self.was_cut % 2:
+            writer.transport.abort()
+            raise Died
+        await asyncio.Event().wait()  # nothing comes through any more, and nobody says so
 
+
+@pytest.mark.parametrize("after_the_dot", [False, True], ids=["in-the-message", "before-the-answer"])
+def test_a_network_cut_in_a_message_or_before_its_answer(memory_folder: Path, *, after_the_dot: bool) -> None:
+    async def go() -> tuple[Counter[int], int]:
         await fill(memory_folder)
-        async with Peer(keywords=("PIPELINING",), answer=answer).serve() as peer:
+        async with Cutting(keywords=("PIPELINING",), after_the_dot=after_the_dot).serve() as peer:
             running = await process(memory_folder, peer.port)
             async with asyncio.timeout(60):
                 while await asyncio.to_thread(left, memory_folder):
                     await asyncio.sleep(0.05)
             await ended(running)
-            return numbers_in(peer)
+            return numbers_in(peer), peer.was_cut
 
-    arrived = asyncio.run(go())
-    assert cuts == 10
-    assert set(arrived) == set(range(COUNT))
+    arrived, cuts = asyncio.run(go())
+    assert cuts == 20
+    assert set(arrived) == set(range(COUNT)), "nothing is lost"
+    twice = sum(arrived.values()) - COUNT
+    assert twice == (cuts if after_the_dot else 0), "only what SMTP cannot tell comes again"
+
+
+async def said(started: asyncio.subprocess.Process, words: bytes) -> None:
+    """Wait until it says so in its log."""
+    assert started.stderr is not None
+    async with asyncio.timeout(30):
+        while words not in await started.stderr.readline():
+            pass
+
+
+def room_for(started: asyncio.subprocess.Process, octets: int) -> None:
+    """No file of the process may be longer from now on: to its disk it is as if that were full."""
+    resource.prlimit(started.pid, resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["until-there-is-room", "killed-meanwhile"])
+def test_a_disk_that_is_full_in_the_middle_of_deliveries(memory_folder: Path, *, killed: bool) -> None:
+    """What was delivered cannot be written down: it is kept until it can be, and only a kill makes it come again."""
+
+    async def go() -> tuple[Counter[int], int]:
+        await fill(memory_folder)
+        async with Peer(keywords=("PIPELINING",)).serve() as peer:
+            running = await process(memory_folder, peer.port)
+            async with asyncio.timeout(20):
+                while len(peer.messages) < 10:
+                    await asyncio.sleep(0.001)
+            room_for(running, 4096)
+            await said(running, b"not written down yet")
+            before = await asyncio.to_thread(left, memory_folder)
+            if killed:
+                await ended(running)
+                running = await process(memory_folder, peer.port)
+            else:
+                room_for(running, resource.RLIM_INFINITY)
+                await said(running, b"is written down again")
+            async with asyncio.timeout(30):
+                while await asyncio.to_thread(left, memory_folder):
+                    await asyncio.sleep(0.02)
+            await ended(running)
+            return numbers_in(peer), before
+
+    arrived, before = asyncio.run(go())
+    assert before > 0, "the queue still had what was delivered meanwhile"
+    assert set(arrived) == set(range(COUNT)), "nothing is lost"
+    twice = sum(arrived.values()) - COUNT
+    assert twice <= (COUNT if killed else 0), "the process knew what it had delivered"
+    assert (twice > 0) == killed

@@ -35,7 +35,7 @@ class Destination:
     running: int = 0
     """Those who talk to it."""
     slow: int = 0
-    """Of these, those who have for long."""
+    """Of these, those who have for longer than `places.SLOW_S`."""
     failures: int = 0
     """Tries in a row that found nobody."""
     resting_until: float = 0.0

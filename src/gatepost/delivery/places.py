@@ -1,7 +1,7 @@
 """So many transactions at once, of all destinations together; one that takes long keeps its place from nobody.
 
-A host that stalls holds a connection for minutes, which costs nothing. Were it counted, some dozens of such hosts would stop
-the mail of everybody else.
+A host that stalls, or answers slowly, holds a connection for minutes, which costs next to nothing. Were it counted, some
+dozens of such hosts would stop the mail of everybody else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from types import TracebackType
 
-SLOW_S = 10.0
+SLOW_S = 1.0
 
 
 class Places:

@@ -117,6 +117,10 @@ class Results:
         self._keep(item, None, RetryAt(again))
         return again
 
+    def not_now(self, item: QueueItem) -> None:
+        """It goes back into the line, untried."""
+        self._keep(item, None, RetryAt(self.clock()))
+
     def after_a_bug(self, item: QueueItem) -> None:
         """We broke off: it is tried again later."""
         self._keep(item, None, RetryAt(self.clock() + _AFTER_A_BUG_S))

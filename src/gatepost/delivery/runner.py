@@ -35,6 +35,8 @@ _LOT = 200
 """So many copies are claimed in one step."""
 _LOOK = 500
 """So many are looked at, at least, in one step."""
+_STALLED = 4
+"""So many times what may be in hand may wait for hosts that stall."""
 _KNOWN = 5000
 """Destinations of which something is remembered."""
 
@@ -263,25 +265,18 @@ class DeliveryRunner:
 
     def _takes_long(self, there: Destination, group: Group) -> bool:
         """A transaction has lasted for long: it counts as in hand no more, as long as there are not too many of them."""
-        if self._stalled + len(group) > self.settings.in_hand:
+        if self._stalled + len(group) > _STALLED * self.settings.in_hand:
             return False
         there.slow += 1
         self._stalled += len(group)
         self._in_hand -= len(group)
-        if there.stuck and there.groups:
-            task = asyncio.get_running_loop().create_task(self._send_away(there))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if there.stuck:  # what waits for it in hand goes back into the line, where it is in nobody's way
+            while there.groups:
+                for item in there.take():
+                    self.results.not_now(item)
         if self._full:
             self._woken.set()
         return True
-
-    async def _send_away(self, there: Destination) -> None:
-        """Nothing moves at this destination: what waits for it in hand goes back into the queue."""
-        while there.stuck and there.groups:
-            for item in there.take():
-                until = self.clock() + self.settings.schedule.destination_pause_s
-                await self._put_back(there, item, until)
 
     async def _put_back(self, there: Destination, item: QueueItem, until: float) -> None:
         again = await self.results.put_back(there.where, item, until, there.last_words)
