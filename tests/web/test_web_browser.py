@@ -120,7 +120,7 @@ def paths() -> list[tuple[str, str]]:
             who = "data-protection-officer"
         elif not one.open and "content" in {right.value for right in one.rights}:
             who = "quarantine-manager"
-        if path != "/" and not path.endswith("/safe"):
+        if path != "/" and not path.endswith(("/safe", "/file")):
             found.append((path, who))
     return found
 

@@ -16,6 +16,7 @@ from visiting import NOW, RUNNER, Browser, csrf
 from gatepost.office import apitokens
 from gatepost.office.digests import Digests
 from gatepost.store.records import DeliveryAttempt, Done
+from store_samples import acceptance
 
 
 @pytest.fixture
@@ -296,3 +297,52 @@ def test_a_pasted_message_is_judged_and_a_wrong_address_is_told(desk: Console) -
     assert browser.post("/tools/scan", data=form | {"client": "999"}).status_code == 400
     assert browser.post("/tools/scan", data=form | {"message": " "}).status_code == 400
     assert "one whole address" in browser.get("/tools?address=nobody").text
+
+
+def test_where_links_go_and_what_is_attached_is_on_the_messages_page_for_who_may_read(desk: Console) -> None:
+    octets = (
+        b"Subject: s\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n"
+        b"<a href='http://evil.example/x'>www.bank.example</a>\r\n--b\r\nContent-Type: application/pdf\r\n"
+        b"Content-Disposition: attachment; filename=bill.pdf\r\n\r\nMZ..\r\n--b--\r\n"
+    )
+    RUNNER.run(desk.office.store.carry_out(acceptance("INSIDE7", at=NOW, octets=octets, held=True)))
+    reader = desk.browser("quarantine-manager")
+    assert "Show where its links go" in reader.get("/messages/INSIDE7").text
+    page = reader.get("/messages/INSIDE7?inside=1").text
+    for wanted in ("evil.<wbr>example", "www.bank.example", "shows another address", "bill.<wbr>pdf", "application/pdf"):
+        assert wanted in page
+    assert desk.browser("ana").get("/me/looks").text.count("INSIDE7") == 2, "link and text of one look"
+    for role in ("postmaster", "help-desk"):
+        other = desk.browser(role).get("/messages/INSIDE7?inside=1").text
+        assert "evil.<wbr>example" not in other
+        assert "Not yours to see" in other
+
+
+def test_the_officers_pages_from_a_request_to_its_erasure(desk: Console) -> None:
+    officer = desk.browser("data-protection-officer")
+    form = {"csrf": token(officer), "kind": "erasure", "person": "<b>Ana</b>", "addresses": "ana@example.net"}
+    there = officer.post("/privacy/requests/add", data=form)
+    assert there.headers["location"] == "/privacy/requests/1"
+    page = officer.get("/privacy/requests/1").text
+    assert "&lt;b&gt;Ana&lt;/b&gt;" in page
+    assert "Would be erased" in page
+    hold = {"csrf": token(officer), "whom": "@example.net", "reason": "a <i>suit</i>", "case": "7"}
+    assert officer.post("/privacy/holds/add", data=hold).status_code == 303
+    assert "a &lt;i&gt;suit&lt;/i&gt;" in officer.get("/privacy/requests/1").text
+    number = number_of(desk, "ANASPAM")
+    owner = desk.browser("owner")
+    assert "legal hold" in owner.get("/quarantine").text
+    assert "Legal hold" in owner.get("/messages/ANASPAM").text
+    done = owner.post("/quarantine/act", data={"csrf": token(owner), "copy": number, "do": "delete"}).text
+    assert "A legal hold is in force over it" in done
+    assert state_of(desk, "ANASPAM") == "held"
+    released = officer.post("/privacy/holds/release", data={"csrf": token(officer), "hold": "1", "reason": "settled"})
+    assert released.headers["location"] == "/privacy/holds"
+    archive = officer.post("/privacy/requests/1/export", data={"csrf": token(officer)})
+    assert "index.md" in zipfile.ZipFile(io.BytesIO(archive.content)).namelist()
+    assert officer.post("/privacy/requests/1/erase", data={"csrf": token(officer)}).status_code == 303
+    assert "Proof of what was done" in officer.get("/privacy/requests/1").text
+    assert desk.office.store.held(ref="ANASPAM", decided=True) == []
+    record = officer.get("/privacy/record/file?as=json")
+    assert json.loads(record.text)["hostname"] == "mx.example.net"
+    assert officer.get("/privacy/record/file").text.startswith("# Record of processing activities")

@@ -7,7 +7,8 @@ recipient sees their own copy whole. What is not there and what is not theirs lo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from gatepost.access.rights import Actor, Right
@@ -95,6 +96,8 @@ class Evidence:
     words: tuple[str, ...] = ()
     about: str = ""
     """What such a fact means, one line that quotes nothing."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the sentence was made from; empty where it may not be seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,13 +352,15 @@ def evidence(entry: HistoryEntry, *, inside: bool) -> list[Evidence]:
                 decisive=finding.name in deciding,
                 words=tuple(map(str, words)) if isinstance(words, list) else (),
                 about=about(finding.key),
+                facts=finding.evidence if visible else {},
             )
         )
     if not found:
         found = [
             Evidence(
                 name=one.key, text=one.text if inside or tells_metadata(one.name) else "", weight=0.0, enforced=True,
-                excused_by="", reference=reference_of(one.key), decisive=False,
+                excused_by="", reference=reference_of(one.key), decisive=False, about=about(one.key),
+                facts=one.evidence if inside or tells_metadata(one.name) else {},
             )
             for one in entry.findings
         ]  # fmt: skip

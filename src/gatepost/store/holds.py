@@ -128,6 +128,15 @@ def copies_on_hold(connection: Connection, numbers: list[int]) -> set[int]:
     return {number for (number,) in rows}
 
 
+def over_message(connection: Connection, ref: str) -> bool:
+    """Is a hold in force over the facts about this message?"""
+    row = connection.execute(
+        f"SELECT NOT ({HISTORY}) FROM history h WHERE h.ref = ?",  # noqa: S608 - our own words
+        (ref,),
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def names_in_journal(connection: Connection) -> re.Pattern[str] | None:
     """What an entry of the journal holds when it is about somebody on hold; None without a hold."""
     names = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,15 @@ from babel.messages.pofile import read_po
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from gatepost.web.facts import Facts
 from gatepost.web.icons import icon
 
 HERE = Path(__file__).parent
 VALUE = re.compile(r"%\((\w+)\)s")
 JOINT = re.compile(r"[@._:]")
 """Where an address or a rule's name may go on in the next line."""
+SENTENCES = ("office.po", "concerns.po", "stories.po")
+"""Catalogues of sentences that come with their values filled in."""
 SENTENCE_LONGEST = 1000
 """Characters of a sentence that is looked for among those with values."""
 STATIC = HERE / "static"
@@ -42,6 +45,9 @@ class Looks:
         self.zone = zone
         self._words = {language: words_of(language) for language in languages}
         self._sentences = {language: sentences_of(language) for language in languages}
+        self._facts = {
+            language: Facts(HERE / "words" / language, partial(self.say, language)) for language in languages
+        }
         self._static = {
             str(path.relative_to(STATIC)): path.read_bytes()
             for path in sorted(STATIC.rglob("*"))
@@ -67,8 +73,33 @@ class Looks:
             for pattern, said in self._sentences[language]:
                 match = pattern.fullmatch(sentence)
                 if match is not None:
-                    return said % match.groupdict()
+                    return said % {name: self._again(language, value) for name, value in match.groupdict().items()}
         return sentence
+
+    def _again(self, language: str, value: str) -> str:
+        """What a sentence says of something may be a sentence of ours, too."""
+        known = self._words[language].get(value)
+        if known is not None:
+            return known
+        return next(
+            (said % found.groupdict() for pattern, said in self._sentences[language] if (found := pattern.fullmatch(value))), value
+        )
+
+    def fact(self, language: str, one: Any) -> str:
+        """One piece of evidence (`looking.Evidence`) as a sentence in the language; empty where it may not be seen."""
+        if language == "en":
+            return str(one.text)
+        return self._facts[language].sentence(one.name, one.about, one.text, one.facts) if one.text or one.about else ""
+
+    def reason(self, language: str, decision: Any, evidence: Sequence[Any]) -> str:
+        """Why something was decided (`looking.Decision`), in the language, out of what was seen."""
+        if language == "en" or not decision.reason:
+            return str(decision.reason)
+        by = next((one for one in evidence if one.text and one.text in (decision.reason, decision.reason.partition("; ")[0])), None)
+        by = by or next((one for one in evidence if one.name.partition(":")[0] == decision.verdict.rule), None)
+        against = [one for one in evidence if one.weight > 0 and one.enforced and not one.excused_by]
+        heaviest = [(self.fact(language, one), one.weight) for one in sorted(against, key=lambda one: -one.weight)]
+        return self._facts[language].reason(decision.reason, self.fact(language, by) if by is not None else "", heaviest)
 
     def draw(self, template: str, language: str, **values: Any) -> str:
         """A template in the language."""
@@ -100,6 +131,8 @@ class Looks:
         }
         environment.filters |= {
             "said": partial(self.say, language),
+            "fact": partial(self.fact, language),
+            "reason": partial(self.reason, language),
             "moment": partial(moment, language=language, zone=self.zone),
             "clock": partial(moment, language=language, zone=self.zone, pattern="HH:mm:ss"),
             "minute": partial(moment, language=language, zone=self.zone, pattern="MMMd HH:mm"),
@@ -119,20 +152,23 @@ def words_of(language: str) -> dict[str, str]:
     for path in sorted((HERE / "words" / language).glob("*.po")):
         with path.open("rb") as file:
             for message in read_po(file, locale=language):
-                if message.id and message.string and not message.fuzzy:
+                if message.id and message.string and not message.fuzzy and not message.context:
                     words[str(message.id)] = str(message.string)
     return words
 
 
 def sentences_of(language: str) -> list[tuple[re.Pattern[str], str]]:
-    """The office's sentences that have values in them (``office.po``), to be known again when the values are filled in."""
-    path = HERE / "words" / language / "office.po"
-    if not path.exists():
-        return []
-    with path.open("rb") as file:
-        found = [
-            (str(one.id), str(one.string)) for one in read_po(file, locale=language) if one.id and one.string
-        ]
+    """Sentences that come with their values filled in, to be known again: the office's, what needs attention, a delivery's."""
+    found: list[tuple[str, str]] = []
+    for name in SENTENCES:
+        path = HERE / "words" / language / name
+        if path.exists():
+            with path.open("rb") as file:
+                found += [
+                    (str(one.id), str(one.string)) for one in read_po(file, locale=language) if one.id and one.string
+                ]
+    # What says more by itself is tried first.
+    found.sort(key=lambda one: -len(VALUE.sub("", one[0])))
     sentences = []
     for english, said in found:
         parts = VALUE.split(english)

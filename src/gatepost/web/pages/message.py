@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import partial
 
 from markupsafe import Markup
 from starlette.responses import Response
 
 from gatepost.access.rights import Right
+from gatepost.checks.references import about
 from gatepost.mail.verdict import Action
 from gatepost.office import looking
 from gatepost.office.glass import Glass, may_take_out
+from gatepost.office.inside import inside_of
 from gatepost.office.preview import preview_of
+from gatepost.office.seen import Installed
+from gatepost.store import holds
 from gatepost.store.store import StoreFailed
 from gatepost.web.looks import N_
 from gatepost.web.page import page
@@ -53,6 +58,12 @@ async def message(visit: Visit) -> Response:
     entry = story.entry
     glass: Glass | None = visit.premises.more.get(Glass)
     arrived = any(one.status == "delivered" for one in story.attempts)
+    readable = glass is not None and glass.may_read(visit.me, entry.ref)
+    inside = None
+    if readable and visit.asked("inside", 1):
+        octets = await read(visit, entry.ref)
+        installed: Installed | None = visit.premises.more.get(Installed)
+        inside = await inside_of(octets, preview_of(octets), entry, installed.files if installed else None)
     return visit.page(
         "message.html",
         story=story,
@@ -63,7 +74,11 @@ async def message(visit: Visit) -> Response:
         alternatives=story.changes,
         deciding=undecided(visit, story.held),
         deciding_all=[one for one in story.held if one.state in ("held", "requested")],
-        readable=glass is not None and glass.may_read(visit.me, entry.ref),
+        readable=readable,
+        inside=inside,
+        about=about,
+        on_hold=(visit.may(Right.MESSAGES) or visit.may(Right.PRIVACY))
+        and visit.office.store.database.read(partial(holds.over_message, ref=entry.ref)),
         secure_words={
             0: N_("DNSSEC bogus"),
             1: N_("DNSSEC not checked"),

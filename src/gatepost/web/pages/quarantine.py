@@ -69,6 +69,8 @@ class Row:
     subject: str | None
     """None: not theirs to see."""
     may: May
+    on_hold: bool = False
+    """A legal hold keeps it from deletion."""
 
 
 async def listed(visit: Visit) -> Response:
@@ -119,11 +121,12 @@ def rows_of(visit: Visit, copies: Sequence[Held]) -> list[Row]:
         return found
 
     known = visit.office.store.database.read(facts)
+    kept = holding.on_hold([one.id for one in copies]) if holding.sees_all(visit.me) else set()
     return [
         Row(
             copy=one, author=known[one.ref][0],
             subject=known[one.ref][1] if visit.may(Right.SUBJECTS) or visit.me.owns(one.to) else None,
-            may=holding.may(visit.me, one),
+            may=holding.may(visit.me, one), on_hold=one.id in kept,
         )
         for one in copies
     ]  # fmt: skip
