@@ -33,6 +33,8 @@ class TestProvider:
     port: int = 0
     claims: dict[str, Any] = field(default_factory=dict)
     """Of the ID token, over what is usual."""
+    header: dict[str, str] = field(default_factory=dict)
+    """Of the ID token, over what is usual."""
     userinfo: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     active: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -157,7 +159,7 @@ class TestProvider:
         return {
             "access_token": "access",
             "token_type": "Bearer",
-            "id_token": self.signed(claims | self.claims),
+            "id_token": self.signed(claims | self.claims, **self.header),
         }
 
     def _insist_on_client(self, fields: dict[str, str], said: dict[str, str]) -> None:

@@ -229,6 +229,58 @@ def test_an_answer_is_good_once_for_one_browser_and_for_a_while(tmp_path: Path) 
     telling(tmp_path, story)
 
 
+def test_a_provider_that_names_itself_in_every_answer_must_do_so(tmp_path: Path) -> None:
+    async def story(place: Place, other: TestProvider, ours: Provider) -> None:
+        await place.person()
+        other.claims = PROVED
+        other.metadata = {"authorization_response_iss_parameter_supported": True}
+        for told, good in (({}, True), ({"iss": ""}, False), (None, False)):
+            begun = await oidc.begin(place.office, ours, visitor=HERE, redirect_uri=BACK)
+            query = other.authorize(begun.url)
+            query = (
+                {name: value for name, value in query.items() if name != "iss"}
+                if told is None
+                else query | told
+            )
+            finishing = oidc.finish(place.office, ours, begun.flow, query, visitor=HERE, redirect_uri=BACK)
+            if good:
+                assert isinstance(await finishing, Admitted)
+            else:
+                with pytest.raises(SignInRefused, match="proves nothing"):
+                    await finishing
+                assert "comes from another provider" in place.journal()[-1]
+
+    telling(tmp_path, story)
+
+
+def test_a_token_of_another_kind_does_not_pass_for_one(tmp_path: Path) -> None:
+    async def story(place: Place, other: TestProvider, ours: Provider) -> None:
+        await place.person()
+        kinds = {
+            "": True,
+            "JWT": True,
+            "application/jwt": True,
+            "at+jwt": False,
+            "logout+jwt": False,
+            "secevent+jwt": False,
+        }
+        for kind, good in kinds.items():
+            other.claims, other.header = PROVED, {"typ": kind} if kind else {}
+            if good:
+                assert isinstance(await through(place, other, ours), Admitted)
+            else:
+                with pytest.raises(SignInRefused, match="proves nothing"):
+                    await through(place, other, ours)
+                assert f"for something else ({kind})" in place.journal()[-1]
+        tokens = ProviderTokens(place.office, ours)
+        for kind in ("at+jwt", "logout+jwt"):
+            claims = other.usual(aud="mail", email="ana@example.net", email_verified=True, jti=kind)
+            found = await tokens.verify(other.signed(claims, typ=kind))
+            assert found == (("ana@example.net",) if kind == "at+jwt" else None)
+
+    telling(tmp_path, story, mail_audience="mail")
+
+
 def test_keys_may_change_and_others_do_not_count(tmp_path: Path) -> None:
     async def story(place: Place, other: TestProvider, ours: Provider) -> None:
         await place.person()

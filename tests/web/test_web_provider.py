@@ -80,6 +80,29 @@ def test_there_and_back(scene: Scene) -> None:
     assert "begin again" in again.text
 
 
+def test_whoever_signs_out_is_shown_the_way_out_of_the_provider_too(scene: Scene) -> None:
+    RUNNER.run(scene.place.person())
+    scene.provider.claims = {"amr": ["mfa"]}
+    browser = Browser(scene.app)
+
+    def in_and_out() -> str:
+        away = browser.get("/sign-in/provider?next=/me")
+        browser.get("/sign-in/provider/back", params=scene.provider.authorize(away.headers["location"]))
+        out = browser.post("/sign-out", data={"csrf": csrf(browser.get("/me").text)})
+        assert out.headers["location"] == "/sign-in?out=1"
+        return browser.get("/sign-in?out=1").text
+
+    assert "Sign out there, too" not in in_and_out(), "it offers none"
+    scene.provider.metadata = {"end_session_endpoint": f"{scene.provider.issuer}/end?x=1"}
+    scene.place.clock.forward(3601)
+    shown = in_and_out()
+    there = (
+        f"{scene.provider.issuer}/end?x=1&amp;client_id={CLIENT}&amp;post_logout_redirect_uri=https%3A%2F%2F"
+    )
+    assert f'href="{there}' in shown
+    assert "Sign out there, too" not in browser.get("/sign-in").text
+
+
 def test_a_code_of_ours_besides(scene: Scene) -> None:
     codes, _, _ = RUNNER.run(scene.place.with_password())
     scene.place.clock.forward(60)

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -30,6 +30,10 @@ ANEW_S = 300.0
 """A proof that was to be made anew is no older."""
 SUBJECT_LONGEST = 255
 """OpenID Connect Core §2."""
+SIGN_IN_TYPES = frozenset({"", "jwt"})
+"""What the header of an ID token may call itself (RFC 8725 §3.11): a token for another purpose says so."""
+MAIL_TYPES = SIGN_IN_TYPES | {"at+jwt"}
+"""The same for mail programs' tokens (RFC 9068 §2.1)."""
 ID_TOKEN_ONLY = ("nonce", "at_hash", "c_hash", "s_hash")
 """Claims by which a token shows that it is for signing in here, not for handing mail in."""
 
@@ -159,11 +163,11 @@ def challenge(verifier: str) -> str:
     return urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).decode().rstrip("=")
 
 
-def answered(query: Mapping[str, str], flow: Flow, issuer: str) -> str:
-    """The code in what the browser brought back. Raises NotProved."""
+def answered(query: Mapping[str, str], flow: Flow, issuer: str, *, says_issuer: bool = False) -> str:
+    """The code in what the browser brought back; `says_issuer`: the provider always names itself. Raises NotProved."""
     if not hmac.compare_digest(query.get("state", "").encode(), flow.state.encode()):
         raise NotProved("the answer belongs to another sign-in")
-    if query.get("iss", issuer) != issuer:  # RFC 9207 §2.4
+    if query.get("iss", "" if says_issuer else issuer) != issuer:  # RFC 9207 §2.4, RFC 9700 §4.4.2
         raise NotProved("the answer comes from another provider")
     if query.get("error"):
         raise NotProved(f"the provider refused: {printable(query['error'], 60)}")
@@ -184,16 +188,23 @@ def public_keys(document: object) -> jwk.KeySet:
     return jwk.KeySet(found)
 
 
-def claims_of(token: str, keys: jwk.KeySet) -> dict[str, Any]:
-    """The claims of a signed token (RFC 7519 §7.2), nothing of them judged yet. Raises UnknownKey and NotProved."""
+def claims_of(token: str, keys: jwk.KeySet, types: Set[str] = SIGN_IN_TYPES) -> dict[str, Any]:
+    """The claims of a signed token of one of these types (RFC 7519 §7.2), nothing of them judged yet.
+
+    Raises UnknownKey and NotProved.
+    """
     if len(token) > TOKEN_LONGEST or not token.isascii():
         raise NotProved("the token is no signed token")
     try:
-        return dict(jwt.decode(token, keys, algorithms=ALGORITHMS).claims)
+        read = jwt.decode(token, keys, algorithms=ALGORITHMS)
     except InvalidKeyIdError:
         raise UnknownKey("the token is signed with a key that the provider does not publish") from None
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as fault:
         raise NotProved(f"the token does not hold ({type(fault).__name__})") from None
+    kind = str(read.header.get("typ", "")).lower().removeprefix("application/")
+    if kind not in types:
+        raise NotProved(f"the token is for something else ({printable(kind, 40)})")
+    return dict(read.claims)
 
 
 def looks_signed(token: str) -> bool:

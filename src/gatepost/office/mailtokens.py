@@ -48,7 +48,9 @@ class ProviderTokens:
         try:
             if not asks and not oidc.looks_signed(token):
                 raise NotProved("it is opaque, and mail_introspect is off")
-            claims = await (self.provider.introspect(token) if asks else self.provider.claims(token))
+            claims = await (
+                self.provider.introspect(token) if asks else self.provider.claims(token, oidc.MAIL_TYPES)
+            )
             names, subject, ends = oidc.bearer_of(claims, settings, now=now, introspected=asks)
         except NotProved as why:
             log.info("a mail program's token proves nothing: %s", why)

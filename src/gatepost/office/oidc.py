@@ -209,7 +209,8 @@ async def _identity(
     office: Office, provider: Provider, flow: Flow, query: Mapping[str, str], redirect_uri: str
 ) -> Identity:
     """Raises NotProved, Unavailable."""
-    code = oidc.answered(query, flow, provider.settings.issuer)
+    about = await provider.metadata()
+    code = oidc.answered(query, flow, provider.settings.issuer, says_issuer=about.says_issuer)
     answer = await provider.exchange(code, flow.verifier, redirect_uri)
     token, access = answer.get("id_token"), answer.get("access_token")
     if not isinstance(token, str):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from urllib.parse import quote_plus, urlencode
 
 from joserfc import jwk
 
-from gatepost.access.oidc import ProviderSettings, UnknownKey, claims_of, public_keys
+from gatepost.access.oidc import SIGN_IN_TYPES, ProviderSettings, UnknownKey, claims_of, public_keys
 from gatepost.dns.answer import Resolver
 from gatepost.mail.address import printable
 from gatepost.net.fetch import Fetched, FetchFailed, FetchKind, FetchLimits, Header, fetch
@@ -53,6 +53,10 @@ class Metadata:
     jwks_uri: str
     userinfo_endpoint: str
     introspection_endpoint: str
+    end_session_endpoint: str
+    """Where a person signs out there (OpenID Connect RP-Initiated Logout 1.0 §2); empty: nowhere."""
+    says_issuer: bool
+    """It names itself in each answer (RFC 9207 §3)."""
     takes_basic: bool
     """The client proves itself in the header; else in the body."""
 
@@ -80,13 +84,21 @@ class Provider:
         async with self._one_at_a_time:
             return await self._fresh_metadata()
 
-    async def claims(self, token: str) -> dict[str, Any]:
-        """The claims of a token that the provider signed. Raises oidc.NotProved, Unavailable."""
+    async def claims(self, token: str, types: Set[str] = SIGN_IN_TYPES) -> dict[str, Any]:
+        """The claims of a token of these types that the provider signed. Raises oidc.NotProved, Unavailable."""
         keys = await self._known_keys(older_than=self.settings.keys_s)
         try:
-            return claims_of(token, keys)
+            return claims_of(token, keys, types)
         except UnknownKey:
-            return claims_of(token, await self._known_keys(older_than=KEYS_AGAIN_S))
+            return claims_of(token, await self._known_keys(older_than=KEYS_AGAIN_S), types)
+
+    def way_out(self, back: str) -> str:
+        """Where a browser is sent to sign out there, too, and then `back`; empty where that is not known or not offered."""
+        at = self._metadata.end_session_endpoint if self._metadata is not None else ""
+        if not at:
+            return ""
+        asked = urlencode({"client_id": self.settings.client_id, "post_logout_redirect_uri": back})
+        return f"{at}{'&' if '?' in at else '?'}{asked}"
 
     async def keys(self) -> None:
         """Fetch its keys unless they are known. Raises Unavailable."""
@@ -242,6 +254,8 @@ def _metadata(said: dict[str, Any], issuer: str) -> Metadata:
         jwks_uri=endpoint("jwks_uri", needed=True),
         userinfo_endpoint=endpoint("userinfo_endpoint", needed=False),
         introspection_endpoint=endpoint("introspection_endpoint", needed=False),
+        end_session_endpoint=endpoint("end_session_endpoint", needed=False),
+        says_issuer=said.get("authorization_response_iss_parameter_supported") is True,
         takes_basic=not isinstance(ways, list)
         or "client_secret_basic" in ways
         or "client_secret_post" not in ways,

@@ -51,6 +51,12 @@ def provider_name(visit: Visit) -> str:
     return provider.settings.name if provider is not None else ""
 
 
+def way_out(visit: Visit) -> str:
+    """Where the provider is signed out of, too; empty: nobody says."""
+    provider = elsewhere(visit).provider
+    return provider.way_out(f"{visit.premises.origin}/sign-in") if provider is not None else ""
+
+
 def flow_cookie(premises: Premises) -> str:
     """What the browser brings back."""
     return "__Host-gatepost-provider" if premises.secure else "gatepost-provider"

@@ -20,7 +20,7 @@ from gatepost.office.sessions import Admitted, SignInRefused
 from gatepost.store import accounts
 from gatepost.web.looks import N_
 from gatepost.web.page import open_page, page
-from gatepost.web.pages.provider import elsewhere, provider_name
+from gatepost.web.pages.provider import elsewhere, provider_name, way_out
 from gatepost.web.sessions import drop, enrolment_cookie, keep, let_in, visitor_of
 from gatepost.web.visit import NotThere, Visit, own_path
 
@@ -60,6 +60,7 @@ def form(visit: Visit, problem: str = "", status: int = 200) -> Response:
         login=visit.field("login", 320),
         recovery=False,
         provider=provider_name(visit),
+        way_out=way_out(visit) if visit.asked("out") else "",
     )
 
 
@@ -131,7 +132,7 @@ async def sign_out(visit: Visit) -> Response:
     """The session ends here and in the office."""
     if visit.actor is not None:
         await visit.premises.sessions.end(visit.token)
-    response = visit.go("/sign-in")
+    response = visit.go("/sign-in?out=1")
     drop(response, visit.premises, visit.premises.cookie)
     drop(response, visit.premises, enrolment_cookie(visit.premises))
     return response
