@@ -13,6 +13,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,9 @@ def test_reports_about_the_wire_reach_who_asked_for_them(lab: Lab) -> None:
         )
     assert set(mailed) == {domains[1], domains[2]}
     assert mailed[domains[1]] == posted[domains[1]], "the same report, whichever way"
+    day = f"{datetime.fromtimestamp(start, UTC):%Y-%m-%d}"
+    shown = lab.sender.run("tls-reports", "show", domains[1], "--day", day)
+    assert json.loads(shown) == json.loads(gzip.decompress(mailed[domains[1]])), "and as the operator sees it"
 
     def told(octets: bytes) -> tuple[Any, ...]:
         report = json.loads(gzip.decompress(octets))
