@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,8 @@ from people_samples import ROOT, Place, office_at
 pytestmark = pytest.mark.peers
 POSTMASTERS, CHIEFS = f"CN=Postmasters (mail\\, all),{GROUPS}", f"CN=Chiefs,{GROUPS}"
 MANY = 1100
+ADDRESS = f"127.61.{os.getpid() // 250 % 250 + 1}.{os.getpid() % 250 + 1}"
+"""Of this run alone."""
 ENTRIES = [
     user("ana", "proxyAddresses: SMTP:ana@example.net", "proxyAddresses: smtp:a.kovac@example.net",
          "proxyAddresses: x500:/o=Corp/cn=ana", "proxyAddresses: SIP:ana@example.net", called="Ana Kovac"),
@@ -53,7 +56,7 @@ ENTRIES = [
 @pytest.fixture(scope="module")
 def controller() -> Iterator[DomainController]:
     passwords = {"ana": "Ana-s-s3cret", "ben": "Ben's (s3cret)*", "carol": "Carol-s-s3cret"}
-    with domain_controller(*ENTRIES, passwords=passwords, address="127.61.3.1") as one:
+    with domain_controller(*ENTRIES, passwords=passwords, address=ADDRESS) as one:
         yield one
 
 

@@ -54,7 +54,8 @@ async def add(visit: Visit) -> Response:
             visit.office, visit.me, visit.field("login", 320), name=visit.field("name", 200),
             language=visit.field("language", 5) or "en", roles=roles,
         )  # fmt: skip
-        token = await people.invite(visit.office, visit.me, account.login, by_mail=way_of(visit))
+        by_mail = None if account.roles & ADMINISTRATORS else way_of(visit)
+        token = await people.invite(visit.office, visit.me, account.login, by_mail=by_mail)
     except Impossible as fault:
         raise Refused(visit._(str(fault))) from None
     return link_page(visit, account.login, token)
