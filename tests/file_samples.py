@@ -276,3 +276,58 @@ def outlook_item(subject: str, body: str, attachments: Mapping[str, bytes]) -> b
         streams[f"{folder}/__substg1.0_3707001F"] = name.encode("utf-16-le")
         streams[f"{folder}/__substg1.0_37010102"] = octets
     return compound(streams)
+
+
+def arj(name: bytes, octets: bytes) -> bytes:
+    """An ARJ archive with one stored member."""
+
+    def header(kind: int, middle: bytes, name: bytes) -> bytes:
+        body = struct.pack("<BBBBBBBB", 30, 11, 1, 2, 0, 0, kind, 0) + middle + name + b"\0\0"
+        return b"\x60\xea" + struct.pack("<H", len(body)) + body + struct.pack("<IH", zlib.crc32(body), 0)
+
+    size, crc = len(octets), zlib.crc32(octets)
+    member = header(0, struct.pack("<IIIIHHH", 0x5A000000, size, size, crc, 0, 0o644, 0), name)
+    return header(2, bytes(22), b"a.arj") + member + octets + b"\x60\xea\0\0"
+
+
+def fat_image(name: bytes, octets: bytes) -> bytes:
+    """A diskette of 1.44 MB (FAT12) with one file; `name` is eight and three characters, padded."""
+    boot = bytearray(512)
+    boot[:3], boot[3:11] = b"\xeb\x3c\x90", b"MSDOS5.0"
+    boot[11:36] = struct.pack("<HBHBHHBHHHII", 512, 1, 1, 2, 224, 2880, 0xF0, 9, 18, 2, 0, 0)
+    boot[36:62] = struct.pack("<BBBI11s8s", 0, 0, 0x29, 1, b"NO NAME    ", b"FAT12   ")[:26]
+    boot[510:] = b"\x55\xaa"
+    clusters = max(1, -(-len(octets) // 512))
+    chain = [0xFF0, 0xFFF, *range(3, clusters + 2), 0xFFF]
+    table = bytearray(9 * 512)
+    for number, value in enumerate(chain):
+        at = number * 3 // 2
+        word = int.from_bytes(table[at : at + 2], "little")
+        word |= value << 4 if number & 1 else value
+        table[at : at + 2] = (word & 0xFFFF).to_bytes(2, "little")
+    root = struct.pack("<11sB14xHI", name, 0x20, 2, len(octets)).ljust(224 * 32, b"\0")
+    return (bytes(boot) + bytes(table) * 2 + root + octets).ljust(2880 * 512, b"\0")
+
+
+def vhd(image: bytes) -> bytes:
+    """A virtual disk of fixed size: the image, and a footer that says so."""
+    footer = bytearray(512)
+    footer[:8] = b"conectix"
+    footer[8:64] = struct.pack(
+        ">IIQI4sI4sQQHBBI",
+        2,
+        0x10000,
+        (1 << 64) - 1,
+        0,
+        b"vpc ",
+        0x50003,
+        b"Wi2k",
+        len(image),
+        len(image),
+        80,
+        2,
+        18,
+        2,
+    )
+    footer[64:68] = (~sum(footer) & 0xFFFFFFFF).to_bytes(4, "big")
+    return image + bytes(footer)

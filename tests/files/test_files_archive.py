@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -400,13 +401,27 @@ def test_a_stored_rar4() -> None:
 @pytest.mark.parametrize(
     ("octets", "name"),
     [
-        (b"\x60\xea\x28\0" + bytes(40), "a.arj"),
         (bytes(7) + b"**ACE**" + bytes(40), "a.ace"),
         (b"vhdxfile" + bytes(40), "a.vhdx"),
     ],
 )
 def test_what_cannot_be_opened_says_so(octets: bytes, name: str) -> None:
     assert "unreadable" in facts(look(octets, name)[0])
+
+
+def test_a_wrong_checksum_is_told_and_the_member_handed_to_the_scanner() -> None:
+    local, central = local_header(b"a.exe", PROGRAM), central_header(b"a.exe", PROGRAM, 0)
+    wrong = (zlib.crc32(PROGRAM) ^ 1).to_bytes(4, "little")
+    right = zlib.crc32(PROGRAM).to_bytes(4, "little")
+    archive = (
+        local.replace(right, wrong, 1)
+        + central.replace(right, wrong, 1)
+        + directory_end(1, len(central), len(local))
+    )
+    reports = look(archive)
+    assert "ambiguous-archive" in facts(reports[0])
+    assert any("checksum" in fact.text for fact in reports[0].facts)
+    assert reports[1].octets == PROGRAM
 
 
 def test_without_the_library_nothing_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import real_program
 from gatepost.files.yararules import compile_rules
 from gatepost.mail.filereport import FileReport
 from gatepost.mail.message import Message
@@ -24,8 +25,11 @@ from gatepost.net.sandbox import Child, Lost, Sandbox, SandboxSettings, obstacle
 from gatepost.net.sandbox_wire import Answer, WireFact, WireReport, reports_of
 
 
-def with_attachments(*files: tuple[str, bytes]) -> Message:
-    head = b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhello\r\n"
+def with_attachments(*files: tuple[str, bytes], text: str = "hello") -> Message:
+    head = (
+        b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n%s\r\n"
+        % text.encode()
+    )
     parts = [
         b"--x\r\nContent-Type: application/octet-stream; name=%s\r\nContent-Transfer-Encoding: base64\r\n\r\n%s"
         % (name.encode(), base64.encodebytes(octets).replace(b"\n", b"\r\n"))
@@ -180,6 +184,20 @@ def test_the_scratch_folder_is_bounded_and_memory_is(folder: Path) -> None:
 def test_without_landlock_children_still_look() -> None:
     [reports] = asyncio.run(look(Sandbox(landlock=False), with_attachments(("a.zip", zipped(x=b"1")))))
     assert [one.shown for one in reports] == ["a.zip", "a.zip › x"]
+
+
+@pytest.mark.peers
+def test_without_landlock_children_still_open_locked_archives(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("hello")
+    locked = tmp_path / "locked.7z"
+    subprocess.run(
+        [real_program("7zz"), "a", "-bso0", "-psecret99", "-mhe=on", str(locked), str(tmp_path / "x.txt")],
+        check=True,
+    )
+    message = with_attachments(("locked.7z", locked.read_bytes()), text="The password is: secret99")
+    [reports] = asyncio.run(look(Sandbox(landlock=False), message))
+    assert [one.shown for one in reports] == ["locked.7z", "locked.7z › x.txt"]
+    assert "password-found" in facts(reports)
 
 
 def test_this_machine_can_have_children() -> None:

@@ -168,6 +168,16 @@ def read_unreadable(notes: Notes) -> None:
     notes.fact("unreadable", "nothing here can open this kind of file")
 
 
+def read_udf(notes: Notes) -> None:
+    """A DVD image: libarchive reads what is bridged to ISO 9660, 7-Zip the rest."""
+    if notes.octets[0x8001:0x8006] == b"CD001":
+        read_with_libarchive(notes, "iso")
+    else:
+        from gatepost.files.program import read_with_program
+
+        read_with_program(notes)
+
+
 def unlock(notes: Notes, kind: str) -> bool:
     """Try the passwords through libarchive; True when one of them opened it, with the members noted."""
     try:

@@ -9,8 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
+from pkgutil import iter_modules
 
-from gatepost.files import archive, html, image, message, ole, ooxml, pdf, rtf, script, shortcut, zipped
+from gatepost import files
+from gatepost.files import (
+    archive,
+    html,
+    image,
+    message,
+    ole,
+    ooxml,
+    pdf,
+    program,
+    rtf,
+    script,
+    shortcut,
+    zipped,
+)
 from gatepost.files.kind import kinds_of
 from gatepost.files.kinds import KINDS
 from gatepost.files.limits import FileLimits
@@ -31,7 +46,6 @@ READERS: dict[str, Callable[[Notes], None]] = {
             "rar",
             "cab",
             "iso",
-            "udf",
             "lzh",
             "cpio",
             "ar",
@@ -45,9 +59,9 @@ READERS: dict[str, Callable[[Notes], None]] = {
         ),
         archive.read_other,
     ),
-    **dict.fromkeys(
-        ("arj", "ace", "alz", "vhd", "vhdx", "vmdk", "wim", "dmg", "disk"), archive.read_unreadable
-    ),
+    **dict.fromkeys(("arj", "vhd", "vhdx", "vmdk", "wim", "dmg", "disk"), program.read_with_program),
+    "udf": archive.read_udf,
+    **dict.fromkeys(("ace", "alz"), archive.read_unreadable),
 }
 CONTAINERS = frozenset(READERS)
 """Kinds that are opened only so deep."""
@@ -142,7 +156,10 @@ def inspect_file(
 
 def warm_up() -> None:
     """Import what the parsers need, so that a child can do so before its cage closes: some libraries start programs or
-    open files when they are first imported. A library that is missing is left for the look to report."""
+    open files when they are first imported, and without Landlock no file can be opened afterwards. A library that is
+    missing is left for the look to report."""
+    for one in iter_modules(files.__path__):
+        import_module(f"gatepost.files.{one.name}")
     for name in _LIBRARIES:
         with suppress(ImportError, OSError, TypeError):
             import_module(name)

@@ -239,14 +239,14 @@ def _by_offset(octets: bytes, head: bytes) -> str:
         return "pyc"
     if octets[0x8001:0x8006] in {b"CD001", b"BEA01"}:
         return "udf" if b"NSR0" in octets[0x8001:0xA001] else "iso"
-    if head[510:512] == b"\x55\xaa" and (
-        head[3:7] == b"NTFS" or b"FAT" in head[54:90] or head[3:8] == b"EXFAT"
-    ):
-        return "disk"
     if octets[-512:-504] == b"conectix":
         return "vhd"
     if octets[-512:-508] == b"koly":
         return "dmg"
+    if head[510:512] == b"\x55\xaa" and (
+        head[3:7] == b"NTFS" or b"FAT" in head[54:90] or head[3:8] == b"EXFAT"
+    ):
+        return "disk"
     if head[510:512] == b"\x55\xaa" and len(octets) % 512 == 0 and _binary(head):
         return "disk"
     if b"%PDF-" in head[:1024]:

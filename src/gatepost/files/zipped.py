@@ -291,9 +291,20 @@ def _take(notes: Notes, entry: Entry) -> bool:
             notes.fact("bomb", f"the member {entry.name!r} unpacks to more than {len(octets)} octets")
     elif octets and entry.size and len(octets) != entry.size:
         notes.fact("ambiguous-archive", f"the member {entry.name!r} has another size than the archive says")
+    if not more and _wrong_checksum(entry, octets):
+        notes.fact(
+            "ambiguous-archive",
+            f"the checksum of {entry.name!r} is wrong; some programs unpack it all the same",
+        )
     hidden = notes.has("ambiguous-archive") or entry.method not in SCANNERS_OPEN
     notes.member(entry.name, octets, size=max(entry.size, len(octets)), hidden=hidden)
     return True
+
+
+def _wrong_checksum(entry: Entry, octets: bytes) -> bool:
+    """A local header with a data descriptor behind its member does not know the checksum (APPNOTE §4.4.4, bit 3)."""
+    unknown = not entry.listed_at and bool(entry.flags & 8) and not entry.crc
+    return not unknown and zlib.crc32(octets) != entry.crc
 
 
 def unpack(method: int, packed: memoryview, room: int) -> tuple[bytes, int, bool]:

@@ -55,11 +55,11 @@ class Handling(StrEnum):
 DEFAULT_TYPES = {
     "program": Handling.QUARANTINE, "script": Handling.QUARANTINE, "shortcut": Handling.QUARANTINE,
     "installer": Handling.QUARANTINE, "disk-image": Handling.QUARANTINE, "bomb": Handling.QUARANTINE,
-    "macro-autoexec": Handling.QUARANTINE,
+    "macro-autoexec": Handling.QUARANTINE, "ace": Handling.QUARANTINE, "alz": Handling.QUARANTINE,
     "shell": Handling.NOTE, "python": Handling.NOTE, "perl": Handling.NOTE, "url": Handling.NOTE, "webloc": Handling.NOTE,
 }  # fmt: skip
 """Held unless the postmaster says otherwise: what runs with a click, or when a document is opened. Scripts that programmers send each other, and links
-that people drag into a mail, are only noted."""
+that people drag into a mail, are only noted. ACE and ALZip archives are held because nothing here can open them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,8 @@ class AttachmentSettings:
     """off, observe or enforce."""
     types: Mapping[str, Handling] = field(default_factory=dict)
     """What becomes of mail with a kind ("pe"), a family ("program") or a fact ("encrypted"): allow, note, quarantine, refuse, strip.
-    Programs, scripts, shortcuts, installers, disk images, bombs and macros that run by themselves are quarantined unless said otherwise."""
+    Programs, scripts, shortcuts, installers, disk images, bombs, macros that run by themselves, and ACE and ALZip archives, which nothing
+    here can open, are quarantined unless said otherwise."""
     rules_folder: str = ""
     """A folder of YARA rules (*.yar, *.yara), run over the message, its attachments and what is in them; a rule's meta may say
     severity (info, low, medium, high, critical) or weight (log-odds), and description."""
