@@ -139,6 +139,8 @@ def parts(desk: Office, loaded: Any, reload: Any) -> dict[type, Any]:
             SettingSeen("hostname", '"mx.example.net"', "file", "Our name."),
             SettingSeen("access.provider.client_secret", '"hunter2"', "file", "Of the provider."),
             SettingSeen("outbound.via", '"smtp://u:hunter2@relay.example.org"', "file", "Relay."),
+            SettingSeen("delivery.lifetime", '"5d"', "default", "How long it is tried."),
+            SettingSeen("policy.junk_at", "4.0", "default", "To Junk from."),
         ],
         domains=lambda: ["example.net"], records=records, rules=load_rules, judge=judge, find=find,
     )  # fmt: skip

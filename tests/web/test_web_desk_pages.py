@@ -42,7 +42,7 @@ PATHS = (
     "/quarantine", "/queue", "/senders", "/policy", "/policy/history", "/policy/watched", "/rules", "/rules/gift-cards?test=1",
     "/people", "/people/ana@example.net", "/glass", "/tools?address=ana@example.net", "/domains", "/domains/example.net",
     "/system", "/me", "/me/quarantine", "/me/senders", "/me/security", "/me/looks", "/me/data", "/privacy/journal",
-    "/privacy/access", "/privacy/retention",
+    "/privacy/access", "/privacy/retention", "/system?table=checks", "/policy?part=dmarc",
 )  # fmt: skip
 
 
@@ -154,6 +154,23 @@ def test_secrets_of_the_configuration_are_not_shown(desk: Console) -> None:
     assert "hunter2" not in page
     assert "relay.example.org" in page
     assert "mx.example.net" in page
+
+
+def test_the_configuration_and_the_policy_are_shown_a_part_at_a_time(desk: Console) -> None:
+    browser = desk.browser("owner")
+
+    def rows(path: str) -> list[str]:
+        return re.findall(r"<tr><td><code>([^<]+)</code>", browser.get(path).text.rpartition("<nav")[2])
+
+    given = ["hostname", "access.provider.client_secret", "outbound.via"]
+    assert rows("/system") == given, "what is as it comes is in its part"
+    assert rows("/system?table=delivery") == ["delivery.lifetime"]
+    assert rows("/system?table=gatepost") == ["hostname"]
+    assert rows("/system?name=JUNK_AT") == ["policy.junk_at"]
+    assert rows("/system?table=nonsense") == given
+    assert "rdns.missing" in rows("/policy"), "it only observes"
+    assert {one.partition(".")[0] for one in rows("/policy?part=dmarc")} == {"dmarc"}
+    assert 'href="/policy?part=dmarc#facts" aria-current="page"' in browser.get("/policy?part=dmarc").text
 
 
 def test_the_journal_is_verified_filtered_and_taken_out(desk: Console) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -52,14 +54,28 @@ def policy_page(visit: Visit, problem: str = "", text: str | None = None) -> Res
         candidate = candidates.keeper.prove(draft.text)
     except Unsound as fault:  # the file has changed under it
         candidate, problem = book, problem or str(fault)
+    facts, wanted = facts_of(book), {one.key: one for one in facts_of(candidate)}
+    asked, part = visit.asked("show", 60), visit.asked("part", 60)
+    parts = Counter(part_of(one.key) for one in facts)
+    if asked:
+        shown = [one for one in facts if asked in one.key]
+    elif part in parts:
+        shown = [one for one in facts if part_of(one.key) == part]
+    else:
+        shown = [one for one in facts if wanted.get(one.key, one) != one or one.mode == Mode.OBSERVE.value]
     return visit.page(
         "policy.html", 400 if problem else 200, draft=draft, text=draft.text if text is None else text, book=book,
-        candidate=candidate, facts=facts_of(book), wanted={one.key: one for one in facts_of(candidate)},
+        candidate=candidate, facts=shown, wanted=wanted, parts=parts, part=part if part in parts and not asked else "",
         checks=[(one.name, one.mode.value, one.switchable) for one in book.checks],
         check_modes={one.name: one.mode.value for one in candidate.checks}, thresholds=THRESHOLDS, modes=MODES,
         changed=draft.text.strip() != candidates.keeper.text().strip(), planned=read_planned(draft.evidence),
-        names=NAMES, problem=problem, days=DAYS, asked=visit.asked("show", 60),
+        names=NAMES, problem=problem, days=DAYS, asked=asked,
     )  # fmt: skip
+
+
+def part_of(key: str) -> str:
+    """The check that states a fact, or asks a list."""
+    return re.split(r"[.:]", key, maxsplit=1)[0]
 
 
 def facts_of(book: PolicyBook) -> list[Fact]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from starlette.responses import Response
 
 from gatepost.access.rights import Right
@@ -27,15 +29,27 @@ async def system(visit: Visit) -> Response:
     """Read only."""
     installed: Installed = visit.part(Installed)
     digests: Digests | None = visit.premises.more.get(Digests)
-    name = visit.asked("name", 60).lower()
+    name, table = visit.asked("name", 60).lower(), visit.asked("table", 60)
     settings = installed.settings_seen(visit.me)
-    given = bool(visit.asked("given"))
-    shown = [one for one in settings if name in one.key.lower() and (not given or one.source != "default")]
+    tables = Counter(table_of(one.key) for one in settings)
+    if name:
+        shown = [one for one in settings if name in one.key.lower()]
+    elif table in tables:
+        shown = [one for one in settings if table_of(one.key) == table]
+    else:
+        shown = [one for one in settings if one.source != "default"]
     return visit.page(
         "system.html", seen=await visit.premises.health(), lights=LIGHTS, settings=shown, sources=SOURCES,
-        ahead=installed.ahead(), certificates=installed.certificates(), version=installed.version, name=name, given=given,
+        ahead=installed.ahead(), certificates=installed.certificates(), version=installed.version, name=name,
+        tables=tables, table=table if table in tables and not name else "",
         digest_sent=digests.last_sent() if digests else None, has_digests=digests is not None,
     )  # fmt: skip
+
+
+def table_of(key: str) -> str:
+    """The table of the configuration file that a setting stands in; ``gatepost`` for those above all tables."""
+    table, dot, _ = key.partition(".")
+    return table.partition("[")[0] if dot or "[" in table else "gatepost"
 
 
 async def domains(visit: Visit) -> Response:
