@@ -109,7 +109,7 @@ def test_reasons_are_told_out_of_what_was_seen() -> None:
     by_fact = decision("dmarc.reject", "the author's domain is not proved")
     assert LOOKS.reason("ja", by_fact, [heavy, light]).startswith("差出人のドメイン b.example は証明されず")
     softened = decision("dmarc.reject", "the author's domain is not proved; quarantine rather than refuse, because it was sealed")
-    assert LOOKS.reason("ja", softened, [heavy, light]).endswith("（転送された可能性があるため、拒否ではなく保留しました）")
+    assert LOOKS.reason("ja", softened, [heavy, light]).endswith("（転送された可能性があるため、拒否ではなく隔離しました）")
     low = decision("default.deliver", "score 1.2 stays below 4 for junk: x (+1.2)")
     assert LOOKS.reason("ja", low, []).startswith("スコア 1.2 は迷惑メールのしきい値 4 に届きませんでした")
     assert LOOKS.reason("ja", decision("default.deliver", "nothing spoke against it"), []) == "不審な点はありませんでした"
