@@ -1,11 +1,12 @@
 /* A bounded SMTP load generator for loopback: one thread, epoll, one connection a message.
  *
- *   load -p PORT [-s SESSIONS] [-n MESSAGES] [-t SECONDS] [-x] MANIFEST
+ *   load -p PORT [-s SESSIONS] [-n MESSAGES] [-t SECONDS] [-w MS] [-x] MANIFEST
  *
  * MANIFEST has a line for each message: file, sender, recipient, client address, client name, separated by tabs.
  * With -x each connection names its client by XCLIENT. Messages are used in turn until MESSAGES were sent or
- * SECONDS have passed. A session is a script: wait for a reply, look whether its code is the one expected, send
- * the next piece. The time of a message runs from connect() to the reply that takes it. One line of JSON comes out.
+ * SECONDS have passed; with -w the one session rests for so long between two messages. A session is a script: wait for
+ * a reply, look whether its code is the one expected, send the next piece. The time of a message runs from connect()
+ * to the reply that takes it. One line of JSON comes out.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -37,7 +38,7 @@ struct session {
 
 static struct script *scripts;
 static long script_count, messages = 1000, begun, taken, refused, broken;
-static int with_xclient, poller, open_sessions;
+static int with_xclient, poller, open_sessions, rest_ms;
 static double *latency, give_up;
 static char complaint[160];
 static struct sockaddr_in server;
@@ -132,6 +133,7 @@ static void open_session(struct session *session) {
 static void next_session(struct session *session) {
     close(session->fd);
     open_sessions--;
+    if (rest_ms) usleep((useconds_t)rest_ms * 1000);
     open_session(session);
 }
 
@@ -201,17 +203,19 @@ static double share(double p) { return taken ? latency[(long)((double)(taken - 1
 
 int main(int argc, char **argv) {
     int option, port = 0, sessions = 20, seconds = 60;
-    while ((option = getopt(argc, argv, "p:s:n:t:x")) > 0) switch (option) {
+    while ((option = getopt(argc, argv, "p:s:n:t:w:x")) > 0) switch (option) {
         case 'p': port = atoi(optarg); break;
         case 's': sessions = atoi(optarg); break;
         case 'n': messages = atol(optarg); break;
         case 't': seconds = atoi(optarg); break;
+        case 'w': rest_ms = atoi(optarg); break;
         case 'x': with_xclient = 1; break;
         default: return 2;
     }
     if (optind >= argc || port <= 0 || sessions < 1 || sessions > MOST_SESSIONS || messages < 1 ||
-        messages > MOST_MESSAGES || seconds < 1 || seconds > 600) {
-        fputs("usage: load -p PORT [-s 1..4000] [-n 1..1000000] [-t 1..600] [-x] MANIFEST\n", stderr);
+        messages > MOST_MESSAGES || seconds < 1 || seconds > 600 ||
+        rest_ms < 0 || rest_ms > 10000 || (rest_ms && sessions > 1)) {
+        fputs("usage: load -p PORT [-s 1..4000] [-n 1..1000000] [-t 1..600] [-w 0..10000, with one session] [-x] MANIFEST\n", stderr);
         return 2;
     }
     read_manifest(argv[optind]);

@@ -53,7 +53,14 @@ class Gatepost(Server):
     """`gatepost serve`. What delivers is a process of its own: it is held back while the others are measured."""
 
     def __init__(
-        self, folder: Path, *, workers: int, off: tuple[str, ...], dns_port: int, hold: bool = True
+        self,
+        folder: Path,
+        *,
+        workers: int,
+        off: tuple[str, ...],
+        dns_port: int,
+        hold: bool = True,
+        more: str = "",
     ) -> None:
         shutil.rmtree(folder / "mail", ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +89,7 @@ mode = "off"
 [checks.volume]
 mode = "off"
 [policy.modes]
-{modes}""",
+{modes}{more}""",
             encoding="utf-8",
         )
         command = [sys.executable, "-m", "gatepost", "serve", "--config", folder / "gatepost.toml"]

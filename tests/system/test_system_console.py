@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -28,6 +29,12 @@ def origin_of(gate) -> str:
     return found[1]
 
 
+def priorities(pid: int) -> list[int]:
+    """Of the process and its children; higher numbers come later."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [os.getpriority(os.PRIO_PROCESS, int(one)) for one in (pid, *children)]
+
+
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_it_answers_beside_mail_reloads_and_ends(tmp_path, workers):
     with running(tmp_path, workers=workers, more=PLAIN) as gate:
@@ -40,6 +47,8 @@ def test_it_answers_beside_mail_reloads_and_ends(tmp_path, workers):
             assert gate.send(mail())[0] == 250
             gate.process.send_signal(signal.SIGHUP)
             assert browser.get("/sign-in").status_code == 200
+        behind = [priority - os.getpriority(os.PRIO_PROCESS, 0) for priority in priorities(gate.process.pid)]
+        assert sorted(one for one in behind if one) == ([10] if workers == "1" else []), "mail comes first"
         with socket.create_connection(("127.0.0.1", int(origin.rpartition(":")[2]))) as idle:
             idle.sendall(b"GET /sign-in HT")  # whoever never finishes asking does not keep the gate
             begun = time.monotonic()

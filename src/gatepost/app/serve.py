@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from gatepost.app.console import Console
 
 log = logging.getLogger("gatepost")
+CONSOLE_NICE = 10
+"""The console gets a tenth of what a worker does, while workers want all."""
 
 
 class Bell:
@@ -140,8 +142,10 @@ class Gate:
         return (Program("console", self.show_console),) if self.console is not None else ()
 
     async def show_console(self, life: Life) -> None:
-        """The process people look into."""
+        """The process people look into; where there is too little CPU for all, mail comes first."""
         assert self.console is not None
+        if self.loaded.config.workers:
+            os.nice(CONSOLE_NICE)
         async with self.parts.opened() as parts:
             await self.console.run(life, parts, lambda: self.loaded if self.reread() else None)
 

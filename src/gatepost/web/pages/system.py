@@ -67,8 +67,8 @@ async def domain(visit: Visit) -> Response:
     except Impossible:
         raise NotThere from None
     return visit.page(
-        "domain.html", name=name, records=records, states=STATES, silent=any(one.state == "unknown" for one in records)
-    )
+        "domain.html", name=name, records=records, states=STATES, silent=any(one.state == "unknown" for one in records),
+    )  # fmt: skip
 
 
 ROUTES = (
