@@ -132,7 +132,7 @@ async def sign_out(visit: Visit) -> Response:
     """The session ends here and in the office."""
     if visit.actor is not None:
         await visit.premises.sessions.end(visit.token)
-    response = visit.go("/sign-in?out=1")
+    response = visit.go("/sign-in?out=1" if way_out(visit) else "/sign-in")
     drop(response, visit.premises, visit.premises.cookie)
     drop(response, visit.premises, enrolment_cookie(visit.premises))
     return response
