@@ -360,6 +360,9 @@ def test_the_officers_pages_from_a_request_to_its_erasure(desk: Console) -> None
     assert officer.post("/privacy/requests/1/erase", data={"csrf": token(officer)}).status_code == 303
     assert "Proof of what was done" in officer.get("/privacy/requests/1").text
     assert desk.office.store.held(ref="ANASPAM", decided=True) == []
+    acts = officer.get("/privacy/journal?subject=%3Chelp-desk@example.net%3E").text
+    assert "account add" in acts
+    assert "hold release" not in acts
     record = officer.get("/privacy/record/file?as=json")
     assert json.loads(record.text)["hostname"] == "mx.example.net"
     assert officer.get("/privacy/record/file").text.startswith("# Record of processing activities")

@@ -158,7 +158,7 @@ def erase(number: int, *, really: bool, config: str | None, as_json: bool) -> No
         if really:
             plan = desk.run(office.erase(desk.office, desk.actor, number))
         else:
-            plan = office.plan(desk.office, desk.actor, number)
+            plan = desk.run(office.plan(desk.office, desk.actor, number))
     if as_json:
         click.echo(json_line({"done": really, "counts": plan.counts, "holds": [one.whom for one in plan.holds]}))
         return

@@ -250,10 +250,10 @@ def _letters(
 # Erasure
 
 
-def plan(office: Office, actor: Actor, number: int) -> Plan:
+async def plan(office: Office, actor: Actor, number: int) -> Plan:
     """What an erasure would do; nothing is changed. Raises NotAllowed or Impossible."""
     one = show(office, actor, number)
-    return office.store.database.read(lambda c: _planned(c, one.addresses))
+    return await office.store.database.read_apart(partial(_planned, addresses=one.addresses))
 
 
 async def erase(office: Office, actor: Actor, number: int) -> Plan:

@@ -63,10 +63,12 @@ class Periods:
 def filters_of(visit: Visit, *, form: bool = False) -> dict[str, Any]:
     """What of the journal is asked for. Raises Refused."""
     read = visit.field if form else visit.asked
+    about = read("subject", 320).strip().strip("<>")
     return {
         "who": read("who", 320).strip() or None,
         "kind": read("kind", 60).strip() or None,
-        "subject": read("subject", 40).strip() or None,
+        "subject": about[:40] if about and "@" not in about else None,
+        "about": about if "@" in about else None,
         "since": moment_of(visit, read("since", 30), N_("From")),
         "until": moment_of(visit, read("until", 30), N_("To")),
     }
@@ -76,7 +78,7 @@ async def entries(visit: Visit) -> Response:
     """Newest first."""
     before = visit.asked("before", 20)
     number = int(before) if before.isdecimal() and len(before) < 18 else None
-    found = visit.office.store.database.read(
+    found = await visit.office.store.database.read_apart(
         partial(journal.read, before=number, limit=A_PAGE + 1, **filters_of(visit))
     )
     return visit.page(

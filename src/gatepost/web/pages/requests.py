@@ -60,7 +60,7 @@ async def add(visit: Visit) -> Response:
 async def request(visit: Visit) -> Response:
     """One request: how far it is, what is kept about its addresses, what an erasure would do."""
     one = privacy.show(visit.office, visit.me, number_of(visit))
-    made = privacy.plan(visit.office, visit.me, one.id)
+    made = await privacy.plan(visit.office, visit.me, one.id)
     return visit.page(
         "request.html", request=one, plan=made, parts=PARTS, why_kept=WHY_KEPT, kinds=KINDS, states=STATUS, soon=SOON_S,
         erasable=one.kind in (Kind.ERASURE, Kind.OBJECTION) and one.closed_at is None,
