@@ -58,6 +58,14 @@ def test_whatever_is_altered_leads_nowhere() -> None:
         assert back(Address(text, "example.net")) is None
 
 
+def test_what_only_looks_like_an_srs1_is_rewritten_like_any_name_and_leads_back() -> None:
+    sender = Address("SRS1=ABle.org=sam", "second.example")
+    made = rewritten(sender, domain="example.net", secret=b"s" * 32, now=NOW)
+    assert made is not None
+    assert made.local.startswith("SRS0=")
+    assert restored(made, secrets=[b"s" * 32], now=NOW) == sender
+
+
 @pytest.mark.parametrize(
     "sender", [SAM, Address("SRS0=ABCDEF=GH=example.org=sam", "first.example")], ids=["SRS0", "SRS1"]
 )
@@ -101,7 +109,9 @@ def test_nothing_raises_and_nobody_guesses(local: str) -> None:
 
 def test_an_address_that_another_forwarder_is_said_to_have_made_vouches_for_no_sender() -> None:
     day = sent_on(now=NOW + 10 * DAY_S).local.split("=")[2]
-    made = sent_on(Address(f"SRS1=x={day}=victim.example=pat", "evil.example"))
+    strange = Address(f"SRS1=x={day}=victim.example=pat", "evil.example")
+    assert back(sent_on(strange)) == strange, "whoever wrote it has the bounce, and nobody else"
+    made = sent_on(Address(f"SRS1=x={day}=-victim.example=pat", "evil.example"))
     assert made.local.startswith("SRS1=")
     turned = Address(made.local.replace("SRS1=", "SRS0=", 1), made.domain)
     assert back(turned, now=NOW + 10 * DAY_S) is None, "a hash holds for what it was made for"

@@ -97,3 +97,12 @@ def _public_suffix() -> Callable[[str], str | None]:
 
     method: Callable[[str], str | None] = PublicSuffixList().publicsuffix
     return method
+
+
+def visible(name: str) -> str:
+    """A name as it stands in a record, with octets that would not be seen written as numbers (RFC 1035 §5.1)."""
+    return (
+        name
+        if name.isprintable()
+        else "".join(one if one.isprintable() else f"\\{ord(one):03d}" for one in name)
+    )

@@ -20,7 +20,7 @@ import dns.tokenizer
 import dns.ttl
 
 from gatepost.dns.answer import Answer, Security, Status
-from gatepost.dns.names import normal, valid_query_name
+from gatepost.dns.names import normal, valid_query_name, visible
 
 MAX_ALIASES = 8
 """CNAMEs followed before we call it a loop; real resolvers stop at 8 to 16."""
@@ -332,6 +332,7 @@ def record_text(rdata: Any) -> str:
 
 
 def _host(name: dns.name.Name) -> str:
-    """Labels joined by dots, lower case, no final dot; a dot inside a label escaped, octets beyond ASCII as latin-1."""
+    """Labels joined by dots, lower case, no final dot; a dot inside a label escaped, octets beyond ASCII as latin-1, and those
+    that nobody sees as numbers."""
     labels = name.labels[:-1] if name.is_absolute() else name.labels
-    return b".".join(label.replace(b".", b"\\.") for label in labels).lower().decode("latin-1")
+    return visible(b".".join(label.replace(b".", b"\\.") for label in labels).lower().decode("latin-1"))

@@ -27,6 +27,8 @@ LOCAL_MOST = 64
 """RFC 5321 §4.5.3.1.1."""
 BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 REWRITTEN = re.compile(r"SRS([01])([=+-])(.*)", re.IGNORECASE | re.DOTALL)
+REST = re.compile(r"[^=]*=[^=]+=[=+-].*", re.DOTALL)
+"""Behind ``SRS1=``: the forwarder's hash, whose SRS0 it is, and the rest of that with its separator in front."""
 
 
 def is_rewritten(address: Address) -> bool:
@@ -37,7 +39,7 @@ def is_rewritten(address: Address) -> bool:
 def rewritten(sender: Address, *, domain: str, secret: bytes, now: float) -> Address | None:
     """The sender of a forwarded message as an address at `domain`, ours; None when it does not fit into 64 octets."""
     found = REWRITTEN.fullmatch(sender.local)
-    if found is None:
+    if found is None or not _leads_back(found):
         day = _day(now)
         tail = f"{day}={sender.domain}={sender.local}"
         local = f"SRS0={_hash(tail, secret, kind='0')}={tail}"
@@ -47,6 +49,11 @@ def rewritten(sender: Address, *, domain: str, secret: bytes, now: float) -> Add
         tail = found[3].partition("=")[2] if again else f"{sender.domain}={found[2]}{found[3]}"
         local = f"SRS1={_hash(tail, secret, kind='1', day=_day(now))}={tail}"
     return Address(local, domain) if len(local.encode()) <= LOCAL_MOST else None
+
+
+def _leads_back(found: re.Match[str]) -> bool:
+    """Is an SRS1 as forwarders write them, so that the SRS0 in it can be found again? Others are names like any."""
+    return found[1] == "0" or REST.fullmatch(found[3]) is not None
 
 
 def restored(

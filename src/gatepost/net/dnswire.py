@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from socket import AF_INET6, inet_ntop
 
 from gatepost.dns.answer import Answer, Security, Status
-from gatepost.dns.names import is_subdomain, valid_query_name
+from gatepost.dns.names import is_subdomain, valid_query_name, visible
 
 KINDS = {
     "A": 1,
@@ -229,7 +229,7 @@ def _name(wire: bytes, position: int) -> tuple[str, int]:
             position = target
         else:
             raise ValueError("unknown label type")
-    return b".".join(labels).lower().decode("latin-1"), after or position + 1
+    return visible(b".".join(labels).lower().decode("latin-1")), after or position + 1
 
 
 def _host(wire: bytes, start: int, end: int) -> str:
