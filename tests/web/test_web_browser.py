@@ -257,7 +257,7 @@ def test_an_administrator_enrols_and_signs_in_with_a_passkey(window, served):
     one.page.wait_for_url(served.origin + "/overview")
     one.page.click("details.account summary")
     one.page.click("text=Sign out")
-    one.page.wait_for_url("**/sign-in?out=*")
+    one.page.wait_for_url("**/sign-in")
     one.go("/messages")
     one.page.wait_for_url("**/sign-in?next=**")
     session.send("WebAuthn.setUserVerified", {"authenticatorId": number, "isUserVerified": False})
