@@ -55,11 +55,18 @@ DOMAINS = """
 name = "example.net"
 recipients = ["ana@example.net", "ben@example.net"]
 deliver = "maildir:mail"
-aliases = { "away" = "bo@elsewhere.example" }
+aliases = { "away" = "bo@elsewhere.example", "marked" = "bo@elsewhere.example" }
 """
 MORE = """
 [signing]
 arc = true
+[checks.recipients]
+bounces_a_day = 3
+[marking]
+deliver_from = -100.0
+[[marking.overrides]]
+recipients = ["marked@example.net"]
+deliver = {{ tag = "[outside]" }}
 [delivery]
 poll = "100ms"
 [certificates]
@@ -188,6 +195,36 @@ def test_what_is_sent_on_comes_from_us_is_sealed_and_its_bounce_finds_back(own: 
         session.docmd("RSET")
         session.docmd("MAIL FROM:<ann@good.example>")
         assert session.docmd(f"RCPT TO:<{rewritten}>")[0] == 550, "it takes bounces, and nobody's mail"
+
+
+def test_a_rewritten_sender_takes_a_few_bounces_a_day(own: OwnSide) -> None:
+    assert own.gate.send(mail("to be counted"), "away@example.net", sender="bob@good.example")[0] == 250
+    own.arrived(b"to be counted")
+    line = next(one for one in own.peer.lines if one.startswith("MAIL FROM:<SRS0=") and "=bob@" in one)
+    rewritten = line.partition("<")[2].partition(">")[0]
+    with own.gate.talk("mail.good.example", "192.0.2.10") as session:
+        said = []
+        for _ in range(4):
+            session.docmd("MAIL FROM:<>")
+            said.append(session.docmd(f"RCPT TO:<{rewritten}>"))
+            session.docmd("RSET")
+    assert [code for code, _ in said] == [250, 250, 250, 450]
+    assert b"4 bounces today for a sender that we rewrote, 3 are allowed" in said[-1][1]
+
+
+def test_what_is_sent_on_with_a_tag_is_sealed_with_it(own: OwnSide) -> None:
+    until(lambda: both_keys_sign(own), own.gate.log)
+
+    def sealed() -> bool:  # each process looks once a second which keys sign
+        word = f"marked-{time.monotonic_ns()}"
+        assert own.gate.send(mail(word), "marked@example.net")[0] == 250
+        octets = own.arrived(word.encode())
+        assert f"Subject: [outside] {word}".encode() in octets
+        assert signatures(own, octets) == [], "we did not write it"
+        chain = asyncio.run(validate_chain(Message.parse(octets), own.zone, time.time()))
+        return (chain.result, chain.sealers) == ("pass", ("example.net",))
+
+    until(sealed, own.gate.log)
 
 
 def test_the_certificate_is_got_and_taken_up_while_sessions_go_on(own: OwnSide) -> None:
