@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gatepost.cli.learning import messages
+from gatepost.cli.progress import Progress
 from gatepost.cli.terminal import config_option, failing_clearly, harmless, json_line
 
 if TYPE_CHECKING:
@@ -100,14 +102,24 @@ def judged(
         return "the model of this installation", scored, left_out
     if online:
         steps = -(-len(given) // examination.ONLINE_BATCH)
-        with progress(steps) as step:
+        with Progress() as tell:
             return (
                 "a fresh model, online: judged, then learnt, a hundred at a time",
-                examination.online(given, step),
+                examination.online(given, counting(tell, "Hundreds of messages judged and learnt", steps)),
                 0,
             )
-    with progress(examination.FOLDS) as step:
-        return FRESH, examination.cross_validated(given, step), 0
+    with Progress() as tell:
+        return (
+            FRESH,
+            examination.cross_validated(given, counting(tell, "Fifths judged", examination.FOLDS)),
+            0,
+        )
+
+
+def counting(tell: Progress, what: str, of: int) -> Callable[[], None]:
+    """To be called after each step."""
+    steps = itertools.count(1)
+    return lambda: tell(what, next(steps), of)
 
 
 def configured(config: str | None) -> Path | None:
@@ -118,23 +130,6 @@ def configured(config: str | None) -> Path | None:
         return Path(config)
     demo = running_demo()
     return demo / "gatepost.toml" if demo is not None else None
-
-
-class progress:  # noqa: N801 - used like a function
-    """A bar on a terminal; counts steps."""
-
-    def __init__(self, steps: int) -> None:
-        from rich.progress import Progress
-
-        self._bar = Progress(disable=not sys.stderr.isatty(), transient=True)
-        self._task = self._bar.add_task("Judging", total=steps)
-
-    def __enter__(self) -> Callable[[], None]:
-        self._bar.start()
-        return lambda: self._bar.advance(self._task)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
 
 
 def at_own_thresholds(scored: Sequence[Scored], config: str | None) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from gatepost.cli.progress import Progress
 from gatepost.cli.story import moment
 from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say, whoami
 
@@ -83,7 +84,12 @@ def journal_verify(config: str | None, heads: tuple[Path, ...], as_json: bool) -
     with opened(find_config(config)) as installation:
         known, problem = trusted(kept, HeadKey(installation.store.folder).public() if kept else None)
         if problem is None:
-            problem = installation.store.database.read(lambda connection: chain.verify(connection, *known))
+            with Progress() as tell:
+                problem = installation.store.database.read(
+                    lambda connection: chain.verify(
+                        connection, *known, seen=lambda number: tell("Entries of the journal", number)
+                    )
+                )
         head, erased = installation.store.database.read(
             lambda connection: (chain.head(connection), chain.count_erased(connection))
         )
@@ -137,8 +143,9 @@ def journal_export(config: str | None) -> None:
     with opened(find_config(config)) as installation:
 
         def lines(connection: Connection) -> chain.Head:
-            for record in chain.export(connection):
-                click.echo(json_line(record))
+            with Progress(alone=True) as tell:
+                for record in tell.through("Entries of the journal", chain.export(connection)):
+                    click.echo(json_line(record))
             return chain.head(connection)
 
         last = installation.store.database.read(lines)

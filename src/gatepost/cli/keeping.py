@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from gatepost.cli.progress import Progress
 from gatepost.cli.story import moment
 from gatepost.cli.terminal import config_option, failing_clearly, find_config
 
@@ -47,7 +48,8 @@ def create(target: Path, config: str | None, as_json: bool) -> None:
     insist_on_state(loaded)
     if target.exists():
         raise StoreFailed(f"{target} exists already: name a new folder")
-    manifest = write(loaded.state, target, now=time.time())
+    with Progress() as tell:
+        manifest = write(loaded.state, target, now=time.time(), tell=tell)
     if as_json:
         click.echo(json.dumps(asdict(manifest)))
         return
@@ -74,7 +76,8 @@ def verify(target: Path, as_json: bool) -> None:
     """
     from gatepost.store.backup import verify as problems_of
 
-    problems = problems_of(target)
+    with Progress() as tell:
+        problems = problems_of(target, tell=tell)
     if as_json:
         click.echo(json.dumps({"sound": not problems, "problems": problems}, ensure_ascii=False))
     for problem in problems:
@@ -120,7 +123,10 @@ def restore(
     if is_running(loaded.state):
         raise StoreFailed(f"a gate is at work on {loaded.state}: stop it first")
     why = None if deliver else RESTORED.format(source.name)
-    restored = make(source, loaded.state, hold_because=why, keep_app_passwords=keep_app_passwords)
+    with Progress() as tell:
+        restored = make(
+            source, loaded.state, hold_because=why, keep_app_passwords=keep_app_passwords, tell=tell
+        )
     manifest = restored.manifest
     if as_json:
         told = {"counts": manifest.counts, "ended": restored.ended, "passkeys": restored.passkeys}

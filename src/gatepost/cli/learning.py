@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gatepost.cli.progress import Progress
 from gatepost.cli.terminal import config_option, failing_clearly, find_config, harmless, json_line, whoami
 
 if TYPE_CHECKING:
     from gatepost.jobs.learning import Learnt
     from gatepost.scan.source import Found
-
-MANY = 50
-"""Files from which a progress bar is worth its line."""
 
 
 class Kinds(click.Group):
@@ -109,17 +107,13 @@ def taught(
 
 
 def messages(paths: tuple[str, ...]) -> Iterator[Found]:
-    """Everything below the paths, with a bar where there is much of it."""
-    from rich.progress import track
-
+    """Everything below the paths."""
     from gatepost.scan.source import messages_in, paths_below
 
     files = [str(path) for given in paths for path in ([Path("-")] if given == "-" else paths_below(given))]
-    shown: Iterable[str] = files
-    if sys.stderr.isatty() and len(files) >= MANY:
-        shown = track(files, "Reading", total=len(files))
-    for path in shown:
-        yield from messages_in(path)
+    with Progress() as tell:
+        for path in tell.through("Files read", files, len(files)):
+            yield from messages_in(path)
 
 
 def written(learn_it: Callable[[], Learnt]) -> Learnt:

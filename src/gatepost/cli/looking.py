@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 import click
 
+from gatepost.cli.progress import Progress
 from gatepost.cli.quarantine import tell_held
 from gatepost.cli.story import moment, tell
 from gatepost.cli.terminal import config_option, failing_clearly, find_config, harmless, json_line, say
@@ -125,12 +126,14 @@ def history(
         action=Action(action) if action else None, since=read_time(since, "--since"), until=read_time(until, "--until"),
         outgoing=outgoing, account=account,
     )  # fmt: skip
-    with opened(find_config(config)) as installation:
+    with opened(find_config(config)) as installation, Progress(alone=True) as progress:
         store = installation.store
-        number, after = 0, None
+        number, read, after = 0, 0, None
         while number < limit:
             page = store.find(search, limit=500 if would else min(limit - number, 500), after=after)
             for entry in page.entries:
+                read += 1
+                progress("Messages of the history", read)
                 if would and would not in {one.verdict.would_action for one in entry.judged}:
                     continue
                 number += 1

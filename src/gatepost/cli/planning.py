@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
 from gatepost.cli.looking import read_time
+from gatepost.cli.progress import Progress
 from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say
 from gatepost.plan.compare import Plan
 
@@ -38,21 +36,10 @@ def plan(file: str, config: str | None, since: str, as_json: bool) -> None:
 
     loaded = load(Path(file))
     start = read_time(since, "--since") or 0.0
-    with opened(find_config(config)) as installation:
-        loud = sys.stderr.isatty() and not as_json
-        started, seen = time.monotonic(), 0
-
-        def counted(entries: Any) -> Any:
-            nonlocal seen
-            for entry in entries:
-                seen += 1
-                if loud and seen % 1000 == 0 and time.monotonic() - started > 2:
-                    click.echo(f"\r{seen:,} messages read …", nl=False, err=True)
-                yield entry
-
+    with opened(find_config(config)) as installation, Progress() as tell:
         result = installation.store.database.read(
             lambda connection: compare(
-                counted(history.since(connection, start)),
+                tell.through("Messages read", history.since(connection, start)),
                 installation.loaded.policies,
                 loaded.policies,
                 told_by_people(connection),

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import track
 
 from gatepost.app.scanning import fresh_ref, open_examiner
+from gatepost.cli.progress import Progress
 from gatepost.cli.story import tell
 from gatepost.cli.terminal import failing_clearly, folded, harmless, json_line, terminal_width
 from gatepost.config.schema import Loaded
@@ -94,7 +94,6 @@ Line = tuple[str, str, str]
 
 def results(files: list[str], wanted: Wanted) -> Iterator[list[Line]]:
     """The outcome of each file, in order; on all cores when there are many."""
-    loud = sys.stderr.isatty() and len(files) >= PARALLEL_FROM
     cores = min(len(os.sched_getaffinity(0)), 8)
     if len(files) < PARALLEL_FROM or cores == 1:
         yield from Scanner(wanted).each(files)
@@ -102,8 +101,9 @@ def results(files: list[str], wanted: Wanted) -> Iterator[list[Line]]:
     chunks = [files[at : at + 32] for at in range(0, len(files), 32)]
     with ProcessPoolExecutor(cores, initializer=start_worker, initargs=(wanted,)) as pool:
         done = pool.map(scan_chunk, chunks)
-        for chunk in track(done, "Scanning", total=len(chunks)) if loud else done:
-            yield from chunk
+        with Progress(alone=True) as tell:
+            for chunk in tell.through("Files judged, by thirty-two", done, len(chunks)):
+                yield from chunk
 
 
 worker: Scanner | None = None

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,32 +75,51 @@ class Restored:
     """And these have their roles again."""
 
 
-def backup(state: Path, target: Path, *, now: float) -> Manifest:
+Tell = Callable[[str, int, int], None]
+"""Told how far it has come: what is done, how much of it, of how much."""
+
+
+def silent(_what: str, _done: int, _of: int) -> None:
+    """Nobody looks on."""
+
+
+def backup(state: Path, target: Path, *, now: float, tell: Tell = silent) -> Manifest:
     """Write a backup of the store in `state` into the new folder `target`; the store may be running. Raises StoreFailed."""
     with translated():
         target.mkdir(mode=0o700, parents=True)
         with contextlib.closing(Disk().connect(state / DATABASE, read_only=True)) as source:
+            source.set_progress_handler(lambda: copying(state, target, tell), 20_000)
             source.execute("VACUUM INTO ?", (str(target / DATABASE),))
         (target / DATABASE).chmod(0o600)
         with contextlib.closing(Disk().connect(target / DATABASE)) as copy:
-            keep_files(state, target, copy)
+            keep_files(state, target, copy, tell)
             manifest = counted(copy, now)
         for name in BESIDE:
             copy_as_it_is(state / name, target / name)
-        files = {str(path.relative_to(target)): digest(path) for path in files_below(target)}
+        found = files_below(target)
+        files = {}
+        for number, path in enumerate(found, 1):
+            files[str(path.relative_to(target))] = digest(path)
+            tell("Digests of files", number, len(found))
         manifest = replace(manifest, files=files)
         (target / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
         sync_all(target)
     return manifest
 
 
-def verify(target: Path) -> list[str]:
+def copying(state: Path, target: Path, tell: Tell) -> None:
+    """Called by SQLite while it copies: the target grows towards the size of the source."""
+    with contextlib.suppress(OSError):
+        tell("Octets of the database", (target / DATABASE).stat().st_size, (state / DATABASE).stat().st_size)
+
+
+def verify(target: Path, *, tell: Tell = silent) -> list[str]:
     """Everything wrong with a backup, one sentence each; empty when it can be relied on."""
     try:
         manifest = msgspec.json.decode((target / MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError):
         return [f"{target} has no sound {MANIFEST}: it is no backup, or not a finished one"]
-    wrong = [f"{name} {what}" for name, what in changed(target, manifest)]
+    wrong = [f"{name} {what}" for name, what in changed(target, manifest, tell)]
     if any(line.startswith(DATABASE) for line in wrong):
         return wrong
     try:
@@ -106,7 +127,7 @@ def verify(target: Path) -> list[str]:
             (soundness,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             if soundness != "ok":
                 return [*wrong, f"{DATABASE} is damaged: {soundness}"]
-            wrong += broken_promises(target, manifest, connection)
+            wrong += broken_promises(target, manifest, connection, tell)
     except dbapi2.Error as failure:
         wrong.append(f"{DATABASE} cannot be read: {failure}")
     return wrong
@@ -119,6 +140,7 @@ def restore(
     hold_because: str | None,
     now: float | None = None,
     keep_app_passwords: bool = False,
+    tell: Tell = silent,
 ) -> Restored:
     """Make a store in `state`, which must not exist or be empty, from the backup in `target`.
 
@@ -129,14 +151,20 @@ def restore(
     """
     if state.exists() and any(state.iterdir()):
         raise StoreFailed(f"{state} is not empty: stop Gatepost and move its old state away first")
-    wrong = verify(target)
+    wrong = verify(target, tell=tell)
     if wrong:
         raise StoreFailed(f"{target} is not restored, it is not sound: {wrong[0]}")
     manifest = msgspec.json.decode((target / MANIFEST).read_bytes(), type=Manifest)
     growing = state.with_name(f"{state.name}.restoring")
     with translated():
         shutil.rmtree(growing, ignore_errors=True)
-        shutil.copytree(target, growing, symlinks=True)
+        copied = itertools.count(1)
+
+        def copy(source: str, into: str) -> str:
+            tell("Files", next(copied), len(manifest.files) + 1)
+            return str(shutil.copy2(source, into))
+
+        shutil.copytree(target, growing, symlinks=True, copy_function=copy)
         (growing / MANIFEST).unlink()
         with contextlib.closing(Disk().connect(growing / DATABASE)) as connection:
             connection.execute("UPDATE queue SET worker = NULL")
@@ -208,7 +236,7 @@ RESTORED_KEY = "jobs:restored"
 RESTORED_TOLD_S = 7 * 86_400.0
 
 
-def keep_files(state: Path, target: Path, copy: dbapi2.Connection) -> None:
+def keep_files(state: Path, target: Path, copy: dbapi2.Connection, tell: Tell = silent) -> None:
     """Bring the spool files of the copied rows along.
 
     A message that left between the copy and now has no file any more: it was delivered or deleted meanwhile, and
@@ -216,7 +244,8 @@ def keep_files(state: Path, target: Path, copy: dbapi2.Connection) -> None:
     """
     source, spool = Spool(state / SPOOL), Spool(target / SPOOL)
     gone: list[str] = []
-    for ref, _ in messages.in_spool(copy):
+    for number, (ref, _) in enumerate(messages.in_spool(copy), 1):
+        tell("Messages from the spool", number, 0)
         try:
             take_along(source.path_of(ref), spool.path_of(ref))
         except FileNotFoundError:
@@ -269,10 +298,11 @@ def counted(connection: dbapi2.Connection, now: float) -> Manifest:
     )
 
 
-def changed(target: Path, manifest: Manifest) -> list[tuple[str, str]]:
+def changed(target: Path, manifest: Manifest, tell: Tell = silent) -> list[tuple[str, str]]:
     """Files that are missing or not as they were."""
     found = []
-    for name, wanted in manifest.files.items():
+    for number, (name, wanted) in enumerate(manifest.files.items(), 1):
+        tell("Files", number, len(manifest.files))
         path = target / name
         if not path.is_file():
             found.append((name, "is missing"))
@@ -281,7 +311,9 @@ def changed(target: Path, manifest: Manifest) -> list[tuple[str, str]]:
     return found
 
 
-def broken_promises(target: Path, manifest: Manifest, connection: dbapi2.Connection) -> list[str]:
+def broken_promises(
+    target: Path, manifest: Manifest, connection: dbapi2.Connection, tell: Tell = silent
+) -> list[str]:
     """What does not fit in a database that is sound as a file."""
     wrong = []
     spool = Spool(target / SPOOL)
@@ -293,7 +325,9 @@ def broken_promises(target: Path, manifest: Manifest, connection: dbapi2.Connect
     if connection.execute("PRAGMA foreign_key_check").fetchone():
         wrong.append("a copy in queue or quarantine has no message")
     told = journal.verify(
-        connection, journal.Head(manifest.journal_number, bytes.fromhex(manifest.journal_chain))
+        connection,
+        journal.Head(manifest.journal_number, bytes.fromhex(manifest.journal_chain)),
+        seen=lambda number: tell("Entries of the journal", number, manifest.journal_number),
     )
     if told:
         wrong.append(told)
