@@ -183,6 +183,7 @@ def whole_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     ]
     reports = [
         f'_smtp._tls.enforced-untrusted.plain.test. 300 TXT "v=TLSRPTv1;rua={MAILED}"',
+        '_smtp._tls.tested-name.plain.test. 300 TXT "v=TLSRPTv1;rua=mailto:nobody@received.secure.test"',
         '_smtp._tls.enforced-stripped.plain.test. 300 TXT "v=TLSRPTv1;rua=https://mta-sts.policy-untrusted.plain.test/r"',
     ]
     sender = Gate(folders[0], CONFIG.format(server="127.0.0.1:9", anchors=world.known.file, more=""))

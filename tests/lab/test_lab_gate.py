@@ -179,6 +179,7 @@ def test_reports_about_the_wire_reach_who_asked_for_them(lab: Lab) -> None:
         "ee-bad.secure.test",
         "enforced-untrusted.plain.test",
         "enforced-stripped.plain.test",
+        "tested-name.plain.test",
     )
     until(lambda: [one["state"] for one in lab.sender.rows("key", "list")] == ["signing"] * 2, lab.sender.log)
     assert lab.sender.stop() == 0
@@ -254,6 +255,14 @@ def test_reports_about_the_wire_reach_who_asked_for_them(lab: Lab) -> None:
     assert fails["outcome"].startswith("not sent to https://mta-sts.policy-untrusted.plain.test/r (")
     assert "not sent to https://mta-sts.policy-untrusted.plain.test/r" in lab.sender.log()
     assert all(lab.reported()[one]["done"] for one in domains[:3])
+
+    def nobody_there() -> bool:
+        return "(failed: 550 5.1.1" in lab.reported()["tested-name.plain.test"]["outcome"]
+
+    until(nobody_there, lab.sender.log)
+    assert not [one for one in lab.sender.rows("queue", "list") if "nobody@" in one["to"]], (
+        "it is not kept for a person"
+    )
     assert lab.sender.stop() == 0
     lab.sql("UPDATE tls_reports SET at = at - 6000")
     lab.world.web.posted.clear()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say
 from gatepost.mail.address import normal_domain
 
+if TYPE_CHECKING:
+    from gatepost.store.store import Store
+
 DAY_S = 86_400
+REF = re.compile(r"\[ref (\w+)\]")
 
 
 @click.group("tls-reports")
@@ -36,7 +42,11 @@ def list_(config: str | None, limit: int, as_json: bool) -> None:
     from gatepost.store.wire import reported
 
     with opened(find_config(config)) as installation:
-        found = installation.store.database.read(lambda connection: reported(connection, limit=limit))
+        store = installation.store
+        found = [
+            replace(one, outcome=with_answers(store, one.outcome))
+            for one in store.database.read(lambda connection: reported(connection, limit=limit))
+        ]
     for one in found:
         if as_json:
             click.echo(json_line(asdict(one) | {"day": date_of(one.day)}))
@@ -76,6 +86,18 @@ def show(domain: str, day: str | None, config: str | None) -> None:
         )
         sys.exit(1)
     click.echo(report_json(report).decode())
+
+
+def with_answers(store: Store, outcome: str) -> str:
+    """What became of a report, with the last answer of a mail host that has not taken it."""
+
+    def told(found: re.Match[str]) -> str:
+        last = max(store.attempts_of(found[1]), key=lambda one: one.at, default=None)
+        if last is None or last.status == "delivered":
+            return found[0]
+        return f"{found[0]} ({last.status}: {last.reply or last.reason})"
+
+    return REF.sub(told, outcome)
 
 
 def day_of(text: str | None) -> int:

@@ -31,6 +31,7 @@ TRIES_MOST = 5
 AGAIN_S = 5760.0
 """Before the second try; each wait is twice as long, and the last try a day after the first (RFC 8460 §5.5)."""
 DAYS_BACK = 2
+NEVER = frozenset({"NEVER"})
 LIMITS = FetchLimits(total_s=60.0, octets=64 * 1024)
 
 
@@ -104,10 +105,14 @@ class TlsReports:
         for reader in (*readers.post, *readers.mail):
             if reader in reached:
                 continue
-            mailed = reader in readers.mail
-            why = await self._mail(reader, report, octets) if mailed else await self._post(reader, octets)
+            if reader in readers.mail:
+                ref, why = await self._mail(reader, report, octets)
+            else:
+                ref, why = "", await self._post(reader, octets)
             failed |= bool(why)
-            words.append(f"not sent to {reader}{why}" if why else f"sent to {reader}")
+            words.append(
+                f"not sent to {reader} ({why})" if why else f"sent to {reader}{ref and f' [ref {ref}]'}"
+            )
             if not why:
                 reached.add(reader)
         if failed and reached:
@@ -123,24 +128,24 @@ class TlsReports:
                 allow_private=True, clock=self.clock,
             )  # fmt: skip
         except FetchFailed as failure:
-            return f" ({failure})"
+            return str(failure)
         return ""
 
-    async def _mail(self, reader: str, report: Report, octets: bytes) -> str:
-        """Queue it; empty, or why not."""
+    async def _mail(self, reader: str, report: Report, octets: bytes) -> tuple[str, str]:
+        """Queue it; its reference, or why not. Should it come to nothing, that is no news for anybody's mailbox."""
         now, address = self.clock(), parse_address(reader)
         if address is None:
-            return " (no address)"
+            return "", "no address"
         ref, sender = self.new_ref(now), self.contact()
         mail = report_mail(
             report, octets, sender=sender, to=address, ref=ref, now=now, hostname=self.hostname
         )
         if not self.store.front(mail, now):
-            return f" (nothing signs for {sender.domain}: gatepost key create {sender.domain})"
+            return "", f"nothing signs for {sender.domain}: gatepost key create {sender.domain}"
         await self.store.enqueue_notice(
-            Notice(ref=ref, recipient=address, octets=mail, sender=sender, at=now)
+            Notice(ref=ref, recipient=address, octets=mail, sender=sender, notify=NEVER, at=now)
         )
-        return ""
+        return ref, ""
 
 
 def report_about(

@@ -198,6 +198,8 @@ class Notice:
     """A whole message, CRLF ended."""
     sender: Address | None = None
     """None, the null sender, for every DSN (RFC 3464 §2)."""
+    notify: frozenset[str] = frozenset()
+    """As of NOTIFY (RFC 3461 §4.1): with NEVER nobody hears of it when it cannot be delivered."""
     at: float
     entry: HistoryEntry | None = None
     """Its own line in history, if it is to have one."""

@@ -484,7 +484,7 @@ def hold_account(connection: Connection, hold: AccountHold) -> None:
 
 def add_notice(connection: Connection, notice: Notice, front: bytes = b"") -> None:
     """The rows of a message of our own, delivered with `front` before it."""
-    recipient = Recipient(address=notice.recipient)
+    recipient = Recipient(address=notice.recipient, notify=notice.notify)
     envelope = Envelope(sender=notice.sender, recipients=(recipient,))
     message = messages.insert(
         connection,
