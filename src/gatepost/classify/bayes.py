@@ -16,6 +16,7 @@ Odds = NDArray[np.float32]
 NOTHING = np.zeros(0, np.uint32)
 NO_ODDS = np.zeros(0, np.float32)
 SLOTS = 1 << 20
+MASK = np.uint32(SLOTS - 1)
 STRENGTH = 0.5
 """Robinson's s: how many messages the prior counts for."""
 PRIOR = 0.5
@@ -33,17 +34,28 @@ class Bayes:
         self.ham = np.zeros(SLOTS, np.float32)
         self.spam = np.zeros(SLOTS, np.float32)
         self.messages = [0.0, 0.0]
+        self._settled: Odds | None = None
 
     def learn(self, words: Hashes, *, spam: bool, weight: float = 1.0) -> None:
         """Count one message; a negative weight takes it back."""
         counts = self.spam if spam else self.ham
-        slots = words & np.uint32(SLOTS - 1)
+        slots = words & MASK
         counts[slots] = np.maximum(counts[slots] + weight, 0)
         self.messages[spam] = max(self.messages[spam] + weight, 0.0)
+        self._settled = None
+
+    def settle(self) -> None:
+        """Work out the odds of every token, once for all messages until something is learnt."""
+        known = ((self.ham + self.spam) > 0).nonzero()[0]
+        settled = np.zeros(SLOTS, np.float32)
+        settled[known] = self._odds(known)
+        self._settled = settled
 
     def log_odds(self, words: Hashes) -> Odds:
         """For each token the log-odds of spam that Robinson's f(w) gives; 0 where it is within MARGIN of even."""
-        slots = words & np.uint32(SLOTS - 1)
+        return self._odds(words & MASK) if self._settled is None else self._settled[words & MASK]
+
+    def _odds(self, slots: Hashes | NDArray[np.int64]) -> Odds:
         ham, spam = self.ham[slots], self.spam[slots]
         count = ham + spam
         ham_share = ham / max(self.messages[0], 1.0)

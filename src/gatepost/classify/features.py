@@ -104,15 +104,18 @@ class Features:
     def names(self, words: Hashes) -> list[str]:
         """Tokens as a person reads them, printable; empty for one that is not known any more."""
         wanted = words.tolist()
-        names = dict.fromkeys(wanted, "")
-        names.update((value, _shown(place, name)) for value, place, name in self.exact if value in names)
+        exact = {value: (place, name) for value, place, name in self.exact}
+        names = [_shown(*exact[word]) if word in exact else "" for word in wanted]
         cut = self.tokens
-        if cut is not None and len(cut.words):
-            first = (cut.words == words[:, None]).argmax(axis=1)
-            for word, at in zip(wanted, first.tolist(), strict=True):
-                if not names[word] and cut.words[at] == word:
-                    names[word] = _shown(int(cut.places[at]), cut.text[cut.starts[at] : cut.ends[at]])
-        return [names[word] for word in wanted]
+        if cut is None or not len(cut.words):
+            return names
+        first = (cut.words == words[:, None]).argmax(axis=1)
+        found = (cut.words[first] == words).tolist()
+        places, starts, ends = (one[first].tolist() for one in (cut.places, cut.starts, cut.ends))
+        return [
+            _shown(place, cut.text[start:end]) if here else name
+            for name, here, place, start, end in zip(names, found, places, starts, ends, strict=True)
+        ]
 
     def to_bytes(self) -> bytes:
         """The hashes alone, four octets each, behind their counts."""
@@ -264,6 +267,7 @@ def _hash(place: int, name: str) -> int:
     return hash_name(place, name)
 
 
+@lru_cache(maxsize=16_384)
 def _shown(place: int, name: str) -> str:
     """A token with its place, as `subject: invoice`."""
     if place >= CHUNK:

@@ -38,7 +38,7 @@ class Logistic:
         for at, (values, weights, share) in enumerate(zip(views, self.weights, SHARES, strict=True)):
             mask = np.uint32(len(weights) - 1)
             count = len(values)
-            total = share * float(weights[values & mask].sum()) if count else 0.0
+            total = share * float(np.add.reduce(weights[values & mask])) if count else 0.0
             alone += total / math.sqrt(count) if count else 0.0
             if at < len(footer) and len(footer[at]):
                 total += share * float(weights[footer[at] & mask].sum())

@@ -145,6 +145,7 @@ class SiteModel:
             start += array.nbytes
             if not np.isfinite(array).all():
                 return Unreadable("a number in the model is not one")
+        model.bayes.settle()
         return model
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
@@ -193,8 +194,12 @@ def _deciding(features: Features, words: Hashes, odds: Odds) -> tuple[tuple[str,
     """The tokens with the strongest odds, by name; of a footer only those that speak against the message."""
     counting = odds.copy()
     counting[len(features.words) :] = np.maximum(counting[len(features.words) :], 0)
-    strongest = np.argsort(-np.abs(counting), kind="stable")[: SHOWN + 4]
-    strongest = strongest[counting[strongest] != 0]
+    strength = np.abs(counting)
+    strongest = strength.nonzero()[0]
+    if len(strongest) > SHOWN + 4:
+        least = np.partition(strength, -SHOWN - 4)[-SHOWN - 4]
+        strongest = (strength >= least).nonzero()[0]
+    strongest = strongest[(-strength[strongest]).argsort(kind="stable")][: SHOWN + 4]
     named = zip(features.names(words[strongest]), odds[strongest].tolist(), strict=True)
     return tuple((name, round(weight, 2)) for name, weight in named if name)[:SHOWN]
 
@@ -203,6 +208,7 @@ def train(lessons: Sequence[Lesson], lost: float = LOST) -> SiteModel:
     """A model from all lessons, calibrated; the same for the same lessons in the same order."""
     model = _taught(lessons)
     model.calibrate(lessons, lost)
+    model.bayes.settle()
     return model
 
 

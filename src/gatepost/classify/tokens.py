@@ -30,6 +30,7 @@ LONGEST_WORD = 40
 LONGEST_CHUNK = 20
 SHOUTED, CHUNK = 16, 32
 """Added to the place of a shouted word, and of a chunk."""
+_READ = 64
 
 _BASE = 0x9E3779B1
 _BLANK, _LETTER, _DIGIT, _IDEOGRAPH = 0, 1, 2, 3
@@ -56,7 +57,7 @@ class Tokens:
     words: Hashes
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
-    places: NDArray[np.int64]
+    places: NDArray[np.uint8]
     grams: Hashes
     apart: int = LONGEST + 1
     """Where in `text` the sections begin that are apart; beyond its end when there are none."""
@@ -71,29 +72,31 @@ def cut(sections: Sequence[Section]) -> Tokens:
         return _NOTHING
     codes, kinds, lengths = written.codes, written.kinds, written.lengths
     sections = sections[: len(lengths)]
-    ends = np.cumsum(lengths)
-    place = np.array([one.place for one in sections], np.int64)
-    read = np.array([one.read for one in sections], np.bool_)
+    # Of each character the place of its section, and whether that is read.
+    marks = np.array([one.place | (_READ if one.read else 0) for one in sections], np.uint8).repeat(lengths)
     starts, stops = _words(kinds)
-    at = _section_of(ends, starts)
-    places, loud = place[at], _loud(written.shouted, starts, stops, read[at])
+    places = marks[starts]
+    loud = _loud(written.shouted, starts, stops, places >= _READ)
     chunk_starts, chunk_stops = _chunks(codes, kinds)
-    at = _section_of(ends, chunk_starts)
-    kept = read[at]
+    chunk_places = marks[chunk_starts]
+    kept = (chunk_places >= _READ).nonzero()[0]
     starts, stops, places = (
         np.concatenate(three)
         for three in (
             (starts, starts[loud], chunk_starts[kept]),
             (stops, stops[loud], chunk_stops[kept]),
-            (places, places[loud] + SHOUTED, place[at][kept] + CHUNK),
+            (places, places[loud] + np.uint8(SHOUTED), chunk_places[kept] + np.uint8(CHUNK)),
         )
     )
+    places &= np.uint8(_READ - 1)
     words = _hash(_running_sum(codes), starts, stops, places)
-    placed = [
-        (one, end - length, end) for one, length, end in zip(sections, lengths, ends.tolist(), strict=True)
-    ]
-    apart = min((begin for one, begin, _ in placed if one.apart), default=LONGEST + 1)
-    spans = [(one, begin, end) for one, begin, end in placed if one.read and end - begin > 2]
+    spans, apart, end = [], LONGEST + 1, 0
+    for one, length in zip(sections, lengths, strict=True):
+        begin, end = end, end + length
+        if one.apart:
+            apart = min(apart, begin)
+        if one.read and length > 2:
+            spans.append((one, begin, end))
     grams = _grams(codes, kinds, spans)
     grams_apart = sum(end - begin - 2 for one, begin, end in spans if one.apart)
     return Tokens(written.text, words, starts, stops, places, grams, apart, grams_apart)
@@ -195,15 +198,6 @@ def _written_wide(texts: Sequence[str]) -> _Written:
     return _Written(whole, wide, kinds, wide != before, lengths)
 
 
-def _section_of(ends: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """In which section each start lies; quicker than a search for each, because they are in order but for pairs of ideographs."""
-    if len(starts) > 1 and not bool((starts[1:] >= starts[:-1]).all()):
-        return np.searchsorted(ends, starts, "right")
-    counts = np.searchsorted(starts, ends, "left")
-    counts[1:] -= counts[:-1].copy()
-    return np.repeat(np.arange(len(ends)), counts)
-
-
 # Blocks beyond Latin-1 that hold no letters, and those whose words stand without blanks between them.
 _NO_LETTERS = (
     (0x2000, 0x2BFF),
@@ -253,17 +247,18 @@ def _far_kinds(wide: NDArray[np.uint32]) -> NDArray[np.uint8]:
 
 
 def _running_sum(codes: _Codes) -> _Codes:
-    prefix = np.zeros(len(codes) + 1, np.uint32)
+    prefix = np.empty(len(codes) + 1, np.uint32)
+    prefix[0] = 0
     values = codes + np.uint32(1)
     values *= _POWERS[: len(codes)]
-    np.cumsum(values, dtype=np.uint32, out=prefix[1:])
+    values.cumsum(dtype=np.uint32, out=prefix[1:])
     return prefix
 
 
 def _hash(
-    prefix: _Codes, starts: NDArray[np.int64], ends: NDArray[np.int64], places: NDArray[np.int64]
+    prefix: _Codes, starts: NDArray[np.int64], ends: NDArray[np.int64], places: NDArray[np.uint8]
 ) -> Hashes:
-    return _finish(((prefix[ends] - prefix[starts]) * _INVERSES[starts]) ^ _SEEDS[places & 63])
+    return _finish(((prefix[ends] - prefix[starts]) * _INVERSES[starts]) ^ _SEEDS[places])
 
 
 def _finish(values: _Codes) -> Hashes:
@@ -282,7 +277,7 @@ def _finish_one(value: int) -> int:
 def _words(kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where words start and end: runs of letters and digits of 2 to LONGEST_WORD, and pairs of ideographs."""
     inside = (kinds - np.uint8(_LETTER)) < 2  # letters and digits; blanks wrap around
-    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    edges = (inside[1:] != inside[:-1]).nonzero()[0] + 1
     if len(inside) and inside[0]:
         edges = np.concatenate((np.zeros(1, np.int64), edges))
     edges = edges[: len(edges) // 2 * 2]
@@ -302,12 +297,13 @@ def _loud(
     shouted: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64], read: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """Which words of what is read are shouted: three capitals and more, and nothing else."""
-    found: NDArray[np.int64] = np.flatnonzero(read & shouted[starts] & (ends - starts > 2))
+    found: NDArray[np.int64] = (read & shouted[starts] & (ends - starts > 2)).nonzero()[0]
     found = found[shouted[ends[found] - 1]]
     if not len(found):
         return found
-    total = np.zeros(len(shouted) + 1, np.uint8)  # modulo 256: no word is as long
-    np.cumsum(shouted, dtype=np.uint8, out=total[1:])
+    total = np.empty(len(shouted) + 1, np.uint8)  # modulo 256: no word is as long
+    total[0] = 0
+    shouted.cumsum(dtype=np.uint8, out=total[1:])
     start, end = starts[found], ends[found]
     every: NDArray[np.int64] = found[total[end] - total[start] == (end - start).astype(np.uint8)]
     return every
@@ -316,7 +312,7 @@ def _loud(
 def _chunks(codes: _Codes, kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Runs of anything but blanks that are more than a word with one stop behind it."""
     dark = codes > 32
-    edges = np.flatnonzero(dark[1:] != dark[:-1]) + 1
+    edges = (dark[1:] != dark[:-1]).nonzero()[0] + 1
     if dark[0]:
         edges = np.concatenate((np.zeros(1, np.int64), edges))
     edges = edges[: len(edges) // 2 * 2]
@@ -324,8 +320,9 @@ def _chunks(codes: _Codes, kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64],
     ends = ends - _STOPS[np.minimum(codes[ends - 1], 127)]
     length = ends - starts
     # Counted modulo 256: no chunk that is kept is as long.
-    signs = np.zeros(len(kinds) + 1, np.uint8)
-    np.cumsum(kinds == _BLANK, dtype=np.uint8, out=signs[1:])
+    signs = np.empty(len(kinds) + 1, np.uint8)
+    signs[0] = 0
+    (kinds == _BLANK).cumsum(dtype=np.uint8, out=signs[1:])
     kept = (length > 1) & (length <= LONGEST_CHUNK) & (signs[ends] != signs[starts])
     return starts[kept], ends[kept]
 
@@ -361,4 +358,4 @@ def _grams(codes: _Codes, kinds: NDArray[np.uint8], spans: Sequence[tuple[Sectio
 _GRAM_MIX = np.array((0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F, 0x165667B1), np.uint32)
 _STOPS = np.array([chr(code) in ".,;:" for code in range(128)], np.int64)
 _NONE = np.zeros(0, np.int64)
-_NOTHING = Tokens("", np.zeros(0, np.uint32), _NONE, _NONE, _NONE, np.zeros(0, np.uint32))
+_NOTHING = Tokens("", np.zeros(0, np.uint32), _NONE, _NONE, np.zeros(0, np.uint8), np.zeros(0, np.uint32))
