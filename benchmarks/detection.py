@@ -1,4 +1,4 @@
-"""How much spam is missed at what cost: Gatepost's classifier, with bogofilter and SpamAssassin beside it, on one split. Called by ./bench detection.
+"""How much spam is missed at what cost: Gatepost's classifier, with bogofilter, SpamAssassin and rspamd beside it, on one split. Called by ./bench detection.
 
 Learnt from the oldest 60 % of each kind of the SpamAssassin corpus, judged on the newest 40 %. Every filter gets the
 same octets, learns the same messages and judges the same messages; differences come with a paired bootstrap.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from detection_corpus import Sample, load, split
-from detection_peers import Bogofilter, SpamAssassin
+from detection_peers import Bogofilter, Rspamd, SpamAssassin
 from numpy.typing import NDArray
 
 from gatepost.classify.calibration import JUNK_AT
@@ -261,7 +261,7 @@ def main() -> None:
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--only", default=",".join(parts), help=f"of {', '.join(parts)}")
     reader.add_argument(
-        "--peers", default="bogofilter,spamassassin", help="those to run, where they are here"
+        "--peers", default="bogofilter,spamassassin,rspamd", help="those to run, where they are here"
     )
     asked = reader.parse_args()
     wanted, peers = set(asked.only.split(",")), set(asked.peers.split(","))
@@ -276,10 +276,14 @@ def main() -> None:
         other = SpamAssassin(Path(folder)) if "spamassassin" in peers and SpamAssassin.is_here() else None
         if other is None:
             print("Not measured: SpamAssassin is not here (apt-get install spamassassin).")
+        third = Rspamd(Path(folder)) if "rspamd" in peers and Rspamd.is_here() else None
+        if third is None:
+            print("Not measured: rspamd is not here (apt-get install rspamd redis-server).")
         filters: dict[str, Filter] = {
             "Gatepost": ours,
             **({"bogofilter": peer} if peer else {}),
             **({"SpamAssassin": other} if other else {}),
+            **({"rspamd": third} if third else {}),
         }
         if "split" in wanted:
             compared("All kinds taught", filters, old, new)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -129,6 +134,114 @@ dns_available no
         if said.returncode != 0:
             sys.exit(f"SpamAssassin: {said.stderr[-500:]}")
         return said.stdout.split()
+
+
+class Rspamd:
+    """Debian's with its own rules and its Bayes taught (in a Redis of its own); nothing is asked of the net."""
+
+    # What asks lists or name servers, and what judges by the client or by earlier mail, which a file does not have.
+    OFF = (
+        "rbl", "surbl", "spf", "dkim", "dkim_signing", "arc", "dmarc", "asn", "fuzzy_check", "greylist", "ratelimit", "history_redis",
+        "neural", "mx_check", "p0f", "replies", "reputation", "bimi", "dcc", "antivirus", "external_services", "url_redirector",
+        "elastic", "clickhouse", "metric_exporter", "aws_s3",
+    )  # fmt: skip
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.runs = folder, 0
+
+    @staticmethod
+    def is_here() -> bool:
+        """rspamd and Redis."""
+        return shutil.which("rspamd") is not None and shutil.which("redis-server") is not None
+
+    def __call__(self, taught: Sequence[Sample], judged: Sequence[Sample]) -> Scores:
+        self.runs += 1
+        folder = self.folder / f"rspamd-{self.runs}"
+        with self.running(folder) as (scanner, controller):
+            for one in taught:
+                kind = "spam" if one.spam else "ham"
+                self.ask(controller, f"/learn{kind}", one)
+            return np.array([self.ask(scanner, "/checkv2", one)["score"] for one in judged])
+
+    @contextlib.contextmanager
+    def running(
+        self, folder: Path
+    ) -> Iterator[tuple[http.client.HTTPConnection, http.client.HTTPConnection]]:
+        """Both processes, until the end: connections to the worker that scans and to the one that learns."""
+        for name in ("local.d", "override.d", "db", "run", "log"):
+            (folder / name).mkdir(parents=True)
+        redis, scan, control = (_free_port() for _ in range(3))
+        settings = {
+            "redis.conf": f'servers = "127.0.0.1:{redis}";',
+            "worker-normal.inc": f'bind_socket = "127.0.0.1:{scan}"; count = 1;',
+            "worker-controller.inc": f'bind_socket = "127.0.0.1:{control}"; secure_ip = "127.0.0.1"; count = 1;',
+            "worker-proxy.inc": "enabled = false;",
+            "worker-fuzzy.inc": "count = -1;",
+            "options.inc": 'dns { nameserver = ["127.0.0.1:9"]; timeout = 0.01s; retransmits = 1; }',
+            "logging.inc": f'type = "file"; filename = "{folder}/log/rspamd.log"; level = "error";',
+            **{f"{name}.conf": "enabled = false;" for name in self.OFF},
+        }
+        for name, text in settings.items():
+            (folder / "local.d" / name).write_text(text + "\n")
+        rspamd = ["rspamd", "-f", "-i", "-u", "root", "-g", "root", "-c", "/etc/rspamd/rspamd.conf"]
+        rspamd += [f"--var={name}={folder}{where}" for name, where in (
+            ("LOCAL_CONFDIR", ""), ("DBDIR", "/db"), ("RUNDIR", "/run"), ("LOGDIR", "/log"),
+        )]  # fmt: skip
+        store = [
+            "redis-server",
+            "--port",
+            str(redis),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(folder),
+        ]
+        out = subprocess.DEVNULL
+        with (
+            subprocess.Popen(store, stdout=out, stderr=out) as first,
+            subprocess.Popen(rspamd, stdout=out, stderr=out) as second,
+        ):
+            try:
+                yield _connected(scan), _connected(control)
+            finally:
+                second.terminate()
+                first.terminate()
+
+    def ask(self, connection: http.client.HTTPConnection, path: str, sample: Sample) -> dict[str, float]:
+        """One answer."""
+        connection.request("POST", path, Path(file_of(self.folder, sample)).read_bytes())
+        answer = connection.getresponse()
+        octets = answer.read()
+        # 204, 208 and 404 are its ways to say that it will not learn a message it finds too short or knows.
+        if answer.status not in (200, 204, 208, 404):
+            sys.exit(f"rspamd: {path} of {sample.name}: {answer.status} {octets[:200]!r}")
+        found: dict[str, float] = json.loads(octets) if octets.strip() else {}
+        return found
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _connected(port: int) -> http.client.HTTPConnection:
+    """As soon as somebody answers: rspamd compiles its patterns first."""
+    until = time.monotonic() + 180
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            connection.request("GET", "/ping")
+            connection.getresponse().read()
+        except OSError:
+            if time.monotonic() > until:
+                sys.exit(f"rspamd does not answer on port {port}.")
+            time.sleep(0.1)
+        else:
+            return connection
 
 
 def file_of(folder: Path, sample: Sample) -> str:
