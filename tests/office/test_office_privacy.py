@@ -14,7 +14,10 @@ from babel.messages.extract import extract_from_file
 from gatepost.access.rights import Role
 from gatepost.app.processing import installation
 from gatepost.config.schema import load
-from gatepost.office import privacy, processing
+from gatepost.jobs.concerns import concerns
+from gatepost.jobs.look import look
+from gatepost.jobs.settings import AlertSettings
+from gatepost.office import legalholds, privacy, processing
 from gatepost.office.office import Impossible, NotAllowed, Office, ProveAgain
 from gatepost.store import correspondents, entries, journal, personal
 from gatepost.store.journal import Why
@@ -97,14 +100,14 @@ def test_only_the_officer_acts_and_only_with_a_fresh_proof(desk: Office) -> None
     stale = actor(Role.DATA_PROTECTION_OFFICER, proved_at=NOW - 10_000)
     for act in (
         lambda who: privacy.erase(desk, who, number), lambda who: privacy.access_file(desk, who, number),
-        lambda who: privacy.release(desk, who, 1, reason="x"),
+        lambda who: legalholds.release(desk, who, 1, reason="x"),
     ):  # fmt: skip
         with pytest.raises(NotAllowed):
             RUNNER.run(act(OWNER))
         with pytest.raises(ProveAgain):
             RUNNER.run(act(stale))
     with pytest.raises(NotAllowed):
-        RUNNER.run(privacy.hold(desk, OWNER, "ana@example.net", reason="x"))
+        RUNNER.run(legalholds.hold(desk, OWNER, "ana@example.net", reason="x"))
 
 
 def test_everything_about_an_address_is_handed_out_with_an_index(desk: Office) -> None:
@@ -167,7 +170,7 @@ def everybody():
 
 
 def test_a_hold_outranks_an_erasure(desk: Office) -> None:
-    hold = RUNNER.run(privacy.hold(desk, DPO, "ana@example.net", reason="a lawsuit", case_number="4 O 12/26"))
+    hold = RUNNER.run(legalholds.hold(desk, DPO, "ana@example.net", reason="a lawsuit", case_number="4 O 12/26"))
     number = register(desk)
     done = RUNNER.run(privacy.erase(desk, DPO, number))
     kept = {"messages", "held", "correspondents", "senders", "journal", "attempts"}
@@ -175,10 +178,10 @@ def test_a_hold_outranks_an_erasure(desk: Office) -> None:
     assert [one.whom for one in done.holds] == ["ana@example.net"]
     assert len(desk.store.find(everybody()).entries) == 6
     with pytest.raises(Impossible, match="legal hold"):
-        privacy.insist_on_no_hold(desk, "ana@example.net")
+        legalholds.insist_on_no_hold(desk, "ana@example.net")
     with pytest.raises(Impossible, match="reason"):
-        RUNNER.run(privacy.release(desk, DPO, hold, reason=""))
-    RUNNER.run(privacy.release(desk, DPO, hold, reason="settled"))
+        RUNNER.run(legalholds.release(desk, DPO, hold, reason=""))
+    RUNNER.run(legalholds.release(desk, DPO, hold, reason="settled"))
     assert RUNNER.run(privacy.erase(desk, DPO, number)).parts["messages"].erased == 4
 
 
@@ -191,7 +194,7 @@ def test_only_a_request_for_it_is_carried_out(desk: Office) -> None:
 @pytest.mark.parametrize("whom", ["", "example", "a@b@c", "not an address"])
 def test_a_hold_is_over_an_address_or_a_domain(desk: Office, whom: str) -> None:
     with pytest.raises(Impossible, match="address"):
-        RUNNER.run(privacy.hold(desk, DPO, whom, reason="x"))
+        RUNNER.run(legalholds.hold(desk, DPO, whom, reason="x"))
 
 
 def test_no_table_is_forgotten(desk: Office) -> None:
@@ -232,10 +235,39 @@ def test_the_officers_words_are_translated() -> None:
     folder = Path(privacy.__file__).parent
     found = {
         text
-        for path in (folder / "privacy.py", folder / "processing.py", folder.parent / "app" / "processing.py")
+        for path in (folder / "privacy.py", folder / "legalholds.py", folder / "accessfile.py", folder / "processing.py", folder.parent / "app" / "processing.py")
         for _, text, _, _ in extract_from_file("python", path, {"Line": None, "Section": None, "Impossible": None, "say": None})
         if isinstance(text, str)
     }
     assert len(found) > 60
     found |= {part.about for part in personal.PARTS} | set(personal.WHY_KEPT.values()) | set(processing.PERIODS.values())
     assert found - set(words_of("ja")) == set()
+
+
+def test_a_person_asks_about_their_own_addresses_and_not_without_end(desk: Office) -> None:
+    ana = actor(Role.PERSON, login="ana@example.net")
+    number = RUNNER.run(privacy.ask(desk, ana, kind="erasure", notes="all of it"))
+    asked = privacy.show(desk, DPO, number)
+    assert (asked.addresses, asked.registered_by, asked.notes) == (("ana@example.net",), "ana@example.net", "all of it")
+    register(desk, "access")
+    assert [one.id for one in privacy.mine(desk, ana)] == [number], "what the officer wrote down is not shown to them"
+    RUNNER.run(privacy.ask(desk, ana, kind="access", notes=""))
+    with pytest.raises(Impossible, match="not answered yet"):
+        RUNNER.run(privacy.ask(desk, ana, kind="access", notes=""))
+    with pytest.raises(NotAllowed):
+        RUNNER.run(privacy.ask(desk, actor(Role.PERSON, via="api"), kind="access", notes=""))
+    with pytest.raises(Impossible, match="no mail address"):
+        RUNNER.run(privacy.ask(desk, actor(Role.PERSON, addresses=()), kind="access", notes=""))
+
+
+def test_requests_that_are_late_or_nearly_want_attention(desk: Office) -> None:
+    for days in (40, 25, 1):
+        RUNNER.run(
+            privacy.register(desk, DPO, kind="access", person="", addresses="x@example.org", received_at=NOW - days * 86_400)
+        )
+    look_now = look(desk.store, now=NOW, certificates=(), validations=(), lists=())
+    told = {one.key: one.text for one in concerns(look_now, AlertSettings()) if one.key.startswith("requests")}
+    assert told == {
+        "requests-late": "1 requests of data subjects are overdue.",
+        "requests-due": "1 requests of data subjects are due within a week.",
+    }

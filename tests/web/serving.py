@@ -19,7 +19,7 @@ from gatepost.access.standing import Strength
 from gatepost.config.schema import Loaded, load
 from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.verdict import Action, Verdict, Weighed
-from gatepost.office import people, privacy, sessions
+from gatepost.office import legalholds, people, privacy, sessions
 from gatepost.office.office import Office
 from gatepost.store.records import Acceptance, DeliveryAttempt, Done, Judged, NewDelivery
 from gatepost.store.store import Store
@@ -146,7 +146,7 @@ async def fill(office: Office, served: Served) -> None:
     now = office.clock()
     for kind in ("erasure", "access"):
         await privacy.register(office, machine, kind=kind, person=HOSTILE[:90], addresses="ana@example.net", notes=HOSTILE)
-    await privacy.hold(office, machine, "@example.net", reason=HOSTILE, case_number="7")
+    await legalholds.hold(office, machine, "@example.net", reason=HOSTILE, case_number="7")
     for number, action in enumerate(Action):
         async for one in letters(f"{action.value.upper()}7", action, now - 3600 * number):
             await office.store.carry_out(one)

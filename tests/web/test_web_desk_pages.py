@@ -366,3 +366,18 @@ def test_the_officers_pages_from_a_request_to_its_erasure(desk: Console) -> None
     record = officer.get("/privacy/record/file?as=json")
     assert json.loads(record.text)["hostname"] == "mx.example.net"
     assert officer.get("/privacy/record/file").text.startswith("# Record of processing activities")
+
+
+def test_a_person_sends_a_request_and_sees_what_becomes_of_it(desk: Console) -> None:
+    ana = desk.browser("ana")
+    form = {"csrf": token(ana), "kind": "access", "notes": "<script>all</script>"}
+    assert ana.post("/me/data/request", data=form).headers["location"] == "/me/data"
+    assert "Access (Article 15): Open" in ana.get("/me/data").text
+    officer = desk.browser("data-protection-officer")
+    assert "&lt;script&gt;all&lt;/script&gt;" in officer.get("/privacy/requests/1").text
+    answer = {"csrf": token(officer), "do": "done", "outcome": "handed <b>over</b>"}
+    assert officer.post("/privacy/requests/1/close", data=answer).status_code == 303
+    assert "handed &lt;b&gt;over&lt;/b&gt;" in ana.get("/me/data").text
+    hold = {"csrf": token(officer), "whom": "ana@example.net", "reason": "suit"}
+    officer.post("/privacy/holds/add", data=hold)
+    assert "A legal hold is in force over ana@example.net" in desk.browser("owner").get("/people/ana@example.net").text

@@ -16,6 +16,7 @@ from gatepost import __version__
 from gatepost.app import processing
 from gatepost.app.ahead import ahead
 from gatepost.app.health import certificates_seen, read_beat
+from gatepost.app.lookers import Lookers
 from gatepost.app.office import console_url, office_of, provider_in
 from gatepost.app.ownfacts import tlsa_wanted
 from gatepost.app.ownrecords import OwnFacts, Patient, own_records
@@ -32,6 +33,8 @@ from gatepost.jobs.letter import letter
 from gatepost.jobs.look import remembered
 from gatepost.jobs.work import BEAT_KEY
 from gatepost.mail.address import parse_address
+from gatepost.mail.filereport import FileReport
+from gatepost.mail.message import Message
 from gatepost.office.candidates import Candidates
 from gatepost.office.digests import Digests
 from gatepost.office.glass import Glass
@@ -201,8 +204,16 @@ def installed(loaded: Callable[[], Loaded], parts: Parts, office: Office) -> Ins
             finally:
                 await close()
 
+    async def files(octets: bytes) -> Sequence[FileReport]:
+        async with one_at_a_time:
+            lookers = Lookers(loaded())
+            try:
+                return await lookers.unpacker.inspect(Message.parse(octets))
+            finally:
+                await lookers.close()
+
     return Installed(
-        office=office, version=__version__, settings=settings, certificates=certificates,
+        files=files, office=office, version=__version__, settings=settings, certificates=certificates,
         domains=lambda: [one.name for one in loaded().config.domains], records=records,
         rules=lambda: rules_here(loaded()), judge=examine, find=partial(find, loaded, parts),
         ahead=lambda: ahead(loaded()),

@@ -162,13 +162,13 @@ def erase(number: int, *, really: bool, config: str | None, as_json: bool) -> No
     if as_json:
         click.echo(json_line({"done": really, "counts": plan.counts, "holds": [one.whom for one in plan.holds]}))
         return
-    from gatepost.store.personal import PARTS
+    from gatepost.store.personal import PARTS, WHY_KEPT
 
     done, changed = ("erased", "no longer name them") if really else ("would be erased", "would no longer name them")
     for part in PARTS:
         one = plan.parts[part.name]
         told = [f"{one.erased} {done}"] * bool(one.erased) + [f"{one.changed} {changed}"] * bool(one.changed)
-        told += [f"{count} stay: {office.WHY_KEPT[why]}" for why, count in one.kept.items()]
+        told += [f"{count} stay: {WHY_KEPT[why]}" for why, count in one.kept.items()]
         say(f"{part.about}: {'; '.join(told) or 'nothing'}")
     for hold in plan.holds:
         say(f"A legal hold is in force: {hold_line(hold)}")
@@ -204,12 +204,12 @@ def hold_add(
 
     Example: gatepost privacy hold add ana@example.net --why "dismissal suit" --case "4 O 12/26"
     """  # fmt: skip
-    from gatepost.office import privacy as office
+    from gatepost.office import legalholds
 
     since_at, until_at, ends_at = (one.replace(tzinfo=UTC).timestamp() if one else None for one in (since, until, ends))
     with at_desk(config) as desk:
         number = desk.run(
-            office.hold(
+            legalholds.hold(
                 desk.office, desk.actor, whom, reason=why, case_number=case_number, since=since_at, until=until_at, ends_at=ends_at
             )
         )  # fmt: skip
@@ -226,10 +226,10 @@ def hold_list(*, everything: bool, config: str | None, as_json: bool) -> None:
 
     Example: gatepost privacy hold list --all
     """
-    from gatepost.office import privacy as office
+    from gatepost.office import legalholds
 
     with at_desk(config) as desk:
-        found = office.holds_listed(desk.office, desk.actor, released=everything)
+        found = legalholds.listed(desk.office, desk.actor, released=everything)
     for one in found:
         if as_json:
             click.echo(json_line(asdict(one)))
@@ -249,10 +249,10 @@ def hold_release(number: int, why: str, config: str | None) -> None:
 
     Example: gatepost privacy hold release 2 --why "the suit was settled"
     """
-    from gatepost.office import privacy as office
+    from gatepost.office import legalholds
 
     with at_desk(config) as desk:
-        gone = desk.run(office.release(desk.office, desk.actor, number, reason=why))
+        gone = desk.run(legalholds.release(desk.office, desk.actor, number, reason=why))
     say(f"The hold over {gone.whom} is released.")
 
 

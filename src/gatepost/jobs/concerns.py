@@ -93,6 +93,10 @@ class Facts:
     """When the backup was made that the gate was restored from of late; 0: it was not."""
     dropped: int = 0
     """Entries of history lost within the last hour because the disk was too slow."""
+    requests_late: int = 0
+    """Requests of data subjects that should have been answered by now."""
+    requests_due: int = 0
+    """The same that are due within a week."""
 
 
 def worst(concerns: Sequence[Concern]) -> Level:
@@ -110,6 +114,7 @@ def concerns(facts: Facts, settings: AlertSettings) -> list[Concern]:
         *of_resolvers(facts.validations),
         *of_certificates(facts.certificates, facts.now, settings),
         *of_lists(facts.lists_out or {}),
+        *of_requests(facts),
         *facts.own_side,
     ]
     if facts.classifier:
@@ -222,6 +227,24 @@ def of_accounts(held: Sequence[str]) -> Iterator[Concern]:
             Level.WARNING,
             f"All mail that {account} sends is held.",
             "gatepost queue accounts says why; then gatepost queue release-account or drop-account.",
+        )
+
+
+def of_requests(facts: Facts) -> Iterator[Concern]:
+    """The law sets a time for them."""
+    if facts.requests_late:
+        yield Concern(
+            "requests-late",
+            Level.WARNING,
+            f"{facts.requests_late} requests of data subjects are overdue.",
+            "gatepost privacy requests lists them; the data protection officer has a page for each.",
+        )
+    if facts.requests_due:
+        yield Concern(
+            "requests-due",
+            Level.WELL,
+            f"{facts.requests_due} requests of data subjects are due within a week.",
+            "gatepost privacy requests lists them; the data protection officer has a page for each.",
         )
 
 

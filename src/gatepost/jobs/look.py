@@ -16,7 +16,7 @@ from gatepost.jobs.owntrouble import own_concerns, own_side_facts
 from gatepost.mail.finding import Mode
 from gatepost.net.resolver import CachingResolver, Validation, validates
 from gatepost.net.tls import TlsSettings, TlsUnusable, certificate_expires_at, expand
-from gatepost.store import heldaccounts, memory
+from gatepost.store import heldaccounts, memory, requests
 from gatepost.store.backup import RESTORED_KEY
 from gatepost.store.database import Connection
 from gatepost.store.disk import RoomSettings, judge
@@ -43,6 +43,7 @@ def look(
     facts = store.database.read(lambda connection: remembered(connection, now))
     own_side = store.database.read(lambda connection: own_side_facts(connection, facts))
     out = out_of_service(facts.get(HEALTH_KEY))
+    late, due = store.database.read(lambda connection: requests.urgent(connection, now))
     asked = {key for one in lists if one.mode is not Mode.OFF for key in plan(one)}
     return Facts(
         now=now,
@@ -58,6 +59,8 @@ def look(
         held_accounts=[one.account for one in store.database.read(heldaccounts.listed)],
         dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),
         journal=facts.get(JOURNAL_KEY, ""),
+        requests_late=late,
+        requests_due=due,
         restored_of=float(facts.get(RESTORED_KEY, 0.0)),
     )
 

@@ -18,8 +18,8 @@ from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role
 from gatepost.mail.address import normal_domain, parse_address, printable
 from gatepost.office import second
 from gatepost.office.charge import allowed, insist_on_owner, nobody, on, owner_is_left, owners_able, there
+from gatepost.office.legalholds import insist_on_no_hold
 from gatepost.office.office import Impossible, Office
-from gatepost.office.privacy import insist_on_no_hold
 from gatepost.office.sessions import fresh, normal_login, own_or_others, record
 from gatepost.office.tidings import Tiding, tell
 from gatepost.store import accounts, identities, signins

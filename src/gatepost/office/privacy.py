@@ -7,40 +7,26 @@ Every act is in the journal, in the same commit; an erasure and the requests nam
 from __future__ import annotations
 
 import calendar
-import hashlib
-import io
-import json
 import re
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from gatepost.access.rights import Actor, Right
-from gatepost.mail.address import normal_domain, parse_address
-from gatepost.office.glass import may_take_out
+from gatepost.mail.address import parse_address
+from gatepost.office.accessfile import in_english, packed
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.store import holds, journal, personal, requests
 from gatepost.store.database import Connection
-from gatepost.store.failures import StoreFailed
 from gatepost.store.holds import LegalHold
-from gatepost.store.personal import PARTS, WHY_KEPT, Erased
+from gatepost.store.personal import PARTS, Erased
 from gatepost.store.requests import DataRequest, Kind, RetentionRun, Status
 
 ADDRESSES = 20
 """Of one request."""
 LONGEST_NOTES = 4000
-MOST_OCTETS = 64 << 20
-"""Of held mail in one file; the rest is named only."""
-FOLDER = re.compile(r"[^\w.@+-]")
-"""What of an address is no part of a file's name."""
 NO_REQUEST = "There is no such request."
-
-
-def in_english(text: str, **values: object) -> str:
-    """A text of ours with what is filled in."""
-    return text % values if values else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +89,46 @@ async def register(
         return number
 
     return await office.store.database.commit(work)
+
+
+OPEN_AT_ONCE = 3
+"""Requests of one person that may be open."""
+
+
+async def ask(office: Office, actor: Actor, *, kind: str, notes: str) -> int:
+    """A person's own request, about their own addresses; its number. Raises NotAllowed or Impossible."""
+    office.insist(actor, Right.OWN)
+    office.insist_on_person(actor)
+    if kind not in set(Kind):
+        raise Impossible("A request is for access, erasure, rectification or objection.")
+    if not actor.addresses:
+        raise Impossible("You have no mail address here.")
+    now = office.clock()
+    one = DataRequest(
+        kind=Kind(kind), person=(actor.name or actor.login)[:200], addresses=tuple(actor.addresses[:ADDRESSES]), received_at=now,
+        due_at=months_later(now, 1), notes=notes.strip()[:LONGEST_NOTES], registered_by=actor.who, registered_at=now,
+    )  # fmt: skip
+
+    def work(connection: Connection) -> int:
+        mine = [each for each in requests.of_address(connection, one.addresses[0]) if each.status is Status.OPEN]
+        if len(mine) >= OPEN_AT_ONCE:
+            raise Impossible("Your requests are not answered yet: wait for that first.")
+        number = requests.add(connection, one)
+        _note(connection, office, actor, f"request register {number} {one.kind}")
+        return number
+
+    return await office.store.database.commit(work)
+
+
+def mine(office: Office, actor: Actor) -> list[DataRequest]:
+    """Requests about one's own addresses, the newest first. Raises NotAllowed."""
+    office.insist(actor, Right.OWN)
+    found: dict[int, DataRequest] = {}
+    for address in actor.addresses:
+        for one in office.store.database.read(partial(requests.of_address, address=address)):
+            if one.registered_by == actor.who:
+                found[one.id] = one
+    return sorted(found.values(), key=lambda one: -one.id)
 
 
 async def extend(office: Office, actor: Actor, number: int, *, reason: str) -> DataRequest:
@@ -190,63 +216,6 @@ async def access_file(office: Office, actor: Actor, number: int, say: Callable[.
     return packed(office, actor, one, found, say)
 
 
-def packed(
-    office: Office, actor: Actor, one: DataRequest, found: Mapping[str, Mapping[str, Sequence[dict[str, object]]]],
-    say: Callable[..., str],
-) -> bytes:
-    """The ZIP: ``index.md`` for people, ``index.json`` with a SHA-256 of each file, a folder for each address."""  # fmt: skip
-    files: dict[str, bytes] = {}
-    for address, parts in found.items():
-        folder = FOLDER.sub("_", address)
-        for part in PARTS:
-            rows = parts[part.name]
-            if rows:
-                text = json.dumps(rows, ensure_ascii=False, indent=1, default=str)
-                files[f"{folder}/{part.name}.json"] = text.encode()
-        files |= {f"{folder}/held/{ref}.eml": octets for ref, octets in _letters(office, actor, parts["held"])}
-    lines = [
-        f"# {say('What is kept about %(addresses)s', addresses=', '.join(one.addresses))}", "",
-        say("Request %(number)s, answered by %(host)s on %(day)s.", number=one.id, host=office.hostname, day=_day(office.clock())),
-        "", f"| {say('What')} | {say('Entries')} | {say('File')} |", "|---|---|---|",
-    ]  # fmt: skip
-    for address, parts in found.items():
-        for part in PARTS:
-            name = f"{FOLDER.sub('_', address)}/{part.name}.json"
-            lines.append(f"| {say(part.about)} ({address}) | {len(parts[part.name])} | {name if name in files else '—'} |")
-    lines += ["", say("Messages name the others they were exchanged with: their addresses are their own data too.")]
-    index = {
-        "request": one.id, "addresses": list(one.addresses), "made_at": _day(office.clock()), "made_by": office.hostname,
-        "files": {name: {"octets": len(octets), "sha256": hashlib.sha256(octets).hexdigest()} for name, octets in files.items()},
-    }  # fmt: skip
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("index.md", "\n".join(lines) + "\n")
-        archive.writestr("index.json", json.dumps(index, ensure_ascii=False, indent=1))
-        for name, octets in files.items():
-            archive.writestr(name, octets)
-    return made.getvalue()
-
-
-def _letters(
-    office: Office, actor: Actor, held: Sequence[dict[str, object]]
-) -> list[tuple[str, bytes]]:
-    """The held messages themselves, for who may read them."""
-    if not actor.may(Right.CONTENT):
-        return []
-    room, letters = MOST_OCTETS, []
-    for ref in dict.fromkeys(str(one["ref"]) for one in held if one["state"] in ("held", "requested")):
-        if not may_take_out(actor, office.store.held(ref=ref)):
-            continue
-        try:
-            octets = office.store.octets_of(ref)
-        except (KeyError, StoreFailed):
-            continue
-        if len(octets) <= room:
-            room -= len(octets)
-            letters.append((ref, octets))
-    return letters
-
-
 # Erasure
 
 
@@ -301,74 +270,6 @@ def _together(one: Erased | None, other: Erased) -> Erased:
     return Erased(one.erased + other.erased, one.changed + other.changed, kept)
 
 
-# Holds
-
-
-def holds_listed(office: Office, actor: Actor, *, released: bool = False) -> list[LegalHold]:
-    """Those in force, the newest first; or all. Raises NotAllowed."""
-    if not (actor.may(Right.PRIVACY) or actor.may(Right.JOURNAL)):
-        office.insist(actor, Right.PRIVACY)
-    return office.store.database.read(lambda c: holds.listed(c, released=released))
-
-
-async def hold(
-    office: Office, actor: Actor, whom: str, *, reason: str, case_number: str = "", since: float | None = None,
-    until: float | None = None, ends_at: float | None = None,
-) -> int:
-    """Keep everything about an address, or about ``@domain``, from deletion; the number of the hold.
-
-    Raises NotAllowed, or Impossible for what is no address or domain, without a reason, or with times the wrong way round.
-    """  # fmt: skip
-    office.insist(actor, Right.PRIVACY)
-    address, domain = _address_or_domain(whom)
-    if not reason.strip():
-        raise Impossible("A hold takes a reason.")
-    if since is not None and until is not None and since >= until:
-        raise Impossible("The time begins after it ends.")
-    if ends_at is not None and ends_at <= office.clock():
-        raise Impossible("The hold would be over already.")
-    one = LegalHold(
-        domain=domain, address=address, since=since or 0.0, until=until or holds.ALWAYS, reason=reason.strip()[:500],
-        case_number=case_number.strip()[:60], ends_at=ends_at,
-    )  # fmt: skip
-    return await office.store.database.commit(lambda c: holds.add(c, one, office.why(actor)))
-
-
-async def release(office: Office, actor: Actor, number: int, *, reason: str) -> LegalHold:
-    """End a hold: retention goes on. Raises NotAllowed, ProveAgain, or Impossible when there is none in force, or no reason."""
-    office.insist(actor, Right.PRIVACY)
-    office.insist_on_proof(actor)
-    if not reason.strip():
-        raise Impossible("Releasing a hold takes a reason.")
-    gone = await office.store.database.commit(
-        lambda c: holds.release(c, number, office.why(actor, reason.strip()[:500]))
-    )
-    if gone is None:
-        raise Impossible("There is no such hold in force.")
-    return gone
-
-
-def insist_on_no_hold(office: Office, address: str) -> None:
-    """Raises Impossible while a hold is in force over this address."""
-    found = office.store.database.read(lambda c: holds.concerning(c, address))
-    if found:
-        raise Impossible(
-            f"A legal hold is in force over {found[0].whom}: it must be released first, or nothing may be deleted."
-        )
-
-
-def _address_or_domain(whom: str) -> tuple[str, str]:
-    text = whom.strip().strip("<>").lower()
-    if "@" in text.lstrip("@"):
-        one = parse_address(text, smtputf8=True)
-        if one is not None:
-            return str(one).lower(), one.domain
-    domain = normal_domain(text.removeprefix("@"))
-    if domain is None or "." not in domain:
-        raise Impossible("A hold is over a whole address, or over a domain such as @example.net.")
-    return "", domain
-
-
 # Retention
 
 
@@ -410,14 +311,6 @@ def _found(one: DataRequest | None) -> DataRequest:
     return one
 
 
-def _day(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
-
-
 def told(one: DataRequest) -> dict[str, object]:
     """A request for a program."""
     return {**asdict(one), "addresses": list(one.addresses), "proof": dict(one.proof)}
-
-
-__all__ = ["WHY_KEPT", "Plan", "access_file", "close", "erase", "extend", "hold", "holds_listed", "insist_on_no_hold", "listed", "note",
-           "plan", "register", "release", "runs", "show", "told"]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from gatepost.access.rights import Actor, Right
 from gatepost.mail.address import normal_domain, parse_address
+from gatepost.mail.filereport import FileReport
 from gatepost.office.office import Impossible, Office
 from gatepost.rules.ruleset import RuleSet
 from gatepost.store.records import HistoryEntry
@@ -101,6 +102,8 @@ class Installed:
     judge: Judge
     find: Callable[[str], Awaitable[tuple[RecipientAnswer, Sequence[Step]]]]
     """Whether an address is a recipient of ours, and where its mail ends up."""
+    files: Callable[[bytes], Awaitable[Sequence[FileReport]]] | None = None
+    """What is attached to a message, and in that, as the confined child sees it. Raises Unavailable."""
     ahead: Callable[[], Ahead] = Ahead
     """What the file says and the gate does not do yet."""
 

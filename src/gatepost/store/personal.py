@@ -28,7 +28,7 @@ NOBODYS = {
     "sts_known": "policies of domains", "tls_sessions": "sessions of domains", "tls_reports": "reports of domains",
     "signing_keys": "our keys", "sts_policies": "our policies", "sts_evidence": "counts of days",
     "key_changes": "our certificates", "retention_runs": "counts", "challenges": "minutes old, by random digests",
-    "strikes": "by digests of who and where, gone with the sign-ins",
+    "strikes": "by digests, gone with the sign-ins",
 }  # fmt: skip
 KEPT_APART = {
     "messages": "with queue and quarantine", "history_recipients": "with history", "history_gist": "with history",
@@ -199,9 +199,6 @@ def without(value: Any, address: str) -> Any:
     return value
 
 
-# Delivery attempts
-
-
 def _attempts(connection: Connection, address: str) -> Iterator[dict[str, Any]]:
     refs = [decode_entry(facts).ref for _, _, facts, _ in _history_ids(connection, address)]
     rows = connection.execute(
@@ -214,9 +211,6 @@ def _attempts(connection: Connection, address: str) -> Iterator[dict[str, Any]]:
 
 def _erase_attempts(connection: Connection, address: str, really: bool) -> Erased:
     return _erased(connection, "attempts AS t", f"lower({holds.TO}) = ?", (address,), holds.ATTEMPTS, really=really)
-
-
-# Quarantine and queue
 
 
 def _held(connection: Connection, address: str) -> Iterator[dict[str, Any]]:
@@ -263,9 +257,6 @@ def _stays(find: Find, why: str) -> Erase:
         return Erased(0, 0, _some({why: sum(1 for _ in find(connection, address))}))
 
     return counted
-
-
-# The account
 
 
 def _account(connection: Connection, address: str) -> Iterator[dict[str, Any]]:
@@ -348,9 +339,6 @@ def _erase_entries(connection: Connection, address: str, really: bool) -> Erased
     if really and done.erased:
         connection.execute("UPDATE entries_version SET number = number + 1")
     return replace(done, kept=_some({**done.kept, "others": int(others)}))
-
-
-# The journal
 
 
 def _journal(connection: Connection, address: str) -> Iterator[dict[str, Any]]:

@@ -104,6 +104,28 @@ def listed(connection: Connection, *, limit: int = 200) -> list[DataRequest]:
     return [_request(row) for row in rows]
 
 
+SOON_S = 7 * 86_400.0
+
+
+def urgent(connection: Connection, now: float) -> tuple[int, int]:
+    """How many open requests are overdue, and how many more are due within a week."""
+    late, due = connection.execute(
+        "SELECT coalesce(sum(due_at < ?1), 0), coalesce(sum(due_at >= ?1), 0) FROM data_requests"
+        " WHERE closed_at IS NULL AND due_at < ?2",
+        (now, now + SOON_S),
+    ).fetchone()
+    return int(late), int(due)
+
+
+def of_address(connection: Connection, address: str) -> list[DataRequest]:
+    """Those about this address, the newest first."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM data_requests WHERE instr(' ' || addresses || ' ', ?) ORDER BY id DESC",  # noqa: S608
+        (f" {address.lower()} ",),
+    )
+    return [_request(row) for row in rows]
+
+
 def _request(row: Any) -> DataRequest:
     number, kind, person, addresses, received_at, due_at, because, status, notes, outcome, proof, *rest = row
     registered_by, registered_at, closed_by, closed_at = rest

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from gatepost.access.apitoken import NEVER
 from gatepost.access.rights import ADMINISTRATORS, Right
-from gatepost.office import apitokens, apppasswords, enrolment, mydata, people, sessions
+from gatepost.office import apitokens, apppasswords, enrolment, mydata, people, privacy, sessions
 from gatepost.office.apppasswords import Scope
 from gatepost.office.digests import Digests
 from gatepost.office.glass import Glass
@@ -21,6 +21,7 @@ from gatepost.store.quarantine import Wanted
 from gatepost.web.looks import N_
 from gatepost.web.page import page
 from gatepost.web.pages.quarantine import rows_of
+from gatepost.web.pages.requests import KINDS, STATUS
 from gatepost.web.pages.signin import of_office, party
 from gatepost.web.visit import Refused, Visit
 
@@ -217,9 +218,16 @@ async def data(visit: Visit) -> Response:
     """What is kept about one, and the letters one gets."""
     digests: Digests | None = visit.premises.more.get(Digests)
     return visit.page(
-        "mydata.html", standing=digests.standing(visit.me) if digests else [], every=EVERY,
+        "mydata.html", requests=privacy.mine(visit.office, visit.me), kinds=KINDS, states=STATUS,
+        standing=digests.standing(visit.me) if digests else [], every=EVERY,
         usual=digests.settings().every.value if digests else "",
     )  # fmt: skip
+
+
+async def ask(visit: Visit) -> Response:
+    """A request to the data protection officer."""
+    await privacy.ask(visit.office, visit.me, kind=visit.field("kind", 20), notes=visit.field("notes", 4000))
+    return visit.go("/me/data")
 
 
 async def take_data(visit: Visit) -> Response:
@@ -269,5 +277,6 @@ ROUTES = (
     page("/me/looks", looks, Right.OWN, menu=N_("Who looked at my mail"), group="me", order=54),
     page("/me/data", data, Right.OWN, menu=N_("My data"), group="me", order=55),
     page("/me/data/export", take_data, Right.OWN, methods=POST),
+    page("/me/data/request", ask, Right.OWN, methods=POST),
     page("/me/data/digest", wish, Right.OWN, methods=POST),
 )

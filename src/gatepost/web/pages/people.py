@@ -10,6 +10,7 @@ from gatepost.access.rights import ADMINISTRATORS, GRANTS, Right, Role
 from gatepost.office import apppasswords, people, second, sessions
 from gatepost.office.glass import Glass
 from gatepost.office.office import Impossible
+from gatepost.store import holds
 from gatepost.store.glass import Stand
 from gatepost.web.looks import N_
 from gatepost.web.page import page
@@ -83,7 +84,7 @@ async def person(visit: Visit) -> Response:
         raise Refused(str(fault), 404) from None
     number = shown.account.id
     return visit.page(
-        "person.html", person=shown, only_person=not shown.account.roles & ADMINISTRATORS,
+        "person.html", on_hold=visit.office.store.database.read(partial(holds.concerning, address=login)), person=shown, only_person=not shown.account.roles & ADMINISTRATORS,
         roles=ROLES, grants=GRANTS, may_roles=visit.may(Right.ROLES),
         passwords=apppasswords.listed(visit.office, visit.me, login),
         sessions=sessions.open_sessions(visit.office, visit.me, number),

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from gatepost.access.rights import Right
-from gatepost.office import privacy
+from gatepost.office import legalholds, privacy
 from gatepost.office.glass import Glass
 from gatepost.store import journal
 from gatepost.store.retention import Retention
@@ -146,7 +146,7 @@ async def retention(visit: Visit) -> Response:
     kept = asdict(periods.retention) if periods else {}
     return visit.page(
         "retention.html", kept=[(KEPT.get(name, name), value) for name, value in kept.items()], kinds=DELETED,
-        runs=privacy.runs(visit.office, visit.me), holds=privacy.holds_listed(visit.office, visit.me),
+        runs=privacy.runs(visit.office, visit.me), holds=legalholds.listed(visit.office, visit.me),
     )  # fmt: skip
 
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from starlette.responses import Response
 
 from gatepost.access.rights import Right
-from gatepost.office import privacy, processing
+from gatepost.office import legalholds, privacy, processing
 from gatepost.office.processing import Processing
 from gatepost.store.holds import ALWAYS
 from gatepost.store.personal import PARTS, WHY_KEPT
-from gatepost.store.requests import Kind
+from gatepost.store.requests import SOON_S, Kind
 from gatepost.web.looks import N_
 from gatepost.web.page import page
 from gatepost.web.pages.messages import moment_of
@@ -25,7 +25,6 @@ KINDS = {
     "objection": N_("Objection (Article 21)"),
 }
 STATUS = {"open": N_("Open"), "done": N_("Done"), "refused": N_("Refused")}
-SOON_S = 7 * 86_400.0
 POST = ("POST",)
 
 
@@ -34,7 +33,7 @@ async def overview(visit: Visit) -> Response:
     found = privacy.listed(visit.office, visit.me)
     return visit.page(
         "privacy.html", open=[one for one in found if one.closed_at is None], kinds=KINDS, soon=SOON_S,
-        holds=privacy.holds_listed(visit.office, visit.me), runs=privacy.runs(visit.office, visit.me, limit=1),
+        holds=legalholds.listed(visit.office, visit.me), runs=privacy.runs(visit.office, visit.me, limit=1),
     )  # fmt: skip
 
 
@@ -117,7 +116,7 @@ async def holds(visit: Visit) -> Response:
     """Those in force and those that were."""
     return visit.page(
         "holds.html",
-        holds=privacy.holds_listed(visit.office, visit.me, released=True),
+        holds=legalholds.listed(visit.office, visit.me, released=True),
         always=ALWAYS,
         whom=visit.asked("whom", 320),
     )
@@ -125,7 +124,7 @@ async def holds(visit: Visit) -> Response:
 
 async def add_hold(visit: Visit) -> Response:
     """Put one in force."""
-    await privacy.hold(
+    await legalholds.hold(
         visit.office, visit.me, visit.field("whom", 320), reason=visit.field("reason", 500),
         case_number=visit.field("case", 60), since=moment_of(visit, visit.field("since", 30), N_("From")),
         until=moment_of(visit, visit.field("until", 30), N_("To")), ends_at=moment_of(visit, visit.field("ends", 30), N_("Ends")),
@@ -136,7 +135,7 @@ async def add_hold(visit: Visit) -> Response:
 async def release_hold(visit: Visit) -> Response:
     """End one."""
     number = visit.field("hold", 12)
-    await privacy.release(
+    await legalholds.release(
         visit.office, visit.me, int(number) if number.isdecimal() else 0, reason=visit.field("reason", 500)
     )
     return visit.go("/privacy/holds")
