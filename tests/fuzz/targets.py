@@ -12,6 +12,7 @@ import json
 import tomllib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -38,6 +39,8 @@ from gatepost.dns.answer import Answer, Status
 from gatepost.dns.zone import Zone, ZoneError
 from gatepost.files.inflate64 import Damaged, inflate64
 from gatepost.files.inspect import FileLimits, inspect_file
+from gatepost.files.rar import MAGIC as MAGIC_OF_RAR
+from gatepost.files.rar import Broken, WrongPassword, locked_members, unlocked
 from gatepost.mail.address import Address, parse_address, printable
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.authresults import AuthResults
@@ -652,6 +655,15 @@ def rewritten_sender(octets: bytes) -> None:
             assert back.key == sender.key or sender.local.upper().startswith("SRS")
 
 
+def locked_rar(octets: bytes) -> None:
+    """Locks are found and opened, or it is said that they are not."""
+    for one in (octets, MAGIC_OF_RAR + octets):
+        members = locked_members(one)
+        assert members is None or all(size >= 0 for _, size in members)
+        with suppress(Broken, WrongPassword):
+            assert unlocked(one, "s").startswith(MAGIC_OF_RAR)
+
+
 def tls_report(octets: bytes) -> None:
     for one in read_report(octets):
         assert one.good >= 0
@@ -754,7 +766,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for each in (
         condition, server, reply_parser, client, proxy, message, author, authentication_results_field, tag_list, proved,
         spf, words, dns_message, zone, path, config, mailbox, received, sasl, attached, content, html, url, tnef,
-        sandbox_wire, marking, targets, binhex, deflate64, submitted, rewritten_sender, tls_report,
+        sandbox_wire, marking, targets, binhex, deflate64, submitted, rewritten_sender, tls_report, locked_rar,
         passkey, typed_secrets, provider_word, journal_heads, wire_policy,
     )
 }  # fmt: skip
@@ -775,6 +787,10 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     ),
     "journal_heads": (
         b'x {"kind": "gatepost journal head 1", "host": "a", "number": 1, "chain": "00", "at": 1.5, "key": "AA==", "signature": "AA=="}',
+    ),
+    "locked_rar": (
+        bytes.fromhex("526172211a0701003392b5e50a01050600050101808000"),
+        bytes.fromhex("526172211a07010079a5e4c22104000001") + b"\x0f" + bytes(28),
     ),
     "rewritten_sender": (
         b"sam@example.org",

@@ -160,7 +160,37 @@ def read_other(notes: Notes) -> None:
         if is_locked(notes.octets):
             read_locked(notes)
             return
+    if notes.kind == "rar" and _unlock_rar(notes):
+        return
     read_with_libarchive(notes, notes.kind)
+
+
+def _unlock_rar(notes: Notes) -> bool:
+    """Try the passwords on a locked RAR 5; without one its members are known by name. False for what is not locked."""
+    from gatepost.files.rar import Broken, WrongPassword, locked_members, unlocked
+
+    locked = locked_members(notes.octets)
+    if locked is None:
+        return False
+    notes.fact("encrypted", "the archive is locked with a password")
+    for password in notes.allowance.passwords:
+        notes.allowance.check_time()
+        try:
+            plain = unlocked(notes.octets, password)
+        except WrongPassword:
+            continue
+        except Broken as why:
+            notes.fact("failed", f"the archive is damaged: {why}")
+            break
+        notes.fact(
+            "password-found", "a password from the mail opened it", {"password": printable(password, 60)}
+        )
+        read_with_libarchive(notes, "rar", octets=plain)
+        return True
+    for name, size in locked:
+        note_name(notes, name)
+        locked_member(notes, name, size)
+    return True
 
 
 def read_unreadable(notes: Notes) -> None:
@@ -208,13 +238,15 @@ def _opens(notes: Notes, kind: str, password: str) -> bool:
     return False
 
 
-def read_with_libarchive(notes: Notes, kind: str, *, password: str = "", only_missing: bool = False) -> None:
-    """Note the members as libarchive unpacks them. `only_missing`: those not noted already."""
+def read_with_libarchive(
+    notes: Notes, kind: str, *, password: str = "", only_missing: bool = False, octets: bytes | None = None
+) -> None:
+    """Note the members as libarchive unpacks them. `only_missing`: those not noted already; `octets` in place of the file's."""
     single = kind not in _FORMATS
     known = {member.name for member in notes.members} if only_missing else set()
     total = 0
     try:
-        with _opened(notes.octets, kind, password) as archive:
+        with _opened(notes.octets if octets is None else octets, kind, password) as archive:
             for entry in archive.entries(notes):
                 if single:
                     entry = replace(entry, name=inner_name(notes))
