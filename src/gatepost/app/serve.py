@@ -145,7 +145,10 @@ class Gate:
         """The process people look into; where there is too little CPU for all, mail comes first."""
         assert self.console is not None
         if self.loaded.config.workers:
-            os.nice(CONSOLE_NICE)
+            with contextlib.suppress(
+                OSError
+            ):  # a filter of system calls may forbid it; then it is as quick as the rest
+                os.nice(CONSOLE_NICE)
         async with self.parts.opened() as parts:
             await self.console.run(life, parts, lambda: self.loaded if self.reread() else None)
 
