@@ -117,9 +117,7 @@ def _headers(octets: bytes, password: str) -> Iterator[bytes]:
         if kind == _LOCK:
             outer = _lock(header, start)
             continue
-        if kind in (MOST_ROUNDS = 1 << 23
-"""Of all keys of one archive together: two seconds or so."""
-_FILE, _SERVICE):
+        if kind in (_FILE, _SERVICE):
             yield _file(header, data, key_of)
         else:
             yield _with_checksum(header) + data
