@@ -27,7 +27,7 @@ LOCAL_MOST = 64
 """RFC 5321 §4.5.3.1.1."""
 BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 REWRITTEN = re.compile(r"SRS([01])([=+-])(.*)", re.IGNORECASE | re.DOTALL)
-REST = re.compile(r"[^=]*=[^=]+=[=+-].*", re.DOTALL)
+REST = re.compile(r"[^=]*=([^=]+)=[=+-].*", re.DOTALL)
 """Behind ``SRS1=``: the forwarder's hash, whose SRS0 it is, and the rest of that with its separator in front."""
 
 
@@ -53,7 +53,10 @@ def rewritten(sender: Address, *, domain: str, secret: bytes, now: float) -> Add
 
 def _leads_back(found: re.Match[str]) -> bool:
     """Is an SRS1 as forwarders write them, so that the SRS0 in it can be found again? Others are names like any."""
-    return found[1] == "0" or REST.fullmatch(found[3]) is not None
+    if found[1] == "0":
+        return True
+    parts = REST.fullmatch(found[3])
+    return parts is not None and normal_domain(parts[1]) is not None
 
 
 def restored(
