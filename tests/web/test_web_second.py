@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,9 @@ from desk_samples import Console, opened
 from visiting import RUNNER, Browser, csrf
 
 from gatepost.access.rights import Role
+from gatepost.net.directoryservice import DirectoryPerson, PeopleSourceSettings
 from gatepost.office import people
+from gatepost.office.peoplesource import DirectoryNow, Step, synchronise
 from gatepost.store import accounts
 from people_samples import ROOT
 
@@ -77,6 +80,27 @@ def test_a_new_administrator_is_agreed_to_once_and_gets_the_link_by_hand(desk: C
     shown = add()
     assert "/enrol/" in shown.text, "no link to a role goes by mail"
     assert people.show(desk.office, ROOT, "new@example.net").account.roles == {Role.AUDITOR}
+
+
+def test_the_directory_is_asked_at_once(desk: Console) -> None:
+    postmaster, told = (
+        desk.browser("postmaster"),
+        [DirectoryPerson(key="7", login="ana@example.net", name="Ana")],
+    )
+
+    async def synchronise_now() -> list[Step]:
+        return await synchronise(desk.office, PeopleSourceSettings(), told, ["example.net"])
+
+    assert "Look now" not in postmaster.get("/people").text
+    more = {**desk.premises.more, DirectoryNow: DirectoryNow(desk.office, synchronise_now)}
+    object.__setattr__(desk.premises, "more", more)
+    assert "Look now" in postmaster.get("/people").text
+    told[0] = replace(told[0], addresses=("ana@example.net",))
+    assert "is the directory&#39;s from now on" in send(postmaster, "/people", "/people/directory").text
+    assert "Nothing has changed there." in send(postmaster, "/people", "/people/directory").text
+    told.clear()
+    assert "nobody was disabled" in send(postmaster, "/people", "/people/directory").text
+    assert send(desk.browser("auditor"), "/journal", "/people/directory").status_code == 404
 
 
 def test_a_new_person_gets_their_link_by_mail(desk: Console) -> None:

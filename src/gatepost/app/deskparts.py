@@ -21,7 +21,7 @@ from gatepost.app.office import console_url, office_of, provider_in
 from gatepost.app.ownfacts import tlsa_wanted
 from gatepost.app.ownrecords import OwnFacts, Patient, own_records
 from gatepost.app.parts import Parts, fresh_ref
-from gatepost.app.peoplesource import password_sources
+from gatepost.app.peoplesource import password_sources, sync_of
 from gatepost.app.policyfile import PolicyFile
 from gatepost.app.scanning import open_examiner
 from gatepost.app.told import told_by_people
@@ -41,6 +41,7 @@ from gatepost.office.glass import Glass
 from gatepost.office.glassletter import words_for
 from gatepost.office.holding import Holding
 from gatepost.office.office import Office
+from gatepost.office.peoplesource import DirectoryNow
 from gatepost.office.processing import Processing
 from gatepost.office.seen import CertificateSeen, Installed, RecordSeen, SettingSeen, Step
 from gatepost.rules.ruleset import RuleSet, load_rules
@@ -88,7 +89,15 @@ def desk_parts(
         SignInElsewhere: SignInElsewhere(
             provider=provider_in(loaded(), parts.resolver), passwords=password_sources(loaded())
         ),
+        **directory_now(loaded, parts, office),
     }
+
+
+def directory_now(loaded: Callable[[], Loaded], parts: Parts, office: Office) -> Mapping[type, Any]:
+    """Nothing where no directory is configured."""
+    if not loaded().config.people_source.servers:
+        return {}
+    return {DirectoryNow: DirectoryNow(office, sync_of(loaded, office.store, parts.memory).synchronise)}
 
 
 def reload_gate(workers: int, reload: Callable[[], None]) -> None:

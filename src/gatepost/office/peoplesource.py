@@ -11,7 +11,7 @@ import asyncio
 import csv
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -25,7 +25,7 @@ from gatepost.net.directoryservice import DirectoryPerson, PeopleSourceSettings
 from gatepost.office import charge, people
 from gatepost.office.office import Impossible, Office
 from gatepost.office.sessions import SignInRefused, record
-from gatepost.store import accounts
+from gatepost.store import accounts, journal
 from gatepost.store.accounts import Account
 from gatepost.store.database import Connection
 from gatepost.store.disk import give_to_owner
@@ -152,6 +152,27 @@ def write_protected(path: Path, found: Sequence[DirectoryPerson]) -> bool:
         os.fsync(file.fileno())
     growing.replace(path)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryNow:
+    """For somebody at the console who does not wait for the clock, such as when a person has just left."""
+
+    office: Office
+    synchronise: Callable[[], Awaitable[list[Step]]]
+
+    async def ask(self, actor: Actor) -> list[Step]:
+        """What was done. Raises NotAllowed, and Impossible while the directory does not say or lacks too many."""
+        self.office.insist(actor, Right.PEOPLE)
+        self.office.insist_on_person(actor)
+        why = self.office.why(actor)
+        await self.office.store.database.commit(
+            partial(journal.append, at=why.at, who=why.who, what="directory ask", why="")
+        )
+        try:
+            return await self.synchronise()
+        except Unavailable as fault:
+            raise Impossible(f"The accounts stay as they are: {fault}.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from gatepost.access.rights import ADMINISTRATORS, GRANTS, Right, Role
 from gatepost.office import apppasswords, people, second, sessions
 from gatepost.office.glass import Glass
 from gatepost.office.office import Impossible
+from gatepost.office.peoplesource import DirectoryNow
 from gatepost.store import holds
 from gatepost.store.glass import Stand
 from gatepost.web.looks import N_
@@ -43,7 +44,7 @@ async def listed(visit: Visit) -> Response:
     return visit.page(
         "people.html", people=shown, roles=ROLES, next=shown[-1].account.login if len(found) > A_PAGE else "",
         without=sum(1 for one in shown if one.account.roles & ADMINISTRATORS and not one.passkeys),
-        may_roles=visit.may(Right.ROLES),
+        may_roles=visit.may(Right.ROLES), has_directory=DirectoryNow in visit.premises.more,
     )  # fmt: skip
 
 
@@ -73,6 +74,16 @@ def link_page(visit: Visit, login: str, token: str) -> Response:
     """The enrolment link, shown once; or that it went by mail."""
     link = link_to(visit.premises.origin, token) if token else ""
     return visit.page("invited.html", login=login, link=link)
+
+
+async def ask_directory(visit: Visit) -> Response:
+    """What the directory says, at once."""
+    directory: DirectoryNow = visit.part(DirectoryNow)
+    try:
+        steps = await directory.ask(visit.me)
+    except Impossible as fault:
+        raise Refused(visit._(str(fault))) from None
+    return visit.page("followed.html", steps=steps)
 
 
 async def person(visit: Visit) -> Response:
@@ -212,6 +223,7 @@ async def decide_glass(visit: Visit) -> Response:
 ROUTES = (
     page("/people", listed, Right.PEOPLE, menu=N_("People and access"), order=9),
     page("/people/add", add, Right.PEOPLE, methods=POST),
+    page("/people/directory", ask_directory, Right.PEOPLE, methods=POST),
     page("/people/{login}", person, Right.PEOPLE),
     page("/people/{login}/act", change, Right.PEOPLE, methods=POST),
     page(
