@@ -73,7 +73,7 @@ def restored(
         return _address(f"SRS0{rest}", host) if ours and rest.startswith(("=", "+", "-")) else None
     day, _, rest = tail.partition("=")
     host, separator, local = rest.partition("=")
-    if not separator or not local or day.upper() not in _recent(now, valid_days):
+    if not separator or day.upper() not in _recent(now, valid_days):
         return None
     return _address(local, host) if _is_hash(given, tail, secrets, kind="0") else None
 
