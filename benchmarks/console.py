@@ -37,7 +37,9 @@ from gatepost.config.schema import load
 from gatepost.net.life import Life
 from gatepost.office import people, sessions
 from gatepost.store.store import Store
+from gatepost.web.looks import Looks
 from gatepost.web.site import site
+from gatepost.web.visit import LANGUAGES
 
 CONFIG = """hostname = "mx.example.net"
 state = "."
@@ -144,7 +146,8 @@ async def measure(folder: Path, wanted: argparse.Namespace) -> dict[str, dict[st
     console = Console.bound(load(folder / "gatepost.toml"))
     assert console is not None
     async with Parts(console.loaded).opened() as parts:
-        premises = console.premises(parts, cast(Life, SimpleNamespace(reload=lambda: None)))
+        life = cast("Life", SimpleNamespace(reload=lambda: None))
+        premises = console.premises(parts, life, Looks(LANGUAGES))
         token = await signed_in(premises.office)
         connection = dbapi2.connect(f"{(folder / 'gatepost.db').absolute().as_uri()}?mode=ro", uri=True)
         at, number, ref = connection.execute(
@@ -176,7 +179,7 @@ async def signed_in(office: Any) -> str:
     """The token of an owner whose store may be used for the second time."""
     try:
         account = await people.add(office, on_this_machine("bench"), "ana@example.net", roles=(Role.OWNER,))
-    except Exception:  # noqa: BLE001 - there is one
+    except Exception:  # there is one
         from gatepost.store import accounts
 
         account = office.store.database.read(lambda c: accounts.find(c, login="ana@example.net"))

@@ -45,7 +45,9 @@ def told(config: Path, *words: str, status: int = 0) -> str:
 
 
 def test_a_request_from_its_coming_to_its_end(config: Path, tmp_path: Path) -> None:
-    said = told(config, "register", "erasure", "Ana@example.net", "--person", "Ana Gil", "--received", "2026-01-15")
+    said = told(
+        config, "register", "erasure", "Ana@example.net", "--person", "Ana Gil", "--received", "2026-01-15"
+    )
     assert "due 2026-02-15, overdue  Ana Gil <ana@example.net>" in said
     assert "due 2026-04-15, extended" in told(config, "extend", "1", "--why", "many systems")
     told(config, "hold", "add", "@example.net", "--why", "audit", "--case", "7")
@@ -70,5 +72,8 @@ def test_a_request_from_its_coming_to_its_end(config: Path, tmp_path: Path) -> N
 
 def test_the_record_and_the_proofs(config: Path) -> None:
     assert "Facts about messages, refusals and deliveries: 90 days" in told(config, "record")
-    assert json.loads(told(config, "record", "--json", "--language", "ja"))["retention_seconds"]["held_s"] == 30 * 86_400
+    assert (
+        json.loads(told(config, "record", "--json", "--language", "ja"))["retention_seconds"]["held_s"]
+        == 30 * 86_400
+    )
     assert "has not run yet" in told(config, "retention")

@@ -137,6 +137,7 @@ def test_subjects_and_rules_are_found_a_stretch_at_a_time(tmp_path):
     async def story(office: Office) -> None:
         for number in range(30):
             await office.store.carry_out(letter(f"{number:013d}", at=NOW + number))
+
         def look(connection, after=None, **wanted):
             return find(connection, Search(**wanted), after=after, at_once=10, limit=50)
 

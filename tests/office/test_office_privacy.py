@@ -56,13 +56,26 @@ async def fill(here: Office) -> None:
         acceptance("FORBEN", at=NOW, sender="ana@example.net", recipients=("ben@example.net",), held=True),
     ):  # fmt: skip
         await here.store.carry_out(one)
-    item = next(one for one in await here.store.claim(NOW, 9, 60.0, "test") if one.ref == "BOTH1" and one.to.startswith("ana"))
-    attempt = DeliveryAttempt(at=NOW, to=item.to, host="h", address="192.0.2.1", status="delivered", reply="250 Ok")
+    item = next(
+        one
+        for one in await here.store.claim(NOW, 9, 60.0, "test")
+        if one.ref == "BOTH1" and one.to.startswith("ana")
+    )
+    attempt = DeliveryAttempt(
+        at=NOW, to=item.to, host="h", address="192.0.2.1", status="delivered", reply="250 Ok"
+    )
     await here.store.settle(item, attempt, Done())
     met, why = Acquaintance(NOW, NOW, 3, False), Why("ana@example.net", "", NOW)
-    await here.store.database.commit(lambda c: correspondents.write(c, {("ana@example.net", "example.org"): met}))
-    for identity, owner in (("news@example.org", "ana@example.net"), ("ana@example.net", "postmaster@example.net")):
-        entry = Entry(id=0, allow=True, identity=identity, recipient="", owner=owner, reason="", expires_at=None)
+    await here.store.database.commit(
+        lambda c: correspondents.write(c, {("ana@example.net", "example.org"): met})
+    )
+    for identity, owner in (
+        ("news@example.org", "ana@example.net"),
+        ("ana@example.net", "postmaster@example.net"),
+    ):
+        entry = Entry(
+            id=0, allow=True, identity=identity, recipient="", owner=owner, reason="", expires_at=None
+        )
         await here.store.database.commit(lambda c, one=entry: entries.add(c, one, why))
 
 
@@ -72,7 +85,11 @@ def register(desk: Office, kind: str = "erasure", addresses: str = "ana@example.
 
 def test_a_request_is_due_one_month_later_and_can_be_extended_once(desk: Office) -> None:
     came = datetime(2026, 1, 31, 10, tzinfo=UTC).timestamp()
-    number = RUNNER.run(privacy.register(desk, DPO, kind="access", person="Ana", addresses="ana@example.net", received_at=came))
+    number = RUNNER.run(
+        privacy.register(
+            desk, DPO, kind="access", person="Ana", addresses="ana@example.net", received_at=came
+        )
+    )
     due = datetime.fromtimestamp(privacy.show(desk, DPO, number).due_at, UTC)
     assert (due.year, due.month, due.day) == (2026, 2, 28)
     with pytest.raises(Impossible, match="reason"):
@@ -86,7 +103,11 @@ def test_a_request_is_due_one_month_later_and_can_be_extended_once(desk: Office)
     with pytest.raises(Impossible, match="closed"):
         RUNNER.run(privacy.note(desk, DPO, number, notes="late"))
     acts = [one.what for one in desk.store.journal(who="dpo@example.net")]
-    assert acts == [f"request close {number}", f"request extend {number}", f"request register {number} access"]
+    assert acts == [
+        f"request close {number}",
+        f"request extend {number}",
+        f"request register {number} access",
+    ]
 
 
 @pytest.mark.parametrize("wrong", ["", "ana", "ana@example.net nonsense", "@example.net"])
@@ -132,7 +153,9 @@ def everything(desk: Office) -> dict[str, str]:
     """Every table as text."""
 
     def read(connection) -> dict[str, str]:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        names = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        ]
         return {name: str(connection.execute(f"SELECT * FROM {name}").fetchall()).lower() for name in names}
 
     return desk.store.database.read(read)
@@ -156,7 +179,9 @@ def test_an_erasure_does_what_was_planned_and_keeps_what_it_says(desk: Office) -
         desk.store.octets_of("HELD1")
     assert desk.store.database.read(journal.verify) is None
     tables = everything(desk)
-    left = {name for name, text in tables.items() if "ana@example.net" in text.replace("hana@example.net", "")}
+    left = {
+        name for name, text in tables.items() if "ana@example.net" in text.replace("hana@example.net", "")
+    }
     assert left == {"entries", "data_requests", "queue", "quarantine"}
     assert "example.net ana'" not in tables["history"] + tables["history_gist"] + tables["history_recipients"]
     again = RUNNER.run(privacy.plan(desk, DPO, number))
@@ -170,7 +195,9 @@ def everybody():
 
 
 def test_a_hold_outranks_an_erasure(desk: Office) -> None:
-    hold = RUNNER.run(legalholds.hold(desk, DPO, "ana@example.net", reason="a lawsuit", case_number="4 O 12/26"))
+    hold = RUNNER.run(
+        legalholds.hold(desk, DPO, "ana@example.net", reason="a lawsuit", case_number="4 O 12/26")
+    )
     number = register(desk)
     done = RUNNER.run(privacy.erase(desk, DPO, number))
     kept = {"messages", "held", "correspondents", "senders", "journal", "attempts"}
@@ -212,7 +239,12 @@ def test_the_record_of_processing_tells_what_is_configured_and_nothing_else(tmp_
     def written(more: str = "") -> str:
         path.write_text(CONFIG + more)
         here = installation(load(path))
-        return processing.markdown(processing.record(here), here, lambda text, **values: text % values if values else text, "2026-11-24")
+        return processing.markdown(
+            processing.record(here),
+            here,
+            lambda text, **values: text % values if values else text,
+            "2026-11-24",
+        )
 
     plain = written()
     assert "The list" not in plain
@@ -235,12 +267,24 @@ def test_the_officers_words_are_translated() -> None:
     folder = Path(privacy.__file__).parent
     found = {
         text
-        for path in (folder / "privacy.py", folder / "legalholds.py", folder / "accessfile.py", folder / "processing.py", folder.parent / "app" / "processing.py")
-        for _, text, _, _ in extract_from_file("python", path, {"Line": None, "Section": None, "Impossible": None, "say": None})
+        for path in (
+            folder / "privacy.py",
+            folder / "legalholds.py",
+            folder / "accessfile.py",
+            folder / "processing.py",
+            folder.parent / "app" / "processing.py",
+        )
+        for _, text, _, _ in extract_from_file(
+            "python", path, {"Line": None, "Section": None, "Impossible": None, "say": None}
+        )
         if isinstance(text, str)
     }
     assert len(found) > 60
-    found |= {part.about for part in personal.PARTS} | set(personal.WHY_KEPT.values()) | set(processing.PERIODS.values())
+    found |= (
+        {part.about for part in personal.PARTS}
+        | set(personal.WHY_KEPT.values())
+        | set(processing.PERIODS.values())
+    )
     assert found - set(words_of("ja")) == set()
 
 
@@ -248,9 +292,15 @@ def test_a_person_asks_about_their_own_addresses_and_not_without_end(desk: Offic
     ana = actor(Role.PERSON, login="ana@example.net")
     number = RUNNER.run(privacy.ask(desk, ana, kind="erasure", notes="all of it"))
     asked = privacy.show(desk, DPO, number)
-    assert (asked.addresses, asked.registered_by, asked.notes) == (("ana@example.net",), "ana@example.net", "all of it")
+    assert (asked.addresses, asked.registered_by, asked.notes) == (
+        ("ana@example.net",),
+        "ana@example.net",
+        "all of it",
+    )
     register(desk, "access")
-    assert [one.id for one in privacy.mine(desk, ana)] == [number], "what the officer wrote down is not shown to them"
+    assert [one.id for one in privacy.mine(desk, ana)] == [number], (
+        "what the officer wrote down is not shown to them"
+    )
     RUNNER.run(privacy.ask(desk, ana, kind="access", notes=""))
     with pytest.raises(Impossible, match="not answered yet"):
         RUNNER.run(privacy.ask(desk, ana, kind="access", notes=""))
@@ -263,10 +313,19 @@ def test_a_person_asks_about_their_own_addresses_and_not_without_end(desk: Offic
 def test_requests_that_are_late_or_nearly_want_attention(desk: Office) -> None:
     for days in (40, 25, 1):
         RUNNER.run(
-            privacy.register(desk, DPO, kind="access", person="", addresses="x@example.org", received_at=NOW - days * 86_400)
+            privacy.register(
+                desk,
+                DPO,
+                kind="access",
+                person="",
+                addresses="x@example.org",
+                received_at=NOW - days * 86_400,
+            )
         )
     look_now = look(desk.store, now=NOW, certificates=(), validations=(), lists=())
-    told = {one.key: one.text for one in concerns(look_now, AlertSettings()) if one.key.startswith("requests")}
+    told = {
+        one.key: one.text for one in concerns(look_now, AlertSettings()) if one.key.startswith("requests")
+    }
     assert told == {
         "requests-late": "1 requests of data subjects are overdue.",
         "requests-due": "1 requests of data subjects are due within a week.",

@@ -46,10 +46,20 @@ async def fill(store: Store) -> None:
         await store.carry_out(acceptance(ref, at=OLD, recipients=(to,), held=True))
     met = Acquaintance(OLD, OLD, 3, False)
     await store.database.commit(
-        lambda c: correspondents.write(c, {("ana@example.net", "example.org"): met, ("z@example.org", "example.net"): met})
+        lambda c: correspondents.write(
+            c, {("ana@example.net", "example.org"): met, ("z@example.org", "example.net"): met}
+        )
     )
     for owner in ("ana@example.net", "ben@example.net"):
-        entry = Entry(id=0, allow=True, identity="s@example.org", recipient=owner, owner=owner, reason="", expires_at=OLD)
+        entry = Entry(
+            id=0,
+            allow=True,
+            identity="s@example.org",
+            recipient=owner,
+            owner=owner,
+            reason="",
+            expires_at=OLD,
+        )
         await store.database.commit(lambda c, one=entry: entries.add(c, one, WHY))
 
 
@@ -109,8 +119,12 @@ def test_a_hold_over_a_domain_or_a_time_keeps_just_that(tmp_path: Path) -> None:
             await store.database.commit(lambda c, hold=one: holds.add(c, hold, WHY))
         await expire(store, NOW, Retention())
         assert left(store)["messages"] == []
-        await store.carry_out(acceptance("TOBEN2", at=OLD, sender="x@example.org", recipients=("ben@example.net",)))
-        await store.carry_out(acceptance("INSIDE", at=OLD, sender="x@sub-example.org", recipients=("ben@example.net",)))
+        await store.carry_out(
+            acceptance("TOBEN2", at=OLD, sender="x@example.org", recipients=("ben@example.net",))
+        )
+        await store.carry_out(
+            acceptance("INSIDE", at=OLD, sender="x@sub-example.org", recipients=("ben@example.net",))
+        )
         await store.database.commit(lambda c: holds.add(c, domain, WHY))
         await expire(store, NOW, Retention())
         assert left(store)["messages"] == ["TOBEN2"]
@@ -128,7 +142,10 @@ def test_people_cannot_delete_what_is_on_hold_and_may_let_it_go(tmp_path: Path) 
         assert await store.database.commit(lambda c: quarantine.move(c, copy.id, State.DELETED, WHY)) is None
         assert [one.state for one in store.held(ref="HELDANA")] == ["held"]
         assert store.database.read(lambda c: holds.copies_on_hold(c, [copy.id])) == {copy.id}
-        assert await store.database.commit(lambda c: quarantine.move(c, copy.id, State.RELEASED, WHY)) is not None
+        assert (
+            await store.database.commit(lambda c: quarantine.move(c, copy.id, State.RELEASED, WHY))
+            is not None
+        )
 
     story(tmp_path, work)
 

@@ -78,12 +78,22 @@ def test_what_was_done_is_read_back_as_it_was_told(tmp_path: Path) -> None:
 
 def test_what_was_done_about_messages_of_an_address_is_found_by_it(tmp_path: Path) -> None:
     async def go(store: Store) -> None:
-        await store.carry_out(acceptance("HERS1", at=NOW, sender="x@example.org", recipients=("dora@example.net",)))
-        await store.carry_out(acceptance("HIS22", at=NOW, sender="dora@example.net", recipients=("emil@example.org",)))
-        acts = [("root", "queue retry", "", "HERS1"), ("root", "queue drop", "", "HIS22"), ("root", "queue drop", "", "OTHER")]
+        await store.carry_out(
+            acceptance("HERS1", at=NOW, sender="x@example.org", recipients=("dora@example.net",))
+        )
+        await store.carry_out(
+            acceptance("HIS22", at=NOW, sender="dora@example.net", recipients=("emil@example.org",))
+        )
+        acts = [
+            ("root", "queue retry", "", "HERS1"),
+            ("root", "queue drop", "", "HIS22"),
+            ("root", "queue drop", "", "OTHER"),
+        ]
         await store.database.commit(lambda c: write(c, acts))
         assert [one.subject for one in store.journal(about="Dora@example.net")] == ["HIS22", "HERS1"]
-        assert [one.subject for one in store.journal(about="emil@example.org", kind="queue drop")] == ["HIS22"]
+        assert [one.subject for one in store.journal(about="emil@example.org", kind="queue drop")] == [
+            "HIS22"
+        ]
 
     with_store(tmp_path, go)
 

@@ -98,7 +98,7 @@ def fits(one: HistoryEntry, wanted: dict[str, Any]) -> bool:
         return text.endswith(typed.lower()) if typed.startswith("@") else text == typed.strip("<>")
 
     tests = {
-        "ref": lambda value: one.ref.startswith(value),
+        "ref": one.ref.startswith,
         "sender": lambda value: address(sender, value),
         "recipient": lambda value: any(address(each, value) for each in to),
         "client_ip": lambda value: str(one.client.ip) == value,

@@ -185,7 +185,11 @@ def test_a_policy_saved_in_the_console_decides_the_next_mail_in_a_worker_and_so_
             )
             assert code == 250, said
             story = gate.story(said)
-            return str(story["recipients"][0]["action"] if isinstance(story["recipients"][0], dict) else sorted(story))
+            return str(
+                story["recipients"][0]["action"]
+                if isinstance(story["recipients"][0], dict)
+                else sorted(story)
+            )
 
         assert next_mail() == "quarantine"
         text = 'mode = "observe"\n'

@@ -145,7 +145,9 @@ async def fill(office: Office, served: Served) -> None:
         served.invitations[role.value] = await people.invite(office, machine, f"{name}@example.net")
     now = office.clock()
     for kind in ("erasure", "access"):
-        await privacy.register(office, machine, kind=kind, person=HOSTILE[:90], addresses="ana@example.net", notes=HOSTILE)
+        await privacy.register(
+            office, machine, kind=kind, person=HOSTILE[:90], addresses="ana@example.net", notes=HOSTILE
+        )
     await legalholds.hold(office, machine, "@example.net", reason=HOSTILE, case_number="7")
     for number, action in enumerate(Action):
         async for one in letters(f"{action.value.upper()}7", action, now - 3600 * number):

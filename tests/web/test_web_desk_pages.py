@@ -326,7 +326,13 @@ def test_where_links_go_and_what_is_attached_is_on_the_messages_page_for_who_may
     reader = desk.browser("quarantine-manager")
     assert "Show where its links go" in reader.get("/messages/INSIDE7").text
     page = reader.get("/messages/INSIDE7?inside=1").text
-    for wanted in ("evil.<wbr>example", "www.bank.example", "shows another address", "bill.<wbr>pdf", "application/pdf"):
+    for wanted in (
+        "evil.<wbr>example",
+        "www.bank.example",
+        "shows another address",
+        "bill.<wbr>pdf",
+        "application/pdf",
+    ):
         assert wanted in page
     assert desk.browser("ana").get("/me/looks").text.count("INSIDE7") == 2, "link and text of one look"
     for role in ("postmaster", "help-desk"):
@@ -353,7 +359,9 @@ def test_the_officers_pages_from_a_request_to_its_erasure(desk: Console) -> None
     done = owner.post("/quarantine/act", data={"csrf": token(owner), "copy": number, "do": "delete"}).text
     assert "A legal hold is in force over it" in done
     assert state_of(desk, "ANASPAM") == "held"
-    released = officer.post("/privacy/holds/release", data={"csrf": token(officer), "hold": "1", "reason": "settled"})
+    released = officer.post(
+        "/privacy/holds/release", data={"csrf": token(officer), "hold": "1", "reason": "settled"}
+    )
     assert released.headers["location"] == "/privacy/holds"
     archive = officer.post("/privacy/requests/1/export", data={"csrf": token(officer)})
     assert "index.md" in zipfile.ZipFile(io.BytesIO(archive.content)).namelist()
@@ -380,4 +388,7 @@ def test_a_person_sends_a_request_and_sees_what_becomes_of_it(desk: Console) -> 
     assert "handed &lt;b&gt;over&lt;/b&gt;" in ana.get("/me/data").text
     hold = {"csrf": token(officer), "whom": "ana@example.net", "reason": "suit"}
     officer.post("/privacy/holds/add", data=hold)
-    assert "A legal hold is in force over ana@example.net" in desk.browser("owner").get("/people/ana@example.net").text
+    assert (
+        "A legal hold is in force over ana@example.net"
+        in desk.browser("owner").get("/people/ana@example.net").text
+    )

@@ -51,7 +51,11 @@ def keys_of_evidence(prefix: str) -> set[str]:
         if re.search(rf'"{prefix}["._{{]', text) or path.name in OF_SEVERAL:
             for node in ast.walk(ast.parse(text)):
                 if isinstance(node, ast.Dict):
-                    found |= {key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+                    found |= {
+                        key.value
+                        for key in node.keys
+                        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+                    }
     return found
 
 
@@ -101,18 +105,30 @@ def decision(rule: str, reason: str) -> Decision:
 
 def test_reasons_are_told_out_of_what_was_seen() -> None:
     heavy = seen(Finding("rdns.missing", "192.0.2.1 has no name in the DNS", {"ip": "192.0.2.1"}), 2.5)
-    light = seen(Finding("dmarc.reject", "the author's domain is not proved", {"author_domain": "b.example"}), 0.5)
+    light = seen(
+        Finding("dmarc.reject", "the author's domain is not proved", {"author_domain": "b.example"}), 0.5
+    )
     score = decision("score.junk", "score 5.2 reaches 4 for junk: 192.0.2.1 has no name in the DNS (+2.5)")
     told = LOOKS.reason("ja", score, [light, heavy])
-    assert told.startswith("スコア 5.2 が迷惑メールのしきい値 4 に達しました：192.0.2.1 には DNS の逆引き名がありません (+2.5)；差出人の")
+    assert told.startswith(
+        "スコア 5.2 が迷惑メールのしきい値 4 に達しました：192.0.2.1 には DNS の逆引き名がありません (+2.5)；差出人の"
+    )
     assert LOOKS.reason("en", score, [light, heavy]) == score.reason
     by_fact = decision("dmarc.reject", "the author's domain is not proved")
     assert LOOKS.reason("ja", by_fact, [heavy, light]).startswith("差出人のドメイン b.example は証明されず")
-    softened = decision("dmarc.reject", "the author's domain is not proved; quarantine rather than refuse, because it was sealed")
-    assert LOOKS.reason("ja", softened, [heavy, light]).endswith("（転送された可能性があるため、拒否ではなく隔離しました）")
+    softened = decision(
+        "dmarc.reject",
+        "the author's domain is not proved; quarantine rather than refuse, because it was sealed",
+    )
+    assert LOOKS.reason("ja", softened, [heavy, light]).endswith(
+        "（転送された可能性があるため、拒否ではなく隔離しました）"
+    )
     low = decision("default.deliver", "score 1.2 stays below 4 for junk: x (+1.2)")
     assert LOOKS.reason("ja", low, []).startswith("スコア 1.2 は迷惑メールのしきい値 4 に届きませんでした")
-    assert LOOKS.reason("ja", decision("default.deliver", "nothing spoke against it"), []) == "不審な点はありませんでした"
+    assert (
+        LOOKS.reason("ja", decision("default.deliver", "nothing spoke against it"), [])
+        == "不審な点はありませんでした"
+    )
 
 
 def sentences(node: ast.expr) -> Iterator[str]:
@@ -148,8 +164,8 @@ def test_every_rule_and_kind_of_file_is_described_in_japanese() -> None:
     assert {one.attack for one in rules} - set(words) == set()
     assert {one.title for one in KINDS.values()} - set(words) == set()
     assert set(AMBIGUITIES) - set(words) == set()
-    matched = Finding("rules.matched", f"{rules[0].finding} (rule {rules[0].name})", {"rule": rules[0].name}, rules[0].name)
+    matched = Finding(
+        "rules.matched", f"{rules[0].finding} (rule {rules[0].name})", {"rule": rules[0].name}, rules[0].name
+    )
     assert rules[0].name in LOOKS.fact("ja", seen(matched))
     assert words[rules[0].finding] in LOOKS.fact("ja", seen(matched))
-
-

@@ -65,7 +65,13 @@ def requests_list(config: str | None, *, as_json: bool) -> None:
 @config_option
 @failing_clearly
 def register(
-    *, kind: str, addresses: tuple[str, ...], person: str, received: datetime | None, notes: str, config: str | None
+    *,
+    kind: str,
+    addresses: tuple[str, ...],
+    person: str,
+    received: datetime | None,
+    notes: str,
+    config: str | None,
 ) -> None:
     """Write down a request of a data subject: it is due one month after it came.
 
@@ -160,11 +166,15 @@ def erase(number: int, *, really: bool, config: str | None, as_json: bool) -> No
         else:
             plan = desk.run(office.plan(desk.office, desk.actor, number))
     if as_json:
-        click.echo(json_line({"done": really, "counts": plan.counts, "holds": [one.whom for one in plan.holds]}))
+        click.echo(
+            json_line({"done": really, "counts": plan.counts, "holds": [one.whom for one in plan.holds]})
+        )
         return
     from gatepost.store.personal import PARTS, WHY_KEPT
 
-    done, changed = ("erased", "no longer name them") if really else ("would be erased", "would no longer name them")
+    done, changed = (
+        ("erased", "no longer name them") if really else ("would be erased", "would no longer name them")
+    )
     for part in PARTS:
         one = plan.parts[part.name]
         told = [f"{one.erased} {done}"] * bool(one.erased) + [f"{one.changed} {changed}"] * bool(one.changed)
@@ -197,7 +207,13 @@ def hold() -> None:
 @config_option
 @failing_clearly
 def hold_add(
-    *, whom: str, why: str, case_number: str, since: datetime | None, until: datetime | None, ends: datetime | None,
+    *,
+    whom: str,
+    why: str,
+    case_number: str,
+    since: datetime | None,
+    until: datetime | None,
+    ends: datetime | None,
     config: str | None,
 ) -> None:
     """Keep everything about an address, or about @domain, from deletion.
@@ -206,7 +222,9 @@ def hold_add(
     """  # fmt: skip
     from gatepost.office import legalholds
 
-    since_at, until_at, ends_at = (one.replace(tzinfo=UTC).timestamp() if one else None for one in (since, until, ends))
+    since_at, until_at, ends_at = (
+        one.replace(tzinfo=UTC).timestamp() if one else None for one in (since, until, ends)
+    )
     with at_desk(config) as desk:
         number = desk.run(
             legalholds.hold(
@@ -277,7 +295,10 @@ def record(language: str, *, as_json: bool, config: str | None) -> None:
     from gatepost.web.looks import Looks
 
     here = installation(load(find_config(config)))
-    words, day = partial(Looks({language: ""}).say, language), datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d")
+    words, day = (
+        partial(Looks({language: ""}).say, language),
+        datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d"),
+    )
     sections = processing.record(here)
     if as_json:
         click.echo(json.dumps(processing.as_json(sections, here, words, day), ensure_ascii=False, indent=1))
@@ -303,7 +324,10 @@ def retention(limit: int, config: str | None, *, as_json: bool) -> None:
         if as_json:
             click.echo(json_line({"at": one.at, "deleted": dict(one.deleted), "holds": one.holds}))
         else:
-            told = ", ".join(f"{kind} {number:,}" for kind, number in one.deleted.items()) or "nothing was past its time"
+            told = (
+                ", ".join(f"{kind} {number:,}" for kind, number in one.deleted.items())
+                or "nothing was past its time"
+            )
             held = f"; {one.holds} legal hold{'s' * (one.holds > 1)} in force" if one.holds else ""
             say(f"{moment(one.at)}  {told}{held}")
     if not found and not as_json:

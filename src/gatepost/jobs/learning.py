@@ -104,9 +104,7 @@ class Learning:
         if last == (label.applied if label else 0):
             return
         settings = self.settings()
-        with ProcessPoolExecutor(
-            1, mp_context=get_context("spawn"), initializer=stand_back
-        ) as pool:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=stand_back) as pool:
             done = await asyncio.get_running_loop().run_in_executor(
                 pool, catch_up, self.store.folder, settings
             )

@@ -29,7 +29,10 @@ def in_english(text: str, **values: object) -> str:
 
 
 def packed(
-    office: Office, actor: Actor, one: DataRequest, found: Mapping[str, Mapping[str, Sequence[dict[str, object]]]],
+    office: Office,
+    actor: Actor,
+    one: DataRequest,
+    found: Mapping[str, Mapping[str, Sequence[dict[str, object]]]],
     say: Callable[..., str],
 ) -> bytes:
     """The ZIP: ``index.md`` for people, ``index.json`` with a SHA-256 of each file, a folder for each address."""  # fmt: skip
@@ -41,7 +44,9 @@ def packed(
             if rows:
                 text = json.dumps(rows, ensure_ascii=False, indent=1, default=str)
                 files[f"{folder}/{part.name}.json"] = text.encode()
-        files |= {f"{folder}/held/{ref}.eml": octets for ref, octets in _letters(office, actor, parts["held"])}
+        files |= {
+            f"{folder}/held/{ref}.eml": octets for ref, octets in _letters(office, actor, parts["held"])
+        }
     lines = [
         f"# {say('What is kept about %(addresses)s', addresses=', '.join(one.addresses))}", "",
         say("Request %(number)s, answered by %(host)s on %(day)s.", number=one.id, host=office.hostname, day=_day(office.clock())),
@@ -50,8 +55,13 @@ def packed(
     for address, parts in found.items():
         for part in PARTS:
             name = f"{FOLDER.sub('_', address)}/{part.name}.json"
-            lines.append(f"| {say(part.about)} ({address}) | {len(parts[part.name])} | {name if name in files else '—'} |")
-    lines += ["", say("Messages name the others they were exchanged with: their addresses are their own data too.")]
+            lines.append(
+                f"| {say(part.about)} ({address}) | {len(parts[part.name])} | {name if name in files else '—'} |"
+            )
+    lines += [
+        "",
+        say("Messages name the others they were exchanged with: their addresses are their own data too."),
+    ]
     index = {
         "request": one.id, "addresses": list(one.addresses), "made_at": _day(office.clock()), "made_by": office.hostname,
         "files": {name: {"octets": len(octets), "sha256": hashlib.sha256(octets).hexdigest()} for name, octets in files.items()},
@@ -65,9 +75,7 @@ def packed(
     return made.getvalue()
 
 
-def _letters(
-    office: Office, actor: Actor, held: Sequence[dict[str, object]]
-) -> list[tuple[str, bytes]]:
+def _letters(office: Office, actor: Actor, held: Sequence[dict[str, object]]) -> list[tuple[str, bytes]]:
     """The held messages themselves, for who may read them."""
     if not actor.may(Right.CONTENT):
         return []

@@ -79,7 +79,9 @@ def from_part(one: FileSeen, remarks: dict[str, list[str]]) -> Attached:
 def remarks_on(entry: HistoryEntry) -> dict[str, list[str]]:
     """Name of the file, as findings tell it -> the facts about it."""
     found: dict[str, list[str]] = {}
-    for finding in {one.finding.key: one.finding for judged in entry.judged for one in judged.verdict.weighed}.values():
+    for finding in {
+        one.finding.key: one.finding for judged in entry.judged for one in judged.verdict.weighed
+    }.values():
         files = finding.evidence.get("files")
         for name in files if isinstance(files, list) else ():
             found.setdefault(str(name), []).append(finding.key)

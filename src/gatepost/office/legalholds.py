@@ -17,8 +17,15 @@ def listed(office: Office, actor: Actor, *, released: bool = False) -> list[Lega
 
 
 async def hold(
-    office: Office, actor: Actor, whom: str, *, reason: str, case_number: str = "", since: float | None = None,
-    until: float | None = None, ends_at: float | None = None,
+    office: Office,
+    actor: Actor,
+    whom: str,
+    *,
+    reason: str,
+    case_number: str = "",
+    since: float | None = None,
+    until: float | None = None,
+    ends_at: float | None = None,
 ) -> int:
     """Keep everything about an address, or about ``@domain``, from deletion; the number of the hold.
 

@@ -64,7 +64,14 @@ def show(office: Office, actor: Actor, number: int) -> DataRequest:
 
 
 async def register(
-    office: Office, actor: Actor, *, kind: str, person: str, addresses: str, received_at: float | None = None, notes: str = ""
+    office: Office,
+    actor: Actor,
+    *,
+    kind: str,
+    person: str,
+    addresses: str,
+    received_at: float | None = None,
+    notes: str = "",
 ) -> int:
     """Write a request down; its number. It is due one month after it came (GDPR Art. 12(3)).
 
@@ -110,7 +117,9 @@ async def ask(office: Office, actor: Actor, *, kind: str, notes: str) -> int:
     )  # fmt: skip
 
     def work(connection: Connection) -> int:
-        mine = [each for each in requests.of_address(connection, one.addresses[0]) if each.status is Status.OPEN]
+        mine = [
+            each for each in requests.of_address(connection, one.addresses[0]) if each.status is Status.OPEN
+        ]
         if len(mine) >= OPEN_AT_ONCE:
             raise Impossible("Your requests are not answered yet: wait for that first.")
         number = requests.add(connection, one)
@@ -184,7 +193,13 @@ def months_later(at: float, months: int) -> float:
     years, month = divmod(day.month - 1 + months, 12)
     last = calendar.monthrange(day.year + years, month + 1)[1]
     due = day.replace(
-        year=day.year + years, month=month + 1, day=min(day.day, last), hour=23, minute=59, second=59, microsecond=0
+        year=day.year + years,
+        month=month + 1,
+        day=min(day.day, last),
+        hour=23,
+        minute=59,
+        second=59,
+        microsecond=0,
     )
     return due.timestamp()
 
@@ -192,7 +207,9 @@ def months_later(at: float, months: int) -> float:
 # Access
 
 
-async def access_file(office: Office, actor: Actor, number: int, say: Callable[..., str] = in_english) -> bytes:
+async def access_file(
+    office: Office, actor: Actor, number: int, say: Callable[..., str] = in_english
+) -> bytes:
     """Everything that is kept about the addresses of a request, as a ZIP with an index; in the journal before it leaves.
 
     Held mail itself is in it for who may read content; others find it named. `say` puts the words of the index into a
@@ -244,9 +261,17 @@ async def erase(office: Office, actor: Actor, number: int) -> Plan:
             for name, part in personal.erase(connection, address).items():
                 files += part.files
                 done[name] = _together(done.get(name), part)
-        made = Plan(done, [each for address in one.addresses for each in holds.concerning(connection, address)])
+        made = Plan(
+            done, [each for address in one.addresses for each in holds.concerning(connection, address)]
+        )
         requests.update(connection, replace(one, proof={**one.proof, **made.counts}))
-        _note(connection, office, actor, f"request erase {number}", ", ".join(f"{k} {v}" for k, v in made.counts.items()))
+        _note(
+            connection,
+            office,
+            actor,
+            f"request erase {number}",
+            ", ".join(f"{k} {v}" for k, v in made.counts.items()),
+        )
         return made, files
 
     made, files = await office.store.database.commit(work)

@@ -102,7 +102,9 @@ def _purposes(here: Installation) -> list[Line]:
         Line("Proving who did what with held mail, accounts and settings."),
     ]  # fmt: skip
     if here.outgoing:
-        found.insert(1, Line("Sending mail of our own people and machines, and noticing accounts in wrong hands."))
+        found.insert(
+            1, Line("Sending mail of our own people and machines, and noticing accounts in wrong hands.")
+        )
     if here.accounts:
         found.append(Line("Letting people sign in to see their own held mail and settings."))
     return found
@@ -117,7 +119,11 @@ def _categories(here: Installation) -> list[Line]:
         Line("What people taught the classifier, as digests and numbers."),
     ]  # fmt: skip
     if here.accounts:
-        found.append(Line("Of people with an account: login, name, roles, sign-ins with network and program, devices, and their acts."))
+        found.append(
+            Line(
+                "Of people with an account: login, name, roles, sign-ins with network and program, devices, and their acts."
+            )
+        )
     return found
 
 
@@ -142,7 +148,10 @@ def said(line: Line, say: Say) -> str:
 def markdown(sections: Sequence[Section], here: Installation, say: Say, day: str) -> str:
     """As a document."""
     lines = [f"# {say('Record of processing activities (GDPR Article 30)')}", ""]
-    lines += [say("Mail gateway %(host)s, from its configuration of %(day)s.", host=here.hostname, day=day), ""]
+    lines += [
+        say("Mail gateway %(host)s, from its configuration of %(day)s.", host=here.hostname, day=day),
+        "",
+    ]
     for one in sections:
         lines += [f"## {say(one.title)}", "", *(f"- {said(line, say)}" for line in one.lines), ""]
     return "\n".join(lines)

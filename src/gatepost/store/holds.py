@@ -196,9 +196,7 @@ ATTEMPTS = f"{free('t.at', named(TO))} AND NOT {_OF_HELD}"
 """Of ``attempts t``."""
 VIEWS = free("at", named("owner"))
 GLASS = free("asked_at", named("owner"))
-CORRESPONDENTS = free(
-    "l.since", named("identity"), "(l.address = '' AND lower(recipient_domain) = l.domain)"
-)
+CORRESPONDENTS = free("l.since", named("identity"), "(l.address = '' AND lower(recipient_domain) = l.domain)")
 LESSONS = free("at", named("owner"), named("who"))
 ENTRIES = free("entries.made_at", named("identity"), named("recipient"), named("owner"))
 SIGN_INS = free("at", of_account("sign_ins.account"))

@@ -193,7 +193,11 @@ def without(value: Any, address: str) -> Any:
         case str():
             return whole.sub(ERASED, value)
         case list():
-            return [without(one, address) for one in value if not (isinstance(one, str) and one.lower() == address)]
+            return [
+                without(one, address)
+                for one in value
+                if not (isinstance(one, str) and one.lower() == address)
+            ]
         case dict():
             return {name: without(one, address) for name, one in value.items()}
     return value
@@ -210,7 +214,9 @@ def _attempts(connection: Connection, address: str) -> Iterator[dict[str, Any]]:
 
 
 def _erase_attempts(connection: Connection, address: str, really: bool) -> Erased:
-    return _erased(connection, "attempts AS t", f"lower({holds.TO}) = ?", (address,), holds.ATTEMPTS, really=really)
+    return _erased(
+        connection, "attempts AS t", f"lower({holds.TO}) = ?", (address,), holds.ATTEMPTS, really=really
+    )
 
 
 def _held(connection: Connection, address: str) -> Iterator[dict[str, Any]]:
@@ -227,7 +233,11 @@ def _erase_held(connection: Connection, address: str, really: bool) -> Erased:
         " WHERE lower(to_address) = ?1 OR lower(sender) = ?1",
         (address,),
     ).fetchall()
-    gone = [(number, message) for number, message, own, undecided, on_hold in rows if not on_hold and (own or not undecided)]
+    gone = [
+        (number, message)
+        for number, message, own, undecided, on_hold in rows
+        if not on_hold and (own or not undecided)
+    ]
     kept = {
         "hold": sum(bool(row[4]) for row in rows),
         "recipient": sum(not on_hold and not own and undecided for _, _, own, undecided, on_hold in rows),
@@ -275,7 +285,9 @@ def _account(connection: Connection, address: str) -> Iterator[dict[str, Any]]:
     }
 
 
-SECRET = frozenset({"password", "seed", "seal", "hash", "salt", "handle", "public_key", "credential", "selector"})
+SECRET = frozenset(
+    {"password", "seed", "seal", "hash", "salt", "handle", "public_key", "credential", "selector"}
+)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -298,10 +310,15 @@ _ACCOUNTS = (
 
 def _rows(table: str, where: str, columns: Sequence[str] = ()) -> Find:
     def find(connection: Connection, address: str) -> Iterator[dict[str, Any]]:
-        cursor = connection.execute(f"SELECT {', '.join(columns) or '*'} FROM {table} WHERE {where}", (address,))  # noqa: S608
+        cursor = connection.execute(
+            f"SELECT {', '.join(columns) or '*'} FROM {table} WHERE {where}", (address,)
+        )  # noqa: S608
         names = [one[0] for one in cursor.description]
         for row in cursor:
-            yield {name: value.hex() if isinstance(value, bytes) else value for name, value in zip(names, row, strict=True)}
+            yield {
+                name: value.hex() if isinstance(value, bytes) else value
+                for name, value in zip(names, row, strict=True)
+            }
 
     return find
 

@@ -23,6 +23,7 @@ ATTEMPT = msgspec.json.Decoder(DeliveryAttempt)
 READ_ALONG_OCTETS = 16 * 1024
 """Messages up to this size come with the claim of a copy."""
 MOST_NUMBER = 2**63 - 1
+DUE = "SELECT due_at, id, to_address FROM queue WHERE held_because IS NULL AND"
 CHANGES = msgspec.json.Decoder(tuple[Change, ...])
 SHOWN = (
     "SELECT q.id, m.ref, m.envelope, q.to_address, m.size, q.junk, q.created_at, q.due_at, q.worker, q.attempts,"
@@ -61,13 +62,18 @@ def due(
 
     `start` (the first that counts) and `end` (the first that does not) are time and number of a copy.
     """
-    first = (float("-inf"), 0) if start is None else start
-    last = (now, MOST_NUMBER) if end is None else end
+    since, number = (float("-inf"), 0) if start is None else start
+    until, last = (now, MOST_NUMBER) if end is None else end
+    # Each of the two finds its first row by the index; one condition for both would read all that fell due with the first.
     rows: list[tuple[float, int, str]] = connection.execute(
-        "SELECT due_at, id, to_address FROM queue WHERE held_because IS NULL AND due_at >= ?1 AND due_at <= ?3"
-        " AND (due_at > ?1 OR id >= ?2) AND (due_at < ?3 OR id < ?4) AND due_at <= ?5 ORDER BY due_at, id LIMIT ?6",
-        (*first, *last, now, limit),
+        f"{DUE} due_at = ? AND id >= ? ORDER BY id LIMIT ?", (since, number, limit)
     ).fetchall()
+    rows += connection.execute(
+        f"{DUE} due_at > ? AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+        (since, min(until, now), limit - len(rows)),
+    ).fetchall()
+    if end is not None:
+        rows = [row for row in rows if row[:2] < (until, last)]
     return rows
 
 

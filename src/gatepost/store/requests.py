@@ -163,7 +163,9 @@ def note_run(connection: Connection, at: float, deleted: Mapping[str, int], in_f
 
 def runs(connection: Connection, *, limit: int = 50) -> list[RetentionRun]:
     """The newest first."""
-    rows = connection.execute("SELECT at, deleted, holds FROM retention_runs ORDER BY at DESC, id DESC LIMIT ?", (limit,))
+    rows = connection.execute(
+        "SELECT at, deleted, holds FROM retention_runs ORDER BY at DESC, id DESC LIMIT ?", (limit,)
+    )
     return [RetentionRun(at, json.loads(deleted), in_force) for at, deleted, in_force in rows]
 
 

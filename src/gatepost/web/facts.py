@@ -76,13 +76,19 @@ class Facts:
         ):
             found = pattern.match(reason)
             if found is not None:
-                top = self._say("; ").join(f"{text.rstrip('。')} (+{weight:.1f})" for text, weight in heaviest[:3])
+                top = self._say("; ").join(
+                    f"{text.rstrip('。')} (+{weight:.1f})" for text, weight in heaviest[:3]
+                )
                 values = {"action": "", **found.groupdict(), "top": top or found["top"] or "—"}
-                return self._say(words, **values | {"action": self._say(values["action"])}) if "%(action)s" in words else (
-                    self._say(words, score=values["score"], limit=values["limit"], top=values["top"])
+                return (
+                    self._say(words, **values | {"action": self._say(values["action"])})
+                    if "%(action)s" in words
+                    else (self._say(words, score=values["score"], limit=values["limit"], top=values["top"]))
                 )
         if told and " rather than refuse, because " in reason:
-            return self._say("%(told)s (held rather than refused, for it may have been forwarded)", told=told.rstrip("。"))
+            return self._say(
+                "%(told)s (held rather than refused, for it may have been forwarded)", told=told.rstrip("。")
+            )
         return told or self._say(reason)
 
 

@@ -73,7 +73,9 @@ class Looks:
             for pattern, said in self._sentences[language]:
                 match = pattern.fullmatch(sentence)
                 if match is not None:
-                    return said % {name: self._again(language, value) for name, value in match.groupdict().items()}
+                    return said % {
+                        name: self._again(language, value) for name, value in match.groupdict().items()
+                    }
         return sentence
 
     def _again(self, language: str, value: str) -> str:
@@ -82,24 +84,46 @@ class Looks:
         if known is not None:
             return known
         return next(
-            (said % found.groupdict() for pattern, said in self._sentences[language] if (found := pattern.fullmatch(value))), value
+            (
+                said % found.groupdict()
+                for pattern, said in self._sentences[language]
+                if (found := pattern.fullmatch(value))
+            ),
+            value,
         )
 
     def fact(self, language: str, one: Any) -> str:
         """One piece of evidence (`looking.Evidence`) as a sentence in the language; empty where it may not be seen."""
         if language == "en":
             return str(one.text)
-        return self._facts[language].sentence(one.name, one.about, one.text, one.facts) if one.text or one.about else ""
+        return (
+            self._facts[language].sentence(one.name, one.about, one.text, one.facts)
+            if one.text or one.about
+            else ""
+        )
 
     def reason(self, language: str, decision: Any, evidence: Sequence[Any]) -> str:
         """Why something was decided (`looking.Decision`), in the language, out of what was seen."""
         if language == "en" or not decision.reason:
             return str(decision.reason)
-        by = next((one for one in evidence if one.text and one.text in (decision.reason, decision.reason.partition("; ")[0])), None)
-        by = by or next((one for one in evidence if one.name.partition(":")[0] == decision.verdict.rule), None)
+        by = next(
+            (
+                one
+                for one in evidence
+                if one.text and one.text in (decision.reason, decision.reason.partition("; ")[0])
+            ),
+            None,
+        )
+        by = by or next(
+            (one for one in evidence if one.name.partition(":")[0] == decision.verdict.rule), None
+        )
         against = [one for one in evidence if one.weight > 0 and one.enforced and not one.excused_by]
-        heaviest = [(self.fact(language, one), one.weight) for one in sorted(against, key=lambda one: -one.weight)]
-        return self._facts[language].reason(decision.reason, self.fact(language, by) if by is not None else "", heaviest)
+        heaviest = [
+            (self.fact(language, one), one.weight) for one in sorted(against, key=lambda one: -one.weight)
+        ]
+        return self._facts[language].reason(
+            decision.reason, self.fact(language, by) if by is not None else "", heaviest
+        )
 
     def draw(self, template: str, language: str, **values: Any) -> str:
         """A template in the language."""
@@ -165,7 +189,9 @@ def sentences_of(language: str) -> list[tuple[re.Pattern[str], str]]:
         if path.exists():
             with path.open("rb") as file:
                 found += [
-                    (str(one.id), str(one.string)) for one in read_po(file, locale=language) if one.id and one.string
+                    (str(one.id), str(one.string))
+                    for one in read_po(file, locale=language)
+                    if one.id and one.string
                 ]
     # What says more by itself is tried first.
     found.sort(key=lambda one: -len(VALUE.sub("", one[0])))

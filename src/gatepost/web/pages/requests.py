@@ -157,7 +157,10 @@ async def record(visit: Visit) -> Response:
 async def record_file(visit: Visit) -> Response:
     """The same as Markdown or JSON."""
     here = visit.part(Processing).installation()
-    sections, day = processing.record(here), datetime.fromtimestamp(visit.office.clock(), UTC).strftime("%Y-%m-%d")
+    sections, day = (
+        processing.record(here),
+        datetime.fromtimestamp(visit.office.clock(), UTC).strftime("%Y-%m-%d"),
+    )
     if visit.asked("as", 10) == "json":
         text = json.dumps(processing.as_json(sections, here, visit._, day), ensure_ascii=False, indent=1)
         return download(text.encode(), f"gatepost-record-{day}.json", "application/json")
