@@ -30,6 +30,7 @@ from gatepost.net.resolver import CachingResolver
 from gatepost.net.tls import TlsSettings
 from gatepost.plan import tallies as list_tallies
 from gatepost.store import memory as facts_table
+from gatepost.store.figures import figures
 from gatepost.store.memory import StoredMemory
 from gatepost.store.records import Notice
 from gatepost.store.retention import Retention, expire
@@ -129,9 +130,11 @@ class Jobs:
         """See how it is, and tell what is new."""
         orders = self.orders()
         validations = await validated(self.resolver)
+        now = self.clock()
         self.seen = look(
             self.store,
-            now=self.clock(),
+            now=now,
+            figures=await self.store.database.read_apart(lambda connection: figures(connection, now)),
             certificates=certificates_of(orders.tls, orders.folder),
             validations=validations,
             lists=orders.lists,

@@ -144,7 +144,8 @@ def sealed_otherwise(connection: Connection, key_id: str, *, limit: int) -> list
 def held_in_plain(connection: Connection, *, limit: int) -> list[str]:
     """References of messages with a held copy that are not sealed: an older version held them."""
     rows = connection.execute(
-        "SELECT DISTINCT m.ref FROM quarantine q JOIN messages m ON m.id = q.message WHERE m.key_id IS NULL LIMIT ?",
+        # CROSS: the other way round all that is queued would be read.
+        "SELECT DISTINCT m.ref FROM quarantine q CROSS JOIN messages m ON m.id = q.message WHERE m.key_id IS NULL LIMIT ?",
         (limit,),
     )
     return [ref for (ref,) in rows]
