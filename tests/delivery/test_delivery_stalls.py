@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from delivery_bench import bench, queue_mail
 from gatepost.delivery.settings import DeliverySettings
@@ -90,3 +91,34 @@ def test_a_host_that_takes_three_at_once_gets_its_mail(tmp_path: Path) -> None:
     delivered, refused = asyncio.run(go())
     assert delivered == 60
     assert refused < 60, "it learns"
+
+
+def test_a_long_line_behind_one_destination_keeps_nobody_from_going_out(tmp_path: Path) -> None:
+    """All of it is looked through for others' mail, and meanwhile the first one goes out."""
+
+    async def go() -> None:
+        async with Peer().serve() as peer:
+            zone = "far.example. MX 10 mx.far.example.\nmx.far.example. A 127.0.0.1\n"
+            async with bench(tmp_path, zone=zone, smtp_port=peer.port) as it:
+                await queue_mail(it.store, "M", final=("a@far.example",))
+                looks = 0
+                due = it.store.due
+
+                def endless(now: float, **where: Any) -> list[tuple[float, int, str]]:
+                    nonlocal looks
+                    looks += 1
+                    assert looks < 5000, "it only looks"
+                    if looks == 1:
+                        return due(now, **where)
+                    first = where["start"][1] if where["start"] else 10**6
+                    return [(now, first + n, f"a{n}@far.example") for n in range(where["limit"])]
+
+                it.store.due = endless  # type: ignore[method-assign]
+                running = asyncio.create_task(it.runner.run())
+                async with asyncio.timeout(20):
+                    while not peer.messages:
+                        await asyncio.sleep(0)
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(go())

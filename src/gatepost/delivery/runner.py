@@ -106,7 +106,9 @@ class DeliveryRunner:
                     _LOG.error("the queue cannot be read: %s", failure)
                     self._line.start_over()
                     more = False
-                if not more:
+                if more:
+                    await asyncio.sleep(0)  # a long line is read in many looks, and mail goes out between them
+                else:
                     await self._nap()
             while self._tasks:
                 await asyncio.wait(self._tasks)
