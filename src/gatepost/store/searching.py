@@ -133,10 +133,10 @@ def counted(
 ) -> tuple[dict[tuple[int, str, str], int], bool]:
     """How many fit: {(Unix seconds / `step_s`, kind, action): number}; and whether these are all.
 
-    The newest MOST_COUNTED are, among half of what one look goes through.
+    The newest MOST_COUNTED are, among a quarter of what one look goes through.
     """
     way = way_to(connection, search, None)
-    end = None if way.whole else end_of(connection, way, None, min(at_once, way.at_once) // 2)
+    end = None if way.whole else end_of(connection, way, None, min(at_once, way.at_once) // 4)
     where, values = behind(way, None, end)
     rows = connection.execute(  # the pieces are our own; what is searched for is bound
         "SELECT CAST(at / ? AS INTEGER), kind, action, count(*) FROM ("  # noqa: S608
