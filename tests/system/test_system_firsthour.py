@@ -69,6 +69,7 @@ def test_from_setup_to_the_reason_of_a_refusal(installed: tuple[Gate, str], page
     page.click("text=Add a passkey")
     page.wait_for_selector("text=Add another passkey")
     page.click("text=Finish and sign in")
+    page.wait_for_selector(".codes li")
     assert page.locator(".codes li").count() == 10
     page.click("text=I have kept them")
     page.wait_for_url("**/overview")

@@ -22,10 +22,8 @@ from scripted_peer import Peer
 HERE = MX.replace("0.25", "0.27")
 ELSEWHERE = "127.77.200.9"
 """Where the thief sits: another network than ana's."""
-OFFER = (
-    "Dear friend,\r\n\r\nyou will not believe this: new prices today only. Buy now and save 80%. Hurry, limited stock, this offer"
-    " ends at midnight. You receive this because you are a lucky winner.\r\n"
-)
+OFFER = next(unwanted(1, seed=7, now=0.0))
+"""Spam of a kind the gate was taught, in other words."""
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +85,12 @@ def send(outside: Outside, password: str, source: str, octets: bytes, to: list[s
 
 
 def offer(number: int) -> bytes:
-    head = letter(f"offer {number}", "User-Agent: Bulk 1", "MIME-Version: 1.0").partition(b"\r\n\r\n")[0]
-    return head + b"\r\n\r\n" + OFFER.encode()
+    head, _, body = OFFER.partition(b"\r\n\r\n")
+    kept = [
+        line for line in head.split(b"\r\n") if line.lower().startswith((b"mime-", b"content-", b" ", b"\t"))
+    ]
+    own = letter(f"offer {number}", "User-Agent: Bulk 1").partition(b"\r\n\r\n")[0]
+    return b"\r\n".join((own, *kept)) + b"\r\n\r\n" + body
 
 
 def test_a_thief_is_stopped_and_the_owner_writes_again(office: tuple[Outside, str]) -> None:
@@ -96,7 +98,7 @@ def test_a_thief_is_stopped_and_the_owner_writes_again(office: tuple[Outside, st
     gate, peer = outside.gate, outside.peer
     before = len([line for line in peer.lines if line.startswith("RCPT")])
 
-    for number in range(7):  # to ten people each, and the thief is told of nothing
+    for number in range(4):  # to ten people each, and the thief is told of nothing
         to = [f"p{number}.{one}@elsewhere.example" for one in range(10)]
         send(outside, password, ELSEWHERE, offer(number), to)
 
@@ -104,7 +106,7 @@ def test_a_thief_is_stopped_and_the_owner_writes_again(office: tuple[Outside, st
     assert held["account"] == "ana@example.net"
     waiting = [one for one in gate.rows("queue", "list", "--limit", "1000") if one["held_because"]]
     gone = len([line for line in peer.lines if line.startswith("RCPT")]) - before
-    assert (gone, len(waiting)) == (0, 70), "the first message shows it, and nothing leaves"
+    assert (gone, len(waiting)) == (0, 40), "the first message shows it, and nothing leaves"
 
     story = gate.rows("explain", held["ref"])[0]
     seen = {one["name"] for one in story["findings"]}

@@ -310,9 +310,10 @@ _ACCOUNTS = (
 
 def _rows(table: str, where: str, columns: Sequence[str] = ()) -> Find:
     def find(connection: Connection, address: str) -> Iterator[dict[str, Any]]:
-        cursor = connection.execute(
-            f"SELECT {', '.join(columns) or '*'} FROM {table} WHERE {where}", (address,)
-        )  # noqa: S608
+        cursor = connection.execute(  # our own words; what is searched for is bound
+            f"SELECT {', '.join(columns) or '*'} FROM {table} WHERE {where}",  # noqa: S608
+            (address,),
+        )
         names = [one[0] for one in cursor.description]
         for row in cursor:
             yield {
