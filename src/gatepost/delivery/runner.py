@@ -107,7 +107,9 @@ class DeliveryRunner:
                     self._line.start_over()
                     more = False
                 if more:
-                    await asyncio.sleep(0)  # a long line is read in many looks, and mail goes out between them
+                    await asyncio.sleep(
+                        0
+                    )  # a long line is read in many looks, and mail goes out between them
                 else:
                     await self._nap()
             while self._tasks:
