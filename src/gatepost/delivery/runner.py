@@ -98,6 +98,7 @@ class DeliveryRunner:
         """Until `stop`; cancelling breaks off what is in hand, which is then tried again after a restart."""
         try:
             await self._begin()
+            self._line.woken()
             while not self._stopping:
                 self._woken.clear()
                 try:
@@ -107,9 +108,7 @@ class DeliveryRunner:
                     self._line.start_over()
                     more = False
                 if more:
-                    await asyncio.sleep(
-                        0
-                    )  # a long line is read in many looks, and mail goes out between them
+                    await asyncio.sleep(0)  # a long line is read in many looks; mail goes out between
                 else:
                     await self._nap()
             while self._tasks:
