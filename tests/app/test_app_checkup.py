@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from gatepost.app.account import Account
 from gatepost.app.certificates import prepare
 from gatepost.app.checkup import examine
 from gatepost.app.secretfiles import exposed
 from gatepost.app.serve import can_run
+from gatepost.app.unixaccount import UnixAccount
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import load, settle
 
@@ -67,7 +67,9 @@ def test_what_is_wrong_is_said(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
 def test_what_a_reload_could_not_read_after_root_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Account, "cannot_run_us", lambda _: "")  # where Python is here is not the question
+    monkeypatch.setattr(
+        UnixAccount, "cannot_run_us", lambda _: ""
+    )  # where Python is here is not the question
     with tempfile.TemporaryDirectory() as made:  # pytest's own folders are closed to other accounts
         folder = Path(made)
         folder.chmod(0o755)
@@ -99,8 +101,8 @@ def told_before_it_happens(folder: Path) -> None:
 def test_what_systemd_hands_over_need_not_be_readable_where_it_lies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Account, "cannot_run_us", lambda _: "")
-    monkeypatch.setattr(Account, "reads", lambda _, path: path.suffix == ".toml")
+    monkeypatch.setattr(UnixAccount, "cannot_run_us", lambda _: "")
+    monkeypatch.setattr(UnixAccount, "reads", lambda _, path: path.suffix == ".toml")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     made = trustme.CA().issue_cert("mx.example.net")
     made.private_key_pem.write_to_path(str(tmp_path / "key.pem"))

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from gatepost.app.account import account
 from gatepost.app.consoletls import console_tls
 from gatepost.app.secretfiles import exposed
+from gatepost.app.unixaccount import unix_account
 from gatepost.app.wire import rooted
 from gatepost.config.schema import Loaded
 from gatepost.delivery.routes import ListedIn
@@ -128,7 +128,7 @@ def unreadable_later(loaded: Loaded) -> Iterator[str]:
     user = loaded.config.user
     if not user or os.geteuid() != 0:
         return
-    later = account(user)
+    later = unix_account(user)
     if later is None:
         yield f"user: there is no account {user} on this machine."
         return

@@ -19,13 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatepost.app.account import account
 from gatepost.app.ahead import FIXED
 from gatepost.app.certificates import OwnSide, OwnSockets, known_to_change, prepare
 from gatepost.app.log import log_entry, start_log
 from gatepost.app.office import mail_sign_in
 from gatepost.app.parts import Parts, fresh_ref
 from gatepost.app.secretfiles import exposed
+from gatepost.app.unixaccount import unix_account
 from gatepost.app.warmup import warm_up
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, load
@@ -318,7 +318,7 @@ def warn_of_exposed(loaded: Loaded) -> None:
 
 def can_run(user: str) -> None:
     """Could that account start what a running gate starts? Better told now than by workers that die. Raises ConfigError."""
-    later = account(user)
+    later = unix_account(user)
     why = later.cannot_run_us() if later is not None else ""
     if why:
         raise ConfigError("gatepost serve", "user", why)

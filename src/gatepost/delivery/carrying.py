@@ -93,11 +93,9 @@ class Carrier:
                 sound.append(item)
             else:
                 came.append(Came(item, Outcome(result=Result.FAILED, status="5.4.6", words=words)))
-        if sound and isinstance(where, MaildirAt):
-            came += [await self._file(where, item, octets) for item in sound]
-        elif sound and not isinstance(where, MaildirAt):
-            came += await self._send(where, sound, octets)
-        return came
+        if isinstance(where, MaildirAt):
+            return came + [await self._file(where, item, octets) for item in sound]
+        return came + await self._send(where, sound, octets) if sound else came
 
     async def _file(self, where: MaildirAt, item: QueueItem, octets: bytes) -> Came:
         to = address_of(item.to)

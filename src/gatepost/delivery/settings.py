@@ -52,7 +52,7 @@ class DeliverySettings:
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     """When to try again."""
     at_once: int = 300
-    """Transactions at the same time."""
+    """Transactions at the same time; those that have lasted for over a second count no more, up to a bound of their own."""
     at_once_per_destination: int = 20
     """The most towards one destination; it begins with few, and learns how many the other side takes."""
     recipients_per_transaction: int = 100

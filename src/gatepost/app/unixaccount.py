@@ -14,7 +14,7 @@ TRIAL_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class UnixAccount:
     """One, with all its groups."""
 
     name: str
@@ -52,10 +52,10 @@ class Account:
         return (said[:200] or f"exit status {done.returncode}") if done.returncode else ""
 
 
-def account(name: str) -> Account | None:
+def unix_account(name: str) -> UnixAccount | None:
     """The account of that name; None when this machine has none."""
     try:
         found = pwd.getpwnam(name)
     except KeyError:
         return None
-    return Account(name, found.pw_uid, found.pw_gid, tuple(os.getgrouplist(name, found.pw_gid)))
+    return UnixAccount(name, found.pw_uid, found.pw_gid, tuple(os.getgrouplist(name, found.pw_gid)))
