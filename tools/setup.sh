@@ -55,7 +55,16 @@ PY
 
 # The real programs the tests start, and the Debian package of each.
 PEERS="unbound:unbound knotd:knot postfix:postfix dovecot:dovecot-core /usr/lib/dovecot/lmtp:dovecot-lmtpd cc:gcc,libc6-dev swaks:swaks curl:curl openssl:openssl clamd:clamav-daemon 7zz:7zip /usr/share/doc/libarchive13/copyright:libarchive13 chromium:chromium /usr/share/fonts/opentype/noto:fonts-noto-cjk slapd:slapd ldapadd:ldap-utils opendkim:opendkim opendkim-testmsg:opendkim-tools dkimverify:python3-dkim msmtp:msmtp samba:samba-ad-dc /usr/share/samba/setup/provision.ldif:samba-ad-provision"
+# Mail servers whose packages would drive Postfix out: unpacked into .peers beside it, never installed.
+UNPACKED="exim4-daemon-light:usr/sbin/exim4 opensmtpd:usr/sbin/smtpd"
 PATH="$PATH:/usr/sbin:/sbin"
+
+missing_unpacked() {
+  local pair
+  for pair in $UNPACKED; do
+    [ -x ".peers/${pair%%:*}/${pair#*:}" ] || echo "${pair%%:*}"
+  done
+}
 
 missing_packages() {
   local pair
@@ -70,17 +79,35 @@ missing_peers() {
   if [ -n "${wanted// /}" ]; then
     printf '\nSkipped: tests against real programs that are not here. To run them: ./check --all as root, or\n  apt-get install %s\n' "$wanted"
   fi
+  wanted="$(missing_unpacked | tr '\n' ' ')"
+  if [ -n "${wanted// /}" ]; then
+    printf '\nSkipped: tests against servers that Debian does not install beside Postfix: %s\n  ./check --all, as root, unpacks them into .peers.\n' "$wanted"
+  fi
+}
+
+# unpack_peers: each into a folder of its own; what libraries they need is installed, nothing else of them is.
+unpack_peers() {
+  local package libraries
+  for package in $(missing_unpacked); do
+    libraries="$(apt-cache depends "$package" | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p' | tr '\n' ' ')"
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends $libraries >/dev/null
+    rm -rf .peers/fresh && mkdir -p .peers/fresh
+    (cd .peers/fresh && apt-get download -qq -o APT::Sandbox::User=root "$package")
+    dpkg -x .peers/fresh/*.deb ".peers/$package"
+    rm -rf .peers/fresh
+  done
 }
 
 install_peers() {
-  local wanted
-  wanted="$(missing_packages | tr '\n' ' ')"
-  [ -n "${wanted// /}" ] || return 0
+  local wanted unpacked
+  wanted="$(missing_packages | tr '\n' ' ')" unpacked="$(missing_unpacked | tr '\n' ' ')"
+  [ -n "${wanted// /}${unpacked// /}" ] || return 0
   if [ "$(id -u)" != 0 ]; then
-    echo "./check --all wants to install $wanted: run it as root, or install them yourself." >&2
+    echo "./check --all wants to install $wanted and to unpack $unpacked: run it as root, or install them yourself." >&2
     return 1
   fi
-  echo "Installing from Debian: $wanted" >&2
+  echo "Installing from Debian: $wanted; unpacking: $unpacked" >&2
   # No package may start a service of its own here: the tests start what they need, on loopback ports.
   local policy=/usr/sbin/policy-rc.d made=no
   if [ ! -e "$policy" ]; then printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy" && made=yes; fi
@@ -88,6 +115,7 @@ install_peers() {
   apt-get update -qq
   echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
   # shellcheck disable=SC2086
-  apt-get install -y -qq --no-install-recommends $wanted >/dev/null
+  [ -z "${wanted// /}" ] || apt-get install -y -qq --no-install-recommends $wanted >/dev/null
+  unpack_peers
   if [ "$made" = yes ]; then rm -f "$policy"; fi
 }

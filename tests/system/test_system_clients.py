@@ -1,4 +1,4 @@
-"""What real clients send arrives, octet for octet: smtplib, swaks, curl and Postfix."""
+"""What real clients send arrives, octet for octet: smtplib, swaks, curl, Postfix and Exim."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from whole import Gate, mail, running, tls_for, until, without_trace
 
 from conftest import real_program
 from real_servers import postfix
+from unpacked_servers import exim, told
 
 ODD = mail("odd", b".\r\n..two dots\r\n" + "naïve 8-bit\r\n".encode() + b"x" * 20_000 + b"\r\n\r\n\r\n")
 BIG = mail("big", b"".join(b"%08d %s\r\n" % (line, b"y" * 60) for line in range(9_000)))
@@ -101,3 +102,47 @@ def test_postfix(gate: Gate) -> None:
                     lambda: client.log() + gate.log(),
                 )
         assert b"with ESMTPS" in gate.boxes("chie@example.net")[0]
+
+
+EXIM_ROUTE = """
+out:
+  driver = manualroute
+  domains = example.net
+  transport = out
+  route_list = * 127.0.0.1 byname
+  self = send
+  no_more
+"""
+EXIM_TRANSPORT = """
+out:
+  driver = smtp
+  port = {port}
+  hosts_require_tls = *
+  tls_verify_certificates = FOLDER/ca.pem
+  tls_verify_hosts = *
+  tls_verify_cert_hostnames = !*
+  message_linelength_limit = 1000000
+"""
+
+
+@pytest.mark.peers
+def test_exim(gate: Gate) -> None:
+    """It speaks BDAT (RFC 3030) where that is offered, pipelined, over TLS whose chain it verifies."""
+    with exim(
+        relay="accept hosts = 127.0.0.1", route=EXIM_ROUTE, transport=EXIM_TRANSPORT.format(port=gate.port),
+        files=(gate.folder / "ca.pem",),
+    ) as client:  # fmt: skip
+        sent = [one.replace(b"Subject: ", b"Subject: exim ") for one in (ODD, BIG, mail("letter"))]
+        for octets in sent:
+            with smtplib.SMTP("127.0.0.1", client.port, timeout=20) as session:
+                session.sendmail(
+                    "ann@good.example", ["ana@example.net", "ben@example.net", "chie@example.net"], octets,
+                    ["BODY=8BITMIME"],
+                )  # fmt: skip
+        for octets in sent:
+            for name in ("ana", "ben", "chie"):
+                until(
+                    lambda octets=octets, name=name: arrived(gate, octets, f"{name}@example.net"),
+                    lambda: told(client) + gate.log(),
+                )
+        assert " K " in told(client), "it said DATA and not BDAT"
