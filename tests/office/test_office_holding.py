@@ -33,7 +33,7 @@ def test_everybody_sees_their_own_and_who_may_sees_all(tmp_path: Path) -> None:
         await fill(office)
         holding = Holding(office=office)
         for actor in EVERYBODY:
-            seen = {one.ref for one in holding.listed(actor, Wanted())}
+            seen = {one.ref for one in await holding.listed(actor, Wanted())}
             if actor.may(Right.RELEASE) or actor.may(Right.MESSAGES):
                 assert seen == {"SPAM", "PHISH", "EVIL", "BENS"}, actor.login
             else:
@@ -45,7 +45,7 @@ def test_everybody_sees_their_own_and_who_may_sees_all(tmp_path: Path) -> None:
             holding.show(ANA, "NOSUCH")
         assert str(theirs.value) == str(nobodys.value), "what exists is not told"
         nobody = replace(ANA, addresses=())
-        assert holding.listed(nobody, Wanted()) == []
+        assert await holding.listed(nobody, Wanted()) == []
 
     telling(tmp_path, story)
 
@@ -146,13 +146,13 @@ def test_pages_go_on_where_the_last_one_ended_and_filters_hold(tmp_path: Path) -
                 held(f"PAGE{index}", sender="100%@example.org" if index == 3 else "sam@example.org")
             )
         holding = Holding(office=office)
-        first = holding.listed(OWNER, Wanted(), limit=4)
-        second = holding.listed(OWNER, Wanted(), limit=4, before=first[-1].id)
+        first = await holding.listed(OWNER, Wanted(), limit=4)
+        second = await holding.listed(OWNER, Wanted(), limit=4, before=first[-1].id)
         assert [one.ref for one in (*first, *second)] == [f"PAGE{index}" for index in reversed(range(7))]
-        assert [one.ref for one in holding.listed(OWNER, Wanted(sender="100%"))] == ["PAGE3"]
-        assert holding.listed(OWNER, Wanted(sender="_00%")) == []
-        assert len(holding.listed(OWNER, Wanted(to="@example.net", category="spam"))) == 7
-        assert holding.listed(OWNER, Wanted(category="malware")) == []
+        assert [one.ref for one in await holding.listed(OWNER, Wanted(sender="100%"))] == ["PAGE3"]
+        assert await holding.listed(OWNER, Wanted(sender="_00%")) == []
+        assert len(await holding.listed(OWNER, Wanted(to="@example.net", category="spam"))) == 7
+        assert await holding.listed(OWNER, Wanted(category="malware")) == []
 
     telling(tmp_path, story)
 
@@ -202,7 +202,7 @@ def test_what_a_colleague_sends_and_is_held_for_approval_is_not_its_recipients_t
         await office.store.carry_out(held("OUT", category="approval", sender="ben@example.net"))
         (out,) = office.store.held(ref="OUT")
         holding = Holding(office=office, people_may_release=frozenset({"spam", "approval"}))
-        assert "OUT" not in {one.ref for one in holding.listed(ANA, Wanted())}
+        assert "OUT" not in {one.ref for one in await holding.listed(ANA, Wanted())}
         with pytest.raises(NotAllowed):
             holding.show(ANA, "OUT")
         for act in (holding.release, holding.request, holding.delete):

@@ -11,9 +11,9 @@ from conftest import ROOT
 from gatepost.office.throttle import in_words
 from gatepost.web.looks import Looks, words_of
 
-SAID_BY = {"Impossible", "SignInRefused", "NotAllowed", "ProveAgain"}
+SAID_BY = {"Busy", "Impossible", "SignInRefused", "NotAllowed", "ProveAgain"}
 MODULES = (
-    "people", "charge", "second", "enrolment", "signin", "sessions", "apppasswords", "certificates", "passkeys", "hashing", "office",
+    "people", "charge", "second", "enrolment", "signin", "sessions", "apppasswords", "certificates", "passkeys", "hashing", "office", "longreads",
 )  # fmt: skip
 BARE = re.compile(r"%\(\w+\)s")
 

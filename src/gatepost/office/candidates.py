@@ -15,6 +15,7 @@ import msgspec
 
 from gatepost.access.rights import Actor, Right
 from gatepost.mail.finding import Mode
+from gatepost.office.longreads import EXPORT_S
 from gatepost.office.office import Impossible, Office
 from gatepost.plan import ListFigures, list_figures
 from gatepost.plan.compare import Plan, Told, compare
@@ -161,7 +162,7 @@ class Candidates:
             plan = compare(bound, current, candidate, self.told(connection), outgoing=outgoing)
             return planned(plan, days, whole=bound.whole)
 
-        made = await self.office.store.database.read_apart(work)
+        made = await self.office.read_long(actor, work, seconds=EXPORT_S)
         kept = Draft(
             account=actor.account, who=actor.who, changed_at=self.office.clock(), based_on=draft.based_on,
             text=draft.text, evidence=msgspec.json.encode(made).decode(),
@@ -217,7 +218,7 @@ class Candidates:
                 )
             )
 
-        return await self.office.store.database.read_apart(work)
+        return await self.office.read_long(actor, work, seconds=EXPORT_S)
 
     async def list_figures(self, actor: Actor, *, days: int = 30) -> Mapping[str, ListFigures]:
         """What each block and welcome list was worth lately. Raises NotAllowed."""
@@ -229,7 +230,7 @@ class Candidates:
                 Bound(history.since(connection, since), self.monotonic), book, self.told(connection)
             )
 
-        return await self.office.store.database.read_apart(work)
+        return await self.office.read_long(actor, work, seconds=EXPORT_S)
 
     def _enforcing(self, book: PolicyBook, key: str) -> tuple[Mode, PolicyBook]:
         rule = book.default.rules.get(key)

@@ -65,10 +65,10 @@ class Holding:
 
     # Looking
 
-    def listed(
+    async def listed(
         self, actor: Actor, wanted: Wanted, *, before: int | None = None, limit: int = 50
     ) -> list[Held]:
-        """Copies the actor may see, newest first; `before` is the last number of the page before."""
+        """Copies the actor may see, newest first; `before` is the last number of the page before. Raises Busy."""
         if not self.sees_all(actor):
             own = (
                 actor.addresses if wanted.addresses is None else set(wanted.addresses) & set(actor.addresses)
@@ -79,8 +79,8 @@ class Holding:
                 state=wanted.state, category=wanted.category, to=wanted.to, sender=wanted.sender,
                 addresses=tuple(own), decided=wanted.decided, without=APPROVAL,
             )  # fmt: skip
-        return self.office.store.database.read(
-            lambda connection: quarantine.search(connection, wanted, before=before, limit=limit)
+        return await self.office.read_long(
+            actor, lambda connection: quarantine.search(connection, wanted, before=before, limit=limit)
         )
 
     def show(self, actor: Actor, ref: str) -> list[Held]:

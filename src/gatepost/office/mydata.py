@@ -12,6 +12,7 @@ from typing import Any
 from gatepost.access.rights import Actor, Right
 from gatepost.mail.address import Address
 from gatepost.office.glass import may_take_out
+from gatepost.office.longreads import EXPORT_S
 from gatepost.office.office import Office
 from gatepost.office.senders import Senders
 from gatepost.store import accounts, apppasswords, digests, glass, history, journal, searching, signins
@@ -39,7 +40,7 @@ async def export(office: Office, actor: Actor) -> bytes:
     await office.store.database.commit(
         partial(journal.append, at=why.at, who=why.who, what=f"data export <{actor.login}>", why="")
     )
-    told = await office.store.database.read_apart(partial(collected, office=office, actor=actor))
+    told = await office.read_long(actor, partial(collected, office=office, actor=actor), seconds=EXPORT_S)
     made, room = io.BytesIO(), MOST_OCTETS
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as folder:
         folder.writestr("data.json", json.dumps(told, ensure_ascii=False, indent=1, default=str))

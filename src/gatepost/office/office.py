@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from gatepost.access.rights import Actor, Right
 from gatepost.access.settings import AccessSettings
 from gatepost.mail.address import Address
+from gatepost.office.longreads import SEARCH_S, LongReads
+from gatepost.store.database import Connection
 from gatepost.store.journal import Why
 from gatepost.store.store import Store
 
+T = TypeVar("T")
 STEP_UP_S = 300.0
 """A sensitive act asks for a proof no older than this."""
 
@@ -41,6 +45,14 @@ class Office:
     access: AccessSettings = field(default_factory=AccessSettings)
     finals: Callable[[Address], Sequence[Address]] | None = None
     """Where mail to an address of ours ends up, for letters to people; None: none are written."""
+
+    long_reads: LongReads = field(default_factory=LongReads)
+
+    async def read_long(
+        self, actor: Actor, work: Callable[[Connection], T], *, seconds: float = SEARCH_S
+    ) -> T:
+        """What may take long to find, in the actor's turn. Raises Busy, or TookTooLong after `seconds`."""
+        return await self.long_reads.read(self.store.database, actor, work, seconds=seconds)
 
     def why(self, actor: Actor, reason: str = "") -> Why:
         """What the journal keeps beside the act."""

@@ -16,6 +16,7 @@ from functools import partial
 from gatepost.access.rights import Actor, Right
 from gatepost.mail.address import parse_address
 from gatepost.office.accessfile import in_english, packed
+from gatepost.office.longreads import EXPORT_S
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.store import holds, journal, personal, requests
 from gatepost.store.database import Connection
@@ -220,7 +221,9 @@ async def access_file(
     office.insist_on_proof(actor)
     found: dict[str, dict[str, list[dict[str, object]]]] = {}
     for address in one.addresses:
-        found[address] = await office.store.database.read_apart(partial(personal.collected, address=address))
+        found[address] = await office.read_long(
+            actor, partial(personal.collected, address=address), seconds=EXPORT_S
+        )
     counts = {part.name: sum(len(about[part.name]) for about in found.values()) for part in PARTS}
     told = {f"{name} handed out": count for name, count in counts.items() if count}
 
@@ -239,7 +242,7 @@ async def access_file(
 async def plan(office: Office, actor: Actor, number: int) -> Plan:
     """What an erasure would do; nothing is changed. Raises NotAllowed or Impossible."""
     one = show(office, actor, number)
-    return await office.store.database.read_apart(partial(_planned, addresses=one.addresses))
+    return await office.read_long(actor, partial(_planned, addresses=one.addresses), seconds=EXPORT_S)
 
 
 async def erase(office: Office, actor: Actor, number: int) -> Plan:

@@ -21,13 +21,15 @@ class Waiting:
 
     office: Office
 
-    def listed(
+    async def listed(
         self, actor: Actor, *, ref: str | None = None, to: str | None = None, after: int = 0, limit: int = 100
     ) -> list[Queued]:
-        """What waits, oldest first; `after` is the last number of the page before. Raises NotAllowed."""
+        """What waits, oldest first; `after` is the last number of the page before. Raises NotAllowed or Busy."""
         if not actor.may(Right.QUEUE):
             self.office.insist(actor, Right.MESSAGES)
-        return self.office.store.queued(ref=ref, to=to, after=after, limit=limit)
+        return await self.office.read_long(
+            actor, lambda connection: queue.listed(connection, ref=ref, to=to, after=after, limit=limit)
+        )
 
     async def act(self, actor: Actor, verb: str, numbers: Sequence[int], reason: str = "") -> list[Queued]:
         """``retry``, ``hold`` or ``drop`` copies by their numbers; returns those it was done for.

@@ -24,6 +24,7 @@ from gatepost.store.checkpoint import Checkpointer
 from gatepost.store.disk import Disk
 from gatepost.store.failures import StoreFailed, StoreFull, breaks_all, translated
 from gatepost.store.migrations import migrate
+from gatepost.store.patience import at_length, quickly
 from gatepost.store.turns import Turns, turn
 
 __all__ = ["Connection", "Database", "DatabaseSettings", "StoreFailed", "StoreFull"]
@@ -119,14 +120,14 @@ class Database:
         with translated():
             if self._reader is None:
                 self._reader = self._connect(read_only=True)
-            return work(self._reader)
+            return quickly(self._reader, work)
 
     async def read_apart(self, work: Callable[[Connection], T]) -> T:
         """Run a long query in a thread, on a connection of its own."""
 
         def run() -> T:
             with translated(), contextlib.closing(self._connect(read_only=True)) as connection:
-                return work(connection)
+                return at_length(connection, work)
 
         return await asyncio.to_thread(run)
 

@@ -15,7 +15,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from gatepost.access.rights import Actor
+from gatepost.office.longreads import Busy
 from gatepost.office.office import Impossible, NotAllowed, Office, ProveAgain
+from gatepost.store.patience import Patience, TookTooLong, patient
 from gatepost.store.store import StoreFailed, StoreFull
 from gatepost.web.guard import (
     SAFE_METHODS,
@@ -45,6 +47,9 @@ from gatepost.web.visit import (
 log = logging.getLogger(__name__)
 SIGN_IN = "/sign-in"
 PROVE_AGAIN = "/sign-in/again"
+TOO_LONG = N_(
+    "It was stopped, so that others are served. Ask for less: a shorter time, a whole address instead of a part of one."
+)
 ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -89,8 +94,9 @@ class Door:
     async def __call__(self, scope: object, receive: object, send: object) -> None:
         """ASGI."""
         request = Request(scope, receive, send)  # type: ignore[arg-type]
-        response = await self._answered(request)
-        await response(scope, receive, send)  # type: ignore[arg-type]
+        with patient(Patience()):
+            response = await self._answered(request)
+            await response(scope, receive, send)  # type: ignore[arg-type]
 
     async def _answered(self, request: Request) -> Response:
         premises = self._premises
@@ -154,6 +160,11 @@ class Door:
                 N_("That did not work"),
                 N_("The form could not be read. Go back and send it again."),
             )
+        except Busy as refusal:
+            return told(visit, 429, N_("One after the other"), visit._(str(refusal)))
+        except TookTooLong as refusal:
+            log.warning("a page was stopped: %s: %s", self._page.path, refusal)
+            return told(visit, 503, N_("That took too long"), visit._(TOO_LONG))
         except StoreFull:
             return told(
                 visit,

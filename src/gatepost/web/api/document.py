@@ -19,8 +19,8 @@ PROBLEMS = {
     "409": "It cannot be done as asked; `detail` says why.",
     "413": "The body is too long.",
     "415": "The body is no JSON.",
-    "429": "Too many calls; Retry-After says when to come back.",
-    "503": "The store cannot be read or written at the moment.",
+    "429": "Too many calls, or another search of the caller's runs; Retry-After says when to come back.",
+    "503": "The store cannot be read or written at the moment, or what was asked for took too long; `detail` says so.",
 }
 REF = r"^[0-9A-Za-z]{1,40}$"
 

@@ -80,10 +80,11 @@ async def messages(call: Call) -> Struct:
         message_id=asked.message_id or None, action=verdict.Action(asked.action.value) if asked.action else None,
         kind=asked.kind.value if asked.kind else None, since=asked.since, until=asked.until,
     )  # fmt: skip
-    found = await call.premises.office.store.database.read_apart(
+    found = await call.premises.office.read_long(
+        call.actor,
         lambda connection: looking.messages(
             connection, call.actor, search, after=paging.read(asked.after), limit=asked.limit
-        )
+        ),
     )
     rows = tuple(
         shapes.MessageRow(
@@ -137,7 +138,7 @@ async def quarantine_list(call: Call) -> Struct:
         state=quarantine.State(asked.state.value) if asked.state else None, category=asked.category, to=asked.to,
         sender=asked.sender,
     )  # fmt: skip
-    found = holding.listed(call.actor, wanted, before=asked.before, limit=asked.limit + 1)
+    found = await holding.listed(call.actor, wanted, before=asked.before, limit=asked.limit + 1)
     more = len(found) > asked.limit
     shown = found[: asked.limit]
     return shapes.HeldPage(
@@ -178,7 +179,7 @@ async def quarantine_act(call: Call) -> Struct:
 async def queue_list(call: Call) -> Struct:
     """What waits."""
     asked: shapes.QueueAsked = call.given
-    found = Waiting(office=call.premises.office).listed(
+    found = await Waiting(office=call.premises.office).listed(
         call.actor, ref=as_typed(asked.ref) if asked.ref else None, to=asked.to or None, after=asked.after,
         limit=asked.limit + 1,
     )  # fmt: skip
@@ -237,8 +238,8 @@ async def sender_remove(call: Call) -> Struct:
 async def journal_list(call: Call) -> Struct:
     """Who did what."""
     asked: shapes.JournalAsked = call.given
-    found = call.premises.office.store.database.read(
-        lambda connection: journal.read(
+    found = await call.premises.office.read_long(
+        call.actor, lambda connection: journal.read(
             connection, who=asked.who or None, kind=asked.kind or None, subject=asked.subject or None,
             since=asked.since, until=asked.until, before=asked.before, limit=asked.limit + 1,
         )

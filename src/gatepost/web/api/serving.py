@@ -24,8 +24,10 @@ from starlette.types import Receive, Scope, Send
 from gatepost.access.rights import Actor
 from gatepost.office import apitokens
 from gatepost.office.candidates import Unsound
+from gatepost.office.longreads import Busy
 from gatepost.office.office import Impossible, NotAllowed, ProveAgain
 from gatepost.store.failures import StoreFailed, StoreFull
+from gatepost.store.patience import Patience, TookTooLong, patient
 from gatepost.web.api.document import REF, document, path_names
 from gatepost.web.api.operations import OPERATIONS, Call, Operation
 from gatepost.web.api.pace import Pace
@@ -70,7 +72,8 @@ class Api:
         """ASGI."""
         request = Request(scope, receive, send)
         try:
-            response = await self._answered(request)
+            with patient(Patience()):
+                response = await self._answered(request)
         except Refusal as refusal:
             response = problem(refusal)
         await response(scope, receive, send)
@@ -153,6 +156,11 @@ class Api:
         except KeyError as fault:
             log.warning("the API was asked for what this console does not have: %s", fault)
             raise Refusal(404, "There is nothing here") from None
+        except Busy as fault:
+            raise Refusal(429, "One after the other", str(fault), retry_after="5") from None
+        except TookTooLong as fault:
+            log.warning("a call was stopped: %s: %s", one.path, fault)
+            raise Refusal(503, "That took too long", str(fault), retry_after="60") from None
         except (StoreFull, StoreFailed):
             log.exception("the store failed a call")
             raise Refusal(503, "The store cannot be used at the moment", retry_after="60") from None

@@ -34,7 +34,7 @@ POST = ("POST",)
 async def me(visit: Visit) -> Response:
     """Everything of one's own at a glance."""
     holding, glass = visit.premises.more.get(Holding), visit.premises.more.get(Glass)
-    held = holding.listed(visit.me, Wanted(addresses=visit.me.addresses), limit=6) if holding else []
+    held = await holding.listed(visit.me, Wanted(addresses=visit.me.addresses), limit=6) if holding else []
     return visit.page(
         "me.html", rows=rows_of(visit, held[:5]) if holding else [], more=len(held) > 5,
         looks=glass.looks_at_mine(visit.me, limit=5) if glass else [],
@@ -232,7 +232,8 @@ async def ask(visit: Visit) -> Response:
 
 async def take_data(visit: Visit) -> Response:
     """As a file."""
-    octets = await mydata.export(visit.office, visit.me)
+    with visit.office.long_reads.exporting(visit.me):
+        octets = await mydata.export(visit.office, visit.me)
     day = datetime.fromtimestamp(visit.office.clock(), UTC)
     return Response(
         octets,

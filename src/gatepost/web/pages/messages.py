@@ -6,12 +6,13 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from gatepost.access.rights import Right
 from gatepost.mail.verdict import Action
@@ -21,6 +22,7 @@ from gatepost.store import journal
 from gatepost.store.history import Cursor, Search
 from gatepost.store.numbers import HOUR_S
 from gatepost.web import paging
+from gatepost.web.exporting import Export
 from gatepost.web.looks import N_
 from gatepost.web.page import page
 from gatepost.web.pages.overview import NAMES, by_verdict
@@ -115,21 +117,17 @@ def moment_of(visit: Visit, typed: str, name: str) -> float | None:
 async def messages(visit: Visit) -> Response:
     """The list with its filters and its chart."""
     filters = Filters.of(visit)
-    database = visit.office.store.database
     after = paging.read(visit.asked("after"))
     if filters.q:
-        found = await database.read_apart(lambda c: looking.anywhere(c, visit.me, filters.q))
+        found = await visit.office.read_long(visit.me, lambda c: looking.anywhere(c, visit.me, filters.q))
         if len(found.rows) == 1 and found.rows[0].ref.startswith(filters.q.upper()) and len(filters.q) >= 6:
             return visit.go(f"/messages/{found.rows[0].ref}")
         chart = None
     else:
         wanted = filters.search(visit)
-        if wanted.narrow:
-            found = await database.read_apart(
-                lambda c: looking.messages(c, visit.me, wanted, after=after, limit=A_PAGE)
-            )
-        else:
-            found = database.read(lambda c: looking.messages(c, visit.me, wanted, after=after, limit=A_PAGE))
+        found = await visit.office.read_long(
+            visit.me, lambda c: looking.messages(c, visit.me, wanted, after=after, limit=A_PAGE)
+        )
         charted = after is None and found.looked_until is None
         chart = await chart_of(visit, wanted) if charted else None
     return visit.page(
@@ -147,13 +145,9 @@ async def chart_of(visit: Visit, wanted: Search) -> object:
         return None
     end = (end // HOUR_S + 1) * HOUR_S
     whole = replace(wanted, since=start, until=end)
-    database = visit.office.store.database
-    if wanted.narrow:
-        hours = await database.read_apart(
-            lambda c: counting.hours(c, visit.me, since=start, until=end, wanted=whole)
-        )
-    else:
-        hours = database.read(lambda c: counting.hours(c, visit.me, since=start, until=end, wanted=whole))
+    hours = await visit.office.read_long(
+        visit.me, lambda c: counting.hours(c, visit.me, since=start, until=end, wanted=whole)
+    )
     return by_verdict(visit, hours)
 
 
@@ -168,15 +162,14 @@ async def export(visit: Visit) -> Response:
         f"{name} {getattr(filters, name)}" for name in Filters.__slots__ if getattr(filters, name)
     )
     why = visit.office.why(visit.me, asked[:500])
-    await visit.office.store.database.commit(
-        lambda c: journal.append(c, at=why.at, who=why.who, what="history export", why=why.why)
-    )
     day = datetime.fromtimestamp(visit.office.clock(), visit.premises.looks.zone)
-    return StreamingResponse(
-        lines_of(visit, wanted),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="gatepost-messages-{day:%Y-%m-%d}.csv"'},
-    )
+    with ExitStack() as turn:
+        turn.enter_context(visit.office.long_reads.exporting(visit.me))
+        await visit.office.store.database.commit(
+            lambda c: journal.append(c, at=why.at, who=why.who, what="history export", why=why.why)
+        )
+        name = f"gatepost-messages-{day:%Y-%m-%d}.csv"
+        return Export(lines_of(visit, wanted), name, "text/csv; charset=utf-8", turn.pop_all())
 
 
 async def lines_of(visit: Visit, wanted: Search) -> AsyncIterator[bytes]:
@@ -187,8 +180,8 @@ async def lines_of(visit: Visit, wanted: Search) -> AsyncIterator[bytes]:
     after: Cursor | None = None
     written = 0
     while written < EXPORTED:
-        found = await visit.office.store.database.read_apart(
-            partial(looking.messages, actor=visit.me, search=wanted, after=after, limit=500)
+        found = await visit.office.read_long(
+            visit.me, partial(looking.messages, actor=visit.me, search=wanted, after=after, limit=500)
         )
         for row in found.rows:
             yield csv_line(values_of(row))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from gatepost.access.rights import Right
 from gatepost.office import legalholds, privacy
 from gatepost.office.glass import Glass
+from gatepost.office.longreads import EXPORT_S
 from gatepost.store import journal
 from gatepost.store.retention import Retention
+from gatepost.web.exporting import Export
 from gatepost.web.looks import N_
 from gatepost.web.page import page
 from gatepost.web.pages.messages import moment_of
@@ -78,8 +81,8 @@ async def entries(visit: Visit) -> Response:
     """Newest first."""
     before = visit.asked("before", 20)
     number = int(before) if before.isdecimal() and len(before) < 18 else None
-    found = await visit.office.store.database.read_apart(
-        partial(journal.read, before=number, limit=A_PAGE + 1, **filters_of(visit))
+    found = await visit.office.read_long(
+        visit.me, partial(journal.read, before=number, limit=A_PAGE + 1, **filters_of(visit))
     )
     return visit.page(
         "journal.html", rows=found[:A_PAGE], next=found[A_PAGE - 1].number if len(found) > A_PAGE else None,
@@ -90,7 +93,7 @@ async def entries(visit: Visit) -> Response:
 
 async def verify(visit: Visit) -> Response:
     """Is every entry as it was written?"""
-    problem = await visit.office.store.database.read_apart(journal.verify)
+    problem = await visit.office.read_long(visit.me, journal.verify, seconds=EXPORT_S)
     head = visit.office.store.database.read(journal.head)
     return visit.page("verified.html", problem=problem, head=head, chain=head.chain.hex())
 
@@ -101,15 +104,18 @@ async def export(visit: Visit) -> Response:
     visit.office.insist_on_proof(visit.me)
     wanted = filters_of(visit, form=True)
     why = visit.office.why(visit.me, ", ".join(f"{name} {one}" for name, one in wanted.items() if one)[:500])
-    await visit.office.store.database.commit(
-        partial(journal.append, at=why.at, who=why.who, what="journal export", why=why.why)
-    )
     day = datetime.fromtimestamp(visit.office.clock(), UTC)
-    return StreamingResponse(
-        lines_of(visit, wanted),
-        media_type="application/x-ndjson",
-        headers={"Content-Disposition": f'attachment; filename="gatepost-journal-{day:%Y-%m-%d}.jsonl"'},
-    )
+    with ExitStack() as turn:
+        turn.enter_context(visit.office.long_reads.exporting(visit.me))
+        await visit.office.store.database.commit(
+            partial(journal.append, at=why.at, who=why.who, what="journal export", why=why.why)
+        )
+        return Export(
+            lines_of(visit, wanted),
+            f"gatepost-journal-{day:%Y-%m-%d}.jsonl",
+            "application/x-ndjson",
+            turn.pop_all(),
+        )
 
 
 async def lines_of(visit: Visit, wanted: dict[str, Any]) -> AsyncIterator[bytes]:
@@ -117,8 +123,8 @@ async def lines_of(visit: Visit, wanted: dict[str, Any]) -> AsyncIterator[bytes]
     before: int | None = None
     written = 0
     while written < EXPORTED:
-        found = await visit.office.store.database.read_apart(
-            partial(journal.read, before=before, limit=1000, **wanted)
+        found = await visit.office.read_long(
+            visit.me, partial(journal.read, before=before, limit=1000, **wanted)
         )
         for one in found:
             yield json.dumps(asdict(one), ensure_ascii=False).encode() + b"\n"

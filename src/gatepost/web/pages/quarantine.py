@@ -78,15 +78,15 @@ async def listed(visit: Visit) -> Response:
     if not (visit.may(Right.RELEASE) or visit.may(Right.MESSAGES)):
         return visit.go("/me/quarantine")
     counts = visit.office.store.database.read(quarantine.tally)
-    return list_page(visit, addresses=None, counts=counts)
+    return await list_page(visit, addresses=None, counts=counts)
 
 
 async def mine(visit: Visit) -> Response:
     """One's own."""
-    return list_page(visit, addresses=visit.me.addresses, counts={})
+    return await list_page(visit, addresses=visit.me.addresses, counts={})
 
 
-def list_page(visit: Visit, *, addresses: tuple[str, ...] | None, counts: dict[str, int]) -> Response:
+async def list_page(visit: Visit, *, addresses: tuple[str, ...] | None, counts: dict[str, int]) -> Response:
     """One page of the list; what is asked for stands in the URL."""
     holding: Holding = visit.part(Holding)
     state, before = visit.asked("state"), visit.asked("before")
@@ -95,7 +95,7 @@ def list_page(visit: Visit, *, addresses: tuple[str, ...] | None, counts: dict[s
         to=visit.asked("to", 320), sender=visit.asked("sender", 320), addresses=addresses,
     )  # fmt: skip
     number = int(before) if before.isdecimal() and len(before) < 18 else None
-    found = holding.listed(visit.me, wanted, before=number, limit=A_PAGE + 1)
+    found = await holding.listed(visit.me, wanted, before=number, limit=A_PAGE + 1)
     return visit.page(
         "quarantine.html", rows=rows_of(visit, found[:A_PAGE]), mine=addresses is not None, wanted=wanted, state=state,
         states=STATES, categories=CATEGORIES, counts=counts,

@@ -21,8 +21,8 @@ async def waiting(visit: Visit) -> Response:
     """The list, oldest first."""
     text, to = visit.asked("after"), visit.asked("to", 320) or None
     after = int(text) if text.isdecimal() and len(text) < 18 else 0
-    found = visit.office.store.queued(to=to, after=after, limit=A_PAGE + 1)
-    domains = visit.office.store.database.read(partial(queue.by_domain, limit=20))
+    found = await Waiting(office=visit.office).listed(visit.me, to=to, after=after, limit=A_PAGE + 1)
+    domains = await visit.office.read_long(visit.me, partial(queue.by_domain, limit=20))
     return visit.page(
         "queue.html", rows=found[:A_PAGE], figures=visit.office.store.figures(visit.office.clock()), domains=domains,
         to=to or "", next=found[A_PAGE - 1].id if len(found) > A_PAGE else None, first=after == 0,

@@ -90,7 +90,8 @@ async def close(visit: Visit) -> Response:
 async def export(visit: Visit) -> Response:
     """Everything about its addresses, as a file."""
     number = number_of(visit)
-    made = await privacy.access_file(visit.office, visit.me, number, visit._)
+    with visit.office.long_reads.exporting(visit.me):
+        made = await privacy.access_file(visit.office, visit.me, number, visit._)
     return download(made, f"gatepost-request-{number}.zip", "application/zip")
 
 
