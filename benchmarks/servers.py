@@ -50,7 +50,10 @@ class Server:
 
 
 class Gatepost(Server):
-    """`gatepost serve`. What delivers is a process of its own: it is held back while the others are measured."""
+    """`gatepost serve`. What delivers is a process of its own: it is held back while the others are measured.
+
+    `source` is the folder of another checkout's packages, instead of what is installed.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Gatepost(Server):
         dns_port: int,
         hold: bool = True,
         more: str = "",
+        source: Path | None = None,
     ) -> None:
         shutil.rmtree(folder / "mail", ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +97,8 @@ mode = "off"
             encoding="utf-8",
         )
         command = [sys.executable, "-m", "gatepost", "serve", "--config", folder / "gatepost.toml"]
-        self.supervisor = self.programs.start(command, folder / "log", cwd=folder).pid
+        environment = {**os.environ, "PYTHONPATH": str(source)} if source else None
+        self.supervisor = self.programs.start(command, folder / "log", cwd=folder, env=environment).pid
         for _ in range(300):  # it listens before it is ready
             told = (folder / "log").read_text(encoding="utf-8")
             if "ready mx=" in told:
