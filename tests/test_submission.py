@@ -8,7 +8,9 @@ from ipaddress import ip_address
 import pytest
 
 from gatepost.mail.client import Client, Envelope, Recipient
+from gatepost.mail.message import Message
 from gatepost.mail.verdict import Action
+from gatepost.mailauth.dkim_sign import OVERSIGNED
 from gatepost.smtp.handler import Screened
 from gatepost.smtp.reply import Reply
 from sending import ANA, LETTER, PRINTER, STRANGER, desk, known, letter
@@ -134,6 +136,55 @@ def test_bcc_does_not_go_out() -> None:
         assert word not in gate.delivered.lower().replace(b"x: y", b"")
     assert b"\r\nX: y\r\n" in gate.delivered
     assert "author.bcc_removed" in gate.findings()
+
+
+def test_lists_that_stand_twice_become_one_and_nobody_is_lost() -> None:
+    """Two To fields are what some programs write; no receiver's signature check gets over them."""
+    gate = desk()
+    twice = letter(
+        'To: "Eve, of course" <eve@example.org>,\r\n fay@example.org,', "Cc: x@example.org", "cc: friends: gus@example.org;",
+        "Reply-To: ana@example.net", "Reply-To: ana@example.net", "References: <a@x>", "References: <b@x>\r\n <c@x>",
+        "Cc:",
+    )  # fmt: skip
+    assert gate.send(twice).code == 250
+    sent = Message.parse(gate.delivered)
+    assert sent.values(b"to") == [b'bo@example.org, "Eve, of course" <eve@example.org>, fay@example.org']
+    assert sent.values(b"cc") == [b"x@example.org, friends: gus@example.org;"]
+    assert sent.values(b"reply-to") == [b"ana@example.net"]
+    assert sent.values(b"references") == [b"<a@x> <b@x> <c@x>"]
+    assert "author.merged" in gate.findings()
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("Subject", "dinner"), ("Date", "Wed, 25 Nov 2026 08:00:00 +0000"), ("Message-ID", "<2@example.net>"),
+        ("To", '"never closed <eve@example.org>'), ("To", "(open"), ("Cc", "<eve@example.org"), ("Cc", "group: eve@example.org"),
+    ],
+)  # fmt: skip
+def test_fields_that_stand_twice_and_cannot_be_made_one_are_refused_by_name(field: str, other: str) -> None:
+    gate = desk()
+    reply = gate.send(letter("Cc: bo@example.org", f"{field}: {other}"))
+    assert (reply.code, reply.enhanced) == (550, "5.6.0")
+    assert f"2 {field} fields" in reply.text
+    assert "send it again with one of them" in reply.text
+
+
+@pytest.mark.parametrize(
+    "field", ["Subject: lunch", "Date: Tue, 24 Nov 2026 08:00:00 +0000", "Message-ID: <1@example.net>"]
+)
+def test_a_field_that_says_the_same_twice_says_it_once(field: str) -> None:
+    gate = desk()
+    assert gate.send(letter(field)).code == 250
+    assert gate.delivered.count(f"\r\n{field}\r\n".encode()) == 1
+
+
+@pytest.mark.parametrize("name", sorted(OVERSIGNED))
+def test_what_a_signature_oversigns_goes_out_once_at_most(name: str) -> None:
+    """Named once more than it is there, so that none can be added: with two there, verifiers do not agree on the order."""
+    gate = desk()
+    reply = gate.send(letter(f"{name}: one", f"{name}: another"))
+    assert reply.code == 550 or Message.parse(gate.delivered).count(name.encode()) == 1
 
 
 TRACES = [

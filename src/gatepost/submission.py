@@ -22,6 +22,7 @@ from gatepost.checks.outgoing.account import (
     HELD,
     ID_ADDED,
     IS_HELD,
+    MERGED,
     TRACE_WITHHELD,
 )
 from gatepost.checks.outgoing.habits import HabitsSettings, learn
@@ -284,6 +285,9 @@ def changes(prepared: Prepared) -> list[Finding]:
         found.append(ID_ADDED.found(f"the message had no Message-ID, and gets {prepared.message_id}"))
     if prepared.bcc:
         found.append(BCC_REMOVED.found("Bcc is left out, so that nobody reads who else got it"))
+    if prepared.merged:
+        text = f"{', '.join(prepared.merged)} stood several times and became one field each (RFC 5322 §3.6)"
+        found.append(MERGED.found(text, {"fields": list(prepared.merged)}))
     if prepared.trace:
         text = f"{prepared.trace} earlier Received fields are left out: they show addresses or names of our inside"
         found.append(TRACE_WITHHELD.found(text, {"fields": prepared.trace}))

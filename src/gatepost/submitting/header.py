@@ -1,6 +1,6 @@
 """What a mail program forgot and what is nobody's business: the header fields that submission adds and leaves out.
 
-RFC 6409 §8: Date and Message-ID are added where they are missing. Bcc is left out (RFC 5322 §3.6.3). Trace fields that
+RFC 6409 §8: Date and Message-ID are added where they are missing, and what stands twice becomes one (`submitting.repeated`). Bcc is left out (RFC 5322 §3.6.3). Trace fields that
 an inner host wrote name private addresses and hosts; they are withheld on request. Nothing else is touched: the octets
 stay as they came, and the changes are spans and a header in front.
 """
@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from gatepost.mail.client import Client, Envelope
 from gatepost.mail.message import HeaderField, Message
 from gatepost.mailauth.header import date_text, submission_field
+from gatepost.submitting.repeated import repeated
 
 WITHHELD = (b"bcc", b"resent-bcc")
 OURS = (b"x-gatepost", b"x-gatepost-verdict", b"return-path")
@@ -53,6 +54,8 @@ class Prepared:
     """Bcc fields left out."""
     trace: int = 0
     """Received fields withheld."""
+    merged: tuple[str, ...] = ()
+    """Names of fields that stood several times and are one now."""
 
 
 def prepare(
@@ -73,10 +76,12 @@ def prepare(
     blind = [one for name in WITHHELD for one in message.named(name)]
     inner = list(private_trace(message, hostname)) if trace is Trace.WITHHOLD else []
     ours = [one for name in OURS for one in message.named(name)]
-    removed = tuple(sorted((one.start, one.end) for one in (*blind, *inner, *ours)))
+    twice = repeated(message)
+    removed = tuple(sorted((one.start, one.end) for one in (*blind, *inner, *ours, *twice.removed)))
     return Prepared(
-        added=added, removed=removed, date=date, message_id=message_id, bcc=len(blind), trace=len(inner)
-    )
+        added=added + twice.added, removed=removed, date=date, message_id=message_id, bcc=len(blind),
+        trace=len(inner), merged=twice.merged,
+    )  # fmt: skip
 
 
 def maker(envelope: Envelope, hostname: str) -> str:

@@ -15,6 +15,7 @@ from gatepost.mail.author import addresses_in, authors
 from gatepost.mail.client import Attempt, Mail
 from gatepost.mail.finding import Finding
 from gatepost.mail.verdict import Action
+from gatepost.submitting.repeated import repeated
 from gatepost.submitting.senders import allowed, in_words, may_write_as
 from gatepost.tools import Tools
 
@@ -44,6 +45,12 @@ LITERAL = _refused(
 )
 NO_AUTHOR = _refused("author.none", "The message has no From field.", "RFC 6409 §8", "550 5.6.0")
 SEVERAL = _refused("author.several", "The message has several From fields.", "RFC 5322 §3.6", "550 5.6.0")
+TWICE = _refused(
+    "author.twice",
+    "A field that may stand once stands several times and says different things.",
+    "RFC 5322 §3.6",
+    "550 5.6.0",
+)
 MALFORMED = _refused(
     "author.malformed",
     "From, Sender or the header cannot be read in one way only.",
@@ -72,6 +79,9 @@ ID_ADDED = Emits(
     name="author.id_added", about="The message had no Message-ID and got one.", reference="RFC 6409 §8.3"
 )
 BCC_REMOVED = Emits(name="author.bcc_removed", about="Bcc was left out.", reference="RFC 5322 §3.6.3")
+MERGED = Emits(
+    name="author.merged", about="Fields that stood several times were made one.", reference="RFC 6409 §8"
+)
 TRACE_WITHHELD = Emits(
     name="author.trace_withheld",
     about="Earlier Received fields with private addresses or inner names were left out.",
@@ -134,6 +144,13 @@ async def author(mail: Mail, tools: Tools, settings: AuthorSettings) -> Sequence
         return (_not_theirs(wrong, client.account, own, in_sender=wrong in sent_by),)
     if len(found.addresses) > 1 and not senders:
         return (NO_SENDER.found("the message has several authors, so a Sender field must say who sent it"),)
+    clashing = repeated(message).clashing
+    if clashing:
+        text = (
+            f"the message has {message.count(clashing[0].lower().encode())} {clashing[0]} fields that differ, where one may be"
+            " (RFC 5322 §3.6): readers and signatures would not agree on which counts, so send it again with one of them"
+        )
+        return (TWICE.found(text, {"fields": list(clashing)}),)
     return ()
 
 
@@ -168,9 +185,11 @@ AUTHOR = Check(
         MALFORMED,
         NOT_THEIRS,
         NO_SENDER,
+        TWICE,
         DATE_ADDED,
         ID_ADDED,
         BCC_REMOVED,
+        MERGED,
         TRACE_WITHHELD,
     ),
     on_failure=OnFailure.DEFER,
