@@ -54,12 +54,11 @@ def processes(gate: Gatepost) -> dict[str, dict[str, float]]:
     """What each is, and what it holds."""
     found: dict[str, dict[str, float]] = {}
     for pid in gate.programs.pids():
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
         name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip().removeprefix("gate ")
         if pid == gate.supervisor:
             name = "supervisor"
-        elif b"sandbox_child" in command or "sandbox" in name:
-            name = f"sandboxed child {1 + sum(one.startswith('sandboxed child') for one in found)}"
+        elif name == "sandbox" or b"sandbox_child" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            name = f"sandboxed child {sum(one.startswith('sandboxed') for one in found) + 1}"
         found[name] = memory_of(pid)
     return found
 

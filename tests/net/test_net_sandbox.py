@@ -22,6 +22,7 @@ from gatepost.mail.filereport import FileReport
 from gatepost.mail.message import Message
 from gatepost.net import landlock
 from gatepost.net.sandbox import Child, Lost, Sandbox, SandboxSettings, obstacle
+from gatepost.net.sandbox_forkserver import Forkserver
 from gatepost.net.sandbox_wire import Answer, WireFact, WireReport, reports_of
 
 
@@ -86,14 +87,16 @@ def test_one_look_however_many_ask() -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGSTOP])
-def test_a_file_that_kills_or_hangs_its_child_is_a_fact_and_costs_one_child(how: signal.Signals) -> None:
+def test_a_file_that_kills_or_hangs_its_child_is_a_fact_and_costs_one_child(
+    how: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> tuple[list[str], list[str], int]:
         sandbox = Sandbox(SandboxSettings(children=1, file_s=2.0))
         try:
             await sandbox.inspect(with_attachments(("a.zip", zipped(x=b"1"))))
             [child] = sandbox._all
-            child.process.poll = lambda: None  # type: ignore[method-assign]  # it dies when it is asked, not before
-            os.kill(child.process.pid, how)
+            monkeypatch.setattr(Child, "lives", lambda _: True)  # it dies when it is asked, not before
+            os.kill(child.pid, how)
             struck = await sandbox.inspect(with_attachments(("b.zip", zipped(x=b"1"))))
             after = await sandbox.inspect(with_attachments(("c.zip", zipped(x=b"1"))))
             return facts(list(struck)), facts(list(after)), sandbox.deaths
@@ -101,6 +104,95 @@ def test_a_file_that_kills_or_hangs_its_child_is_a_fact_and_costs_one_child(how:
             await sandbox.close()
 
     assert asyncio.run(story()) == (["failed"], [], 1)
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def places(pid: int) -> set[str]:
+    """Where code lies in that process's memory."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {line.partition(" ")[0] for line in lines if " r-xp " in line and "/" in line}
+
+
+async def dug(sandbox: Sandbox) -> Child:
+    """The one child, after it looked into something."""
+    await sandbox.inspect(with_attachments(("a.zip", zipped(x=b"1"))))
+    [child] = sandbox._all
+    return child
+
+
+def test_children_of_several_processes_come_from_one_and_end_with_those_who_asked() -> None:
+    async def story() -> list[int]:
+        server = Forkserver()
+        server.begin()
+        first, second = (Sandbox(SandboxSettings(children=1), server=server) for _ in range(2))
+        pids = [(await dug(one)).pid for one in (first, second)]
+        above = parent(pids[0])
+        assert above not in (os.getpid(), pids[1])
+        assert parent(pids[1]) == above
+        await first.close()
+        assert (await dug(second)).pid == pids[1]
+        await second.close()
+        server.close()
+        return [above, *pids]
+
+    assert [one for one in asyncio.run(story()) if runs(one)] == []
+
+
+def test_after_a_child_was_struck_down_no_address_holds_and_others_work_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Child, "lives", lambda _: True)
+
+    async def story() -> None:
+        server = Forkserver()
+        struck, other = (Sandbox(SandboxSettings(children=1), server=server) for _ in range(2))
+        try:
+            victim, bystander = await dug(struck), await dug(other)
+            above = parent(victim.pid)
+            before = places(above)
+            os.kill(victim.pid, signal.SIGSEGV)
+            assert facts(list(await struck.inspect(with_attachments(("b.zip", zipped(x=b"1")))))) == [
+                "failed"
+            ]
+            again = await dug(struck)
+            assert parent(again.pid) == above
+            assert not before & places(above)
+            assert (await dug(other)) is bystander
+        finally:
+            await struck.close()
+            await other.close()
+            server.close()
+        assert not runs(bystander.pid)
+
+    asyncio.run(story())
+
+
+def test_a_child_has_no_descriptor_but_its_socket() -> None:
+    code = (
+        "import os, socket, sys\nfrom gatepost.net import sandbox_child, sandbox_forkserver\n"
+        "secret, other = os.open('/etc/hostname', os.O_RDONLY), socket.socketpair()\n"
+        "link, theirs = socket.socketpair()\n"
+        "def look(descriptor, scratch):\n"
+        "    there = [one for one in range(200) if os.path.exists(f'/proc/self/fd/{one}')]\n"
+        "    os.write(descriptor, repr(there == [0, 1, 2, descriptor]).encode())\n"
+        "sandbox_child.main = look\n"
+        "if os.fork() == 0:\n    sandbox_forkserver.live(theirs.fileno(), '')\n"
+        "print(link.recv(99).decode())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "True", done.stderr
 
 
 @pytest.fixture

@@ -215,7 +215,7 @@ def installed(loaded: Callable[[], Loaded], parts: Parts, office: Office) -> Ins
 
     async def files(octets: bytes) -> Sequence[FileReport]:
         async with one_at_a_time:
-            lookers = Lookers(loaded())
+            lookers = Lookers(loaded(), parts.forkserver)
             try:
                 return await lookers.unpacker.inspect(Message.parse(octets))
             finally:

@@ -8,6 +8,7 @@ from gatepost.config.schema import Loaded
 from gatepost.net.clamd import Clamd, Endpoint, Engine, Engines
 from gatepost.net.icap import Icap
 from gatepost.net.sandbox import Sandbox
+from gatepost.net.sandbox_forkserver import Forkserver
 from gatepost.scan.nothing import NOTHING
 from gatepost.tools import Scanner
 
@@ -15,8 +16,11 @@ from gatepost.tools import Scanner
 class Lookers:
     """One process's. `close` when done."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self.unpacker = Sandbox(loaded.config.sandbox, compiled_rules(_attachments(loaded).rules_folder))
+    def __init__(self, loaded: Loaded, server: Forkserver | None = None) -> None:
+        """`server` is where the children come from, when others share it."""
+        self.unpacker = Sandbox(
+            loaded.config.sandbox, compiled_rules(_attachments(loaded).rules_folder), server
+        )
         self.scanner = scanner_of(loaded)
 
     def adopt(self, loaded: Loaded) -> None:

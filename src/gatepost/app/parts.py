@@ -46,6 +46,7 @@ from gatepost.mail.client import IpAddress
 from gatepost.net.callout import RecipientCallout
 from gatepost.net.outbound import Outbound
 from gatepost.net.resolver import CachingResolver
+from gatepost.net.sandbox_forkserver import Forkserver
 from gatepost.store.correspondents import StoredCorrespondents, partners
 from gatepost.store.disk import Room
 from gatepost.store.entries import StoredEntries
@@ -108,6 +109,8 @@ class Parts:
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
+        self.forkserver = Forkserver()
+        """Processes forked once it has begun share it."""
         self._users = 0
         self.store: Store
         self.resolver: CachingResolver
@@ -149,7 +152,7 @@ class Parts:
         self.entries = StoredEntries(self.store.database, time.time)
         self.callout = RecipientCallout(sender=self.outbound, clock=time.monotonic, settings=config.callout)
         self.model = LearntModel(Snapshots(self.loaded.state, clock=time.monotonic))
-        self.lookers = Lookers(self.loaded)
+        self.lookers = Lookers(self.loaded, self.forkserver)
         self.directory = self._directory()
         self._learn_partners()
         self.tallies = Tallies()
@@ -165,6 +168,7 @@ class Parts:
         await self.correspondents.close()
         await self.entries.close()
         await self.lookers.close()
+        self.forkserver.close()
         await self.store.close()
 
     def adopt(self, loaded: Loaded) -> None:

@@ -122,12 +122,18 @@ class Gate:
                 workers=config.workers,
                 others=(Program("delivery", self.deliver), *self.console_program()),
                 user=config.user or None,
+                on_start=self.share_forkserver,
                 on_ready=self.say_ready,
                 on_reload=self.reread_for_later,
                 new_ref=lambda: fresh_ref(time.time()),
                 stop_grace_s=config.limits.sessions.stop_grace_s,
             )
         )
+
+    def share_forkserver(self) -> None:
+        """All processes have their sandboxed children from one; were it missing, each would begin its own."""
+        with contextlib.suppress(OSError):
+            self.parts.forkserver.begin()
 
     def open_console(self) -> Console | None:
         """Its port bound, its certificate read; None without one. Raises ConfigError."""
@@ -340,7 +346,11 @@ def serve(path: Path) -> int:
     """Run the gate that the file describes until SIGTERM; the exit status. Raises ConfigError."""
     loaded = load(path)
     start_log(loaded.config.log.format)
-    return Gate(loaded, ready=say).run()
+    gate = Gate(loaded, ready=say)
+    try:
+        return gate.run()
+    finally:
+        gate.parts.forkserver.close()
 
 
 def say(line: str) -> None:

@@ -1,25 +1,19 @@
 """The pool of sandboxed children that look into attachments. Implements `tools.Unpacker`.
 
-A child is a fresh interpreter (`sandbox_child`), never a fork of ours: it has no keys, no threads, no sockets but
-the one it is spoken to by, no environment. It is started when first needed, replaced when a file killed it, and
-retired after some hundred files. One look a message, however many ask.
+A child (`sandbox_child`) is never a fork of ours: it has no keys, no threads, no sockets but the one it is spoken to
+by, no environment. It is forked from an interpreter that has imported the parsers and nothing else (`sandbox_forkserver`) when first
+needed, replaced when a file killed it, and retired after some hundred files. One look a message, however many ask.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import msgspec
 
@@ -30,7 +24,7 @@ from gatepost.mail.content import content_of
 from gatepost.mail.filereport import FileFact, FileReport
 from gatepost.mail.message import Message
 from gatepost.mail.part import Part
-from gatepost.net.confinement import NOBODY
+from gatepost.net.sandbox_forkserver import ILL, Forkserver
 from gatepost.net.sandbox_wire import MAX_FRAME, UNREADABLE, Answer, Order, Ready, Setup, reports_of
 from gatepost.tools import Unavailable
 
@@ -40,6 +34,8 @@ CHUNK = 256 * 1024
 MAX_CONTENTS = 256 * 1024 * 1024
 """Octets of unpacked files taken from one answer."""
 START_S = 20.0
+TOLD_S = 2.0
+"""Within which the server tells how a child ended."""
 TRY_AGAIN_S = 10.0
 """After no child could be started."""
 
@@ -72,9 +68,10 @@ class Lost(Exception):
 class Child:
     """One process, and how to talk to it."""
 
-    process: subprocess.Popen[bytes]
     link: socket.socket
-    scratch: str
+    rein: socket.socket
+    """See `sandbox_forkserver`."""
+    pid: int = 0
     by: list[str] = field(default_factory=list)
     """What holds it; see `sandbox_wire.Ready`."""
     files: int = 0
@@ -82,37 +79,27 @@ class Child:
     """The settings changed since it was started."""
 
     @classmethod
-    async def start(cls, settings: SandboxSettings, rules: bytes = b"", *, landlock: bool = True) -> Child:
+    async def start(
+        cls, settings: SandboxSettings, server: Forkserver, rules: bytes = b"", *, landlock: bool = True
+    ) -> Child:
         """A child whose cage is closed. Raises Unavailable."""
-        scratch = tempfile.mkdtemp(prefix="gatepost-sandbox-", dir=_reachable_folder())
         try:
-            if os.geteuid() == 0:
-                os.chown(scratch, NOBODY, NOBODY)
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            with theirs:
-                ours.setblocking(False)
-                process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; it returns when the child is there
-                    [sys.executable, "-I", "-B", "-m", "gatepost.net.sandbox_child", str(theirs.fileno())],
-                    pass_fds=(theirs.fileno(),),
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                    env={"MALLOC_ARENA_MAX": "1", "LC_ALL": "C.UTF-8"}, cwd=scratch, start_new_session=True,
-                )  # fmt: skip
+            child = cls(*server.child())
         except OSError as fault:
-            shutil.rmtree(scratch, ignore_errors=True)
             raise Unavailable(
                 f"no child could be started to look into attachments ({fault.strerror})"
             ) from None
-        child = cls(process, ours, scratch)
         setup = Setup(
-            scratch=scratch, memory_octets=settings.memory_octets, scratch_octets=settings.scratch_octets,
-            cpu_s=settings.file_s, rules=rules, landlock=landlock,
+            memory_octets=settings.memory_octets, scratch_octets=settings.scratch_octets, cpu_s=settings.file_s,
+            rules=rules, landlock=landlock,
         )  # fmt: skip
         try:
             async with asyncio.timeout(START_S):
+                child.pid = int(await child._told())
                 await child.say(setup)
                 ready = msgspec.msgpack.decode(await child.hear(), type=Ready)
-        except (Lost, TimeoutError, *UNREADABLE):
-            child.end()
+        except (Lost, TimeoutError, ValueError, *UNREADABLE):
+            child.end(well=False)
             raise Unavailable("the child that would look into attachments did not come up") from None
         except BaseException:
             child.end()
@@ -159,7 +146,7 @@ class Child:
             for at in range(0, len(view), CHUNK):
                 await loop.sock_sendall(self.link, view[at : at + CHUNK])
         except OSError:
-            raise Lost(self._how_it_died()) from None
+            raise Lost(await self._how_it_died()) from None
 
     async def _receive(self, size: int) -> bytearray:
         loop, buffer, have = asyncio.get_running_loop(), bytearray(size), 0
@@ -170,15 +157,23 @@ class Child:
             except OSError:
                 got = 0
             if got == 0:
-                raise Lost(self._how_it_died())
+                raise Lost(await self._how_it_died())
             have += got
         return buffer
 
-    def _how_it_died(self) -> str:
+    async def _told(self) -> bytes:
+        """What the server says of it; nothing when that is gone."""
+        try:
+            return await asyncio.get_running_loop().sock_recv(self.rein, 16)
+        except OSError:
+            return b""
+
+    async def _how_it_died(self) -> str:
         """It closed its socket, so it is dead or about to be."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(0.05)
-        code = self.process.returncode
+        code = 0
+        with contextlib.suppress(TimeoutError, ValueError):
+            async with asyncio.timeout(TOLD_S):
+                code = int(await self._told())
         if code == -signal.SIGPROF or code == -signal.SIGXCPU:
             return "took more processor time than a file may have"
         if code == -signal.SIGSYS:
@@ -187,15 +182,23 @@ class Child:
             return "was ended from outside, perhaps because it filled the memory"
         return "crashed the process that read it"
 
-    def end(self) -> None:
-        """Kill it and all it started, and remove what it left."""
+    def lives(self) -> bool:
+        """Nothing was heard of its end."""
+        try:
+            self.rein.recv(16, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
+    def end(self, *, well: bool = True) -> None:
+        """Let go of it: the server kills it with all it started, and removes what it left. Not `well`: it hung, or talked nonsense."""
         self.link.close()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(5)
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        if not well:
+            with contextlib.suppress(OSError):
+                self.rein.send(ILL)
+        self.rein.close()
 
 
 @dataclass(slots=True, eq=False)
@@ -205,9 +208,12 @@ class Sandbox:
     settings: SandboxSettings = field(default_factory=SandboxSettings)
     rules: bytes = b""
     """Compiled YARA rules, see `files.yararules`."""
+    server: Forkserver | None = None
+    """Where children come from, when others share it; None: from one of its own."""
     landlock: bool = True
     deaths: int = 0
     """Children that a file cost."""
+    _own: Forkserver = field(default_factory=Forkserver)
     _idle: list[Child] = field(default_factory=list)
     _all: set[Child] = field(default_factory=set)
     _free: asyncio.Semaphore | None = None
@@ -309,14 +315,16 @@ class Sandbox:
     async def _take(self) -> Child:
         while self._idle:
             child = self._idle.pop()
-            if child.process.poll() is None:
+            if child.lives():
                 return child
             self._end(child)
         now = asyncio.get_running_loop().time()
         if now < self._refused[0]:
             raise Unavailable(self._refused[1])
         try:
-            child = await Child.start(self.settings, self.rules, landlock=self.landlock)
+            child = await Child.start(
+                self.settings, self.server or self._own, self.rules, landlock=self.landlock
+            )
         except Unavailable as why:
             self._refused = now + TRY_AGAIN_S, str(why)
             raise
@@ -329,11 +337,11 @@ class Sandbox:
             return
         if not well:
             self.deaths += 1
-        self._end(child)
+        self._end(child, well=well)
 
-    def _end(self, child: Child) -> None:
+    def _end(self, child: Child, *, well: bool = True) -> None:
         self._all.discard(child)
-        child.end()
+        child.end(well=well)
 
     def adopt(self, settings: SandboxSettings, rules: bytes) -> None:
         """Other settings or rules from now on: idle children end, busy ones when they are done."""
@@ -357,17 +365,21 @@ class Sandbox:
         for child in list(self._all):
             self._end(child)
         self._idle.clear()
+        self._own.close()
 
 
 async def obstacle(settings: SandboxSettings | None = None) -> str:
     """Why no child can be had on this machine, empty when one can; starts one to see."""
-    sandbox = Sandbox(settings or SandboxSettings())
+    server = Forkserver()
     try:
-        child = await Child.start(sandbox.settings)
+        child = await Child.start(settings or SandboxSettings(), server)
     except Unavailable as why:
         return str(why)
-    child.end()
-    return ""
+    else:
+        child.end()
+        return ""
+    finally:
+        server.close()
 
 
 async def _all_of(looks: Sequence[Awaitable[list[FileReport]]]) -> list[list[FileReport]]:
@@ -403,14 +415,3 @@ def _only(part: Part, fact: FileFact) -> FileReport:
         size=part.size,
         facts=(fact,),
     )
-
-
-def _reachable_folder() -> str | None:
-    """Where a scratch folder may be made: root's child becomes nobody, and nobody must get there. None: the usual place."""
-    usual = Path(tempfile.gettempdir()).resolve()
-    if os.geteuid() != 0:
-        return None
-    for folder in (usual, Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")):  # noqa: S108 - the folder made there is private
-        if folder.is_dir() and all(one.stat().st_mode & 0o001 for one in (folder, *folder.parents)):
-            return str(folder)
-    return None

@@ -1,8 +1,8 @@
-"""The sandboxed child: a fresh interpreter that imports the parsers, locks itself up, and looks into files till told to end.
+"""The sandboxed child: it locks itself up, and looks into files till told to end.
 
-Started as ``python -m gatepost.net.sandbox_child DESCRIPTOR`` with one socket and nothing else. It asks for nothing:
-it reads an order, answers it, and empties its scratch folder. Should a parser crash, hang, or fill the memory, this
-process is what dies of it.
+Forked from a process that has imported the parsers and nothing else (`sandbox_forkserver`), with one socket. It asks for
+nothing: it reads an order, answers it, and empties its scratch folder. Should a parser crash, hang, or fill the memory,
+this process is what dies of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import os
 import pkgutil
 import shutil
 import signal
-import sys
 import tempfile
 from dataclasses import replace
 
@@ -36,17 +35,23 @@ class Ended(Exception):
     """The gate has closed the socket."""
 
 
-def main(descriptor: int) -> None:
-    """The whole life."""
-    setup = msgspec.msgpack.decode(read_frame(descriptor), type=Setup)
-    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+def prepare() -> None:
+    """Before the fork: everything that is imported, ever."""
     warm_up()
     load_codecs()
+
+
+def main(descriptor: int, scratch: str) -> None:
+    """The whole life, with an empty folder of its own."""
+    try:
+        setup = msgspec.msgpack.decode(read_frame(descriptor), type=Setup)
+    except Ended:
+        return
     rules = Rules(setup.rules) if setup.rules else None
-    tempfile.tempdir = setup.scratch
+    tempfile.tempdir = scratch
     try:
         by = confine(
-            scratch=setup.scratch,
+            scratch=scratch,
             memory_octets=setup.memory_octets,
             scratch_octets=setup.scratch_octets,
             use_landlock=setup.landlock,
@@ -55,7 +60,7 @@ def main(descriptor: int) -> None:
         send(descriptor, msgspec.msgpack.encode(Ready(refused=str(why))))
         return
     send(descriptor, msgspec.msgpack.encode(Ready(by=by)))
-    writable = setup.scratch if "landlock" in by else None
+    writable = scratch if "landlock" in by else None
     with contextlib.suppress(Ended):
         while True:
             serve(descriptor, setup, rules, writable)
@@ -156,7 +161,3 @@ def send(descriptor: int, octets: bytes, *, head: bool = True) -> None:
     view = memoryview(len(octets).to_bytes(HEAD, "big") + octets if head else octets)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -38,7 +38,6 @@ Scalar = str | int | float | bool | list[str] | None
 class Setup(msgspec.Struct, frozen=True):
     """The first frame a child hears: what holds for all its life."""
 
-    scratch: str
     memory_octets: int
     scratch_octets: int
     cpu_s: float
@@ -47,7 +46,6 @@ class Setup(msgspec.Struct, frozen=True):
     """Compiled YARA rules; empty for none."""
     landlock: bool = True
     """False in tests: as if the kernel had none."""
-    children_seen: int = 0
 
 
 class Ready(msgspec.Struct, frozen=True):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import logging
 import os
@@ -31,6 +30,7 @@ from gatepost.net.handover import Desk, LocalDesk, RemoteDesk, RemotePost
 from gatepost.net.life import READY, Life
 from gatepost.net.limits import ConnectionLimits
 from gatepost.net.privileges import drop_capabilities, drop_privileges, raise_descriptor_limit
+from gatepost.net.processname import call_process
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,6 @@ _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _LIVED_WELL_S = 5.0
 _RESTART_AT_MOST_S = 10.0
 _KILL_AFTER_S = 10.0
-_PR_SET_NAME = 15  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,8 @@ class Plan:
     """Makes the reference of a client that is turned away before a worker has it."""
     stop_grace_s: float = 30.0
     """What workers may take to stop; some seconds later they are killed."""
+    on_start: Callable[[], None] = lambda: None
+    """Called once privileges are dropped, before any process is forked."""
     on_ready: Callable[[], None] = lambda: None
     on_reload: Callable[[], None] = lambda: None
     """Called in the supervisor at SIGHUP, so that workers started later have what those running have."""
@@ -82,6 +83,7 @@ def run(plan: Plan) -> int:
         why = drop_capabilities()
         if why:
             log.warning("the capabilities this was started with stay: %s", why)
+    plan.on_start()
     if plan.workers > 0:
         return _Supervisor(plan).run()
     uvloop.run(_run_alone(plan))
@@ -212,7 +214,7 @@ class _Supervisor:
         """Never returns."""
         status = 1
         try:
-            call_it(f"gate {name}")
+            call_process(name)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(
@@ -383,11 +385,6 @@ class _Supervisor:
         if self._watchdog_s is not None:
             times.append(now + self._watchdog_s / 3)
         return max(0.0, min(times) - now) if times else None
-
-
-def call_it(name: str) -> None:
-    """What `top` and `ps -o comm` call this process; the kernel keeps 15 octets."""
-    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 async def _accept(life: Life, plan: Plan) -> None:
