@@ -128,7 +128,9 @@ def of_queue(facts: Facts) -> Iterator[Metric]:
     yield gauge("gatepost_held_copies", "Copies in quarantine.", {(): figures.held})
     yield gauge("gatepost_held_oldest_seconds", "Age of the oldest.", {(): figures.oldest_held_s or 0.0})
     yield gauge("gatepost_stored_messages", "Messages queued or held.", {(): figures.messages})
-    yield gauge("gatepost_stored_octets", "Their octets.", {(): figures.octets})
+    yield gauge(
+        "gatepost_stored_octets", "Their octets, estimated where they are many.", {(): figures.octets}
+    )
 
 
 def of_surroundings(facts: Facts, lists: Sequence[DnsList]) -> Iterator[Metric]:

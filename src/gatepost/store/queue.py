@@ -22,6 +22,8 @@ from gatepost.store.records import DeliveryAttempt, Done, Failed, Hold, Queued, 
 ATTEMPT = msgspec.json.Decoder(DeliveryAttempt)
 READ_ALONG_OCTETS = 16 * 1024
 """Messages up to this size come with the claim of a copy."""
+LOOKED_AT = 100_000
+"""Copies that are sorted by their domains."""
 MOST_NUMBER = 2**63 - 1
 DUE = "SELECT due_at, id, to_address FROM queue WHERE held_because IS NULL AND"
 CHANGES = msgspec.json.Decoder(tuple[Change, ...])
@@ -244,11 +246,12 @@ class Heading:
 
 
 def by_domain(connection: Connection, *, limit: int = 20) -> list[Heading]:
-    """Where the most of it should go."""
+    """Where the most of it should go, of the oldest LOOKED_AT copies."""
     rows = connection.execute(
         "SELECT lower(substr(to_address, instr(to_address, '@') + 1)) AS domain, count(*) AS copies, min(created_at),"
-        " min(due_at) FILTER (WHERE held_because IS NULL) FROM queue GROUP BY domain ORDER BY copies DESC, domain LIMIT ?",
-        (limit,),
+        " min(due_at) FILTER (WHERE held_because IS NULL) FROM (SELECT * FROM queue ORDER BY id LIMIT ?)"
+        " GROUP BY domain ORDER BY copies DESC, domain LIMIT ?",
+        (LOOKED_AT, limit),
     )
     return [
         Heading(domain=domain, copies=copies, oldest=oldest, next_try=next_try)

@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from gatepost.access.rights import Right
 from gatepost.office import counting
+from gatepost.store.figures import standing
 from gatepost.store.numbers import HOUR_S
 from gatepost.web.page import page
 from gatepost.web.visit import Refused, Visit
@@ -90,10 +91,10 @@ def figures_now(visit: Visit) -> dict[str, int]:
     day = office.store.database.read(
         lambda c: counting.hours(c, visit.me, since=end - 24 * HOUR_S, until=end)
     )
-    standing = office.store.figures(now)
+    queued, held = office.store.database.read(standing)
     return {key: sum(values) for key, values in day.by_action.items()} | {
-        "queued": standing.queued,
-        "held": standing.held,
+        "queued": queued,
+        "held": held,
     }
 
 

@@ -77,7 +77,7 @@ async def listed(visit: Visit) -> Response:
     """Everybody's."""
     if not (visit.may(Right.RELEASE) or visit.may(Right.MESSAGES)):
         return visit.go("/me/quarantine")
-    counts = visit.office.store.database.read(quarantine.tally)
+    counts = await visit.office.read_long(visit.me, quarantine.tally)
     return await list_page(visit, addresses=None, counts=counts)
 
 

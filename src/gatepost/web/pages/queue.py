@@ -25,7 +25,7 @@ async def waiting(visit: Visit) -> Response:
     domains = await visit.office.read_long(visit.me, partial(queue.by_domain, limit=20))
     return visit.page(
         "queue.html", rows=found[:A_PAGE], figures=visit.office.store.figures(visit.office.clock()), domains=domains,
-        to=to or "", next=found[A_PAGE - 1].id if len(found) > A_PAGE else None, first=after == 0,
+        looked_at=queue.LOOKED_AT, to=to or "", next=found[A_PAGE - 1].id if len(found) > A_PAGE else None, first=after == 0,
         may=visit.may(Right.QUEUE),
     )  # fmt: skip
 
