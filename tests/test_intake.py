@@ -15,6 +15,7 @@ from gatepost.dns.answer import Answer
 from gatepost.dns.zone import Zone
 from gatepost.intake import Intake
 from gatepost.mail.address import Address, parse_address
+from gatepost.mail.authresults import AuthResults, DkimResult, DmarcResult
 from gatepost.mail.client import Attempt, Client, Envelope, Recipient
 from gatepost.mail.verdict import Action
 from gatepost.scan.nothing import Forgetful
@@ -250,3 +251,37 @@ def test_behind_our_own_relay_the_outer_client_is_judged() -> None:
 )
 def test_one_answer_for_all(each: str, answer: str) -> None:
     assert together([Action[one] for one in each.split()]) == [Action[one] for one in answer.split()]
+
+
+@pytest.mark.parametrize(
+    ("final", "marked"),
+    [
+        (("ana@example.net",), True),
+        (("ana@example.net", "ben@example.net"), True),
+        (("far@away.example",), False),
+        (("ana@example.net", "far@away.example"), False),
+    ],
+)
+def test_mail_sent_on_elsewhere_keeps_the_signature_it_came_with(
+    final: tuple[str, ...], marked: bool
+) -> None:
+    """Whatever the settings say of our own mailboxes: without it the next host sees a forgery, and refuses."""
+
+    async def signed(*_: object, **__: object) -> AuthResults:
+        return AuthResults(
+            dkim=(DkimResult(result="pass", domain="good.example"),),
+            dmarc=DmarcResult(result="pass", author_domain="good.example"),
+        )
+
+    shelf = Shelf()
+    gate = intake(
+        shelf,
+        domains=[{"name": "example.net", "recipients": ["ana", "ben"], "deliver": "lmtp:127.0.0.1:24"}],
+        marking={"deliver": {"banner": True, "despite_signatures": True}, "deliver_from": -1000.0},
+    )
+    gate = replace(gate, prove=signed, expand=lambda _: final)
+    receive(gate, GOOD, envelope(), message())
+    changes = [copy.changes for copy in shelf.kept[0].deliveries]
+    assert [bool(one) for one in changes] == [marked] * len(final)
+    if not marked:
+        assert "signature of good.example" in shelf.kept[0].entry.judged[0].verdict.changes[0].text

@@ -54,6 +54,8 @@ class Intake(Desk):
     prove: Callable[..., Awaitable[AuthResults]] = authenticate
     """`mailauth.authenticate`, or what stands for it where no DNS may be asked."""
     marking: Marking = field(default_factory=Marking)
+    ours: Callable[[str], bool] = lambda _: True
+    """Is it one of our domains, or does mail to it leave us?"""
     patience_s: float = 20.0
     """The whole budget of one message's lookups and checks."""
 
@@ -180,7 +182,8 @@ class Intake(Desk):
         found = []
         for one in judged:
             verdict, settings = one.verdict, self.marking.for_recipient(one.recipient.address)
-            changes = marks(verdict, settings, entry.auth)
+            sent_on = not all(self.ours(to.rpartition("@")[2].lower()) for to in one.deliver_to)
+            changes = marks(verdict, settings, entry.auth, sent_on=sent_on)
             taken = strip(verdict, settings, entry.ref)
             if taken is not None:
                 changes = (*(change for change in changes if change.kind != "kept"), taken)

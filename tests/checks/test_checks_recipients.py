@@ -9,7 +9,7 @@ import pytest
 
 from drive import drive
 from gatepost.checks.connection.rates import RATES, RatesSettings
-from gatepost.checks.connection.recipients import RECIPIENTS, RecipientsSettings
+from gatepost.checks.connection.recipients import BOUNCED_KEY, RECIPIENTS, RecipientsSettings
 from gatepost.checks.registry import configure
 from gatepost.checks.run import Configured, run
 from gatepost.mail.address import Address, parse_address
@@ -91,9 +91,9 @@ def test_a_sender_that_we_rewrote_is_nobodys_way_to_write_to_them_again_and_agai
 
     world, settings = Forwarding(), RecipientsSettings(bounces_a_day=3)
 
-    def asked(local: str, sender: str | None = None) -> list[str]:
+    def asked(local: str, sender: str | None = None, domain: str = "example.net") -> list[str]:
         bounce = replace(
-            attempt(recipient=f"{local}@example.net"), sender=parse_address(sender) if sender else None
+            attempt(recipient=f"{local}@{domain}"), sender=parse_address(sender) if sender else None
         )
         return names(drive(RECIPIENTS.run(bounce, world, settings)))
 
@@ -102,6 +102,11 @@ def test_a_sender_that_we_rewrote_is_nobodys_way_to_write_to_them_again_and_agai
     )
     assert [asked("SRS0=A=BC=x.example=sam") for _ in range(3)] == [[]] * 3
     assert asked("srs0=a=bc=x.example=sam") == ["recipients.bounces"], "in whatever case"
+    assert asked("SRS0=E=BD=x.example=sam") == ["recipients.bounces"], "by an address of another day"
+    assert asked("SRS0=A=BC=x.example=sam", domain="example.com") == ["recipients.bounces"], (
+        "at another domain of ours"
+    )
+    assert drive(world.memory.get(BOUNCED_KEY)) == "sam@x.example", "the postmaster is told of it"
     assert asked("SRS0=D=BC=x.example=tom") == [], "another sender"
     assert [asked("ana") for _ in range(5)] == [[]] * 5, "mailboxes have no such bound"
     world.now += 86_400

@@ -59,6 +59,7 @@ def test_all_well_says_nothing() -> None:
         ({"certificates": (Certificate("a.pem", None, "no such file"),)}, "certificate:a.pem", Level.WARNING),
         ({"lists_out": {"bl.example": "it lists the world"}}, "list:bl.example", Level.WARNING),
         ({"dropped": 3}, "history-dropped", Level.WARNING),
+        ({"bounced": "sam@x.example"}, "bounced-over", Level.WARNING),
     ],
 )
 def test_each_trouble_is_told(change: dict[str, object], key: str, level: Level) -> None:

@@ -86,6 +86,7 @@ def build_intake(
         hostname=loaded.config.hostname,
         policies=loaded.policies,
         marking=Marking.of(loaded.config.marking),
+        ours=lambda domain: loaded.routes.find(domain) is not None,
         door=at_door(loaded.checks, dns=dns),
         content=on_mail(loaded.checks, dns=dns),
         auth=loaded.config.authentication,

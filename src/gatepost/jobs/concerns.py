@@ -89,6 +89,8 @@ class Facts:
     """What the last verification of the journal found wrong; empty when nothing."""
     held_accounts: Sequence[str] = ()
     """Accounts whose mail is held."""
+    bounced: str = ""
+    """For whom, of those whose mail was sent on, more bounces came of late than may."""
     restored_of: float = 0.0
     """When the backup was made that the gate was restored from of late; 0: it was not."""
     dropped: int = 0
@@ -143,6 +145,17 @@ def concerns(facts: Facts, settings: AlertSettings) -> list[Concern]:
                 f"The gate was restored from a backup of {day(facts.restored_of)}: passkeys, roles and accounts that were taken"
                 " away since are good again.",
                 "Look through gatepost user list, and take away again what was; this goes by itself after a week.",
+            )
+        )
+    if facts.bounced:
+        found.append(
+            Concern(
+                "bounced-over",
+                Level.WARNING,
+                f"More bounces came for {facts.bounced}, whose mail was sent on from here, than its mail can have caused; what"
+                " is above the limit is put off.",
+                "Somebody may write to them through an address that leaked: gatepost history shows who. A new secret in"
+                " keys/srs.secret ends all such addresses.",
             )
         )
     if facts.dropped:

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from gatepost.checks.connection.recipients import BOUNCED_KEY
 from gatepost.checks.dnslists.health import HEALTH_KEY, out_of_service, plan
 from gatepost.checks.dnslists.lists import DnsList
 from gatepost.jobs.concerns import Certificate, Disk, Facts
@@ -23,6 +24,7 @@ from gatepost.store.disk import RoomSettings, judge
 from gatepost.store.figures import Figures
 from gatepost.store.snapshotfile import label_of, trouble
 from gatepost.store.store import Store
+from gatepost.store.upkeep import key_problem
 
 DROPPED_KEY = "jobs:dropped"
 """Entries of history lost of late."""
@@ -54,11 +56,12 @@ def look(
         validations=validations,
         certificates=certificates,
         lists_out={key: why for key, why in out.items() if key in asked},
-        sealing=store.key_problem(),
+        sealing=key_problem(store),
         learnt=label_of(store.folder),
         classifier=trouble(store.folder),
         own_side=tuple(own_concerns(own_side, now)),
         held_accounts=[one.account for one in store.database.read(heldaccounts.listed)],
+        bounced=facts.get(BOUNCED_KEY, ""),
         dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),
         journal=facts.get(JOURNAL_KEY, ""),
         requests_late=late,
@@ -68,8 +71,11 @@ def look(
 
 
 def remembered(connection: Connection, now: float) -> dict[str, str]:
-    """What the jobs have written down."""
-    return memory.stored(connection, HEALTH_KEY, now=now) | memory.stored(connection, "jobs:", now=now)
+    """What the jobs, and checks for them, have written down."""
+    found: dict[str, str] = {}
+    for key in (HEALTH_KEY, BOUNCED_KEY, "jobs:"):
+        found |= memory.stored(connection, key, now=now)
+    return found
 
 
 def disk_of(folder: Path, settings: RoomSettings) -> Disk:

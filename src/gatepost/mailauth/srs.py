@@ -59,6 +59,20 @@ def _leads_back(found: re.Match[str]) -> bool:
     return parts is not None and normal_domain(parts[1]) is not None
 
 
+def stands_for(address: Address) -> str:
+    """Whom one of our rewritten addresses is for, in lower case: the same for the addresses of every day and every domain of
+    ours. Proves nothing: that is `restored`'s."""
+    found = REWRITTEN.fullmatch(address.local)
+    if found is None:
+        return address.key
+    tail = found[3].partition("=")[2]
+    if found[1] == "0":
+        host, _, local = tail.partition("=")[2].partition("=")
+        return f"{local}@{host}".lower()
+    host, _, rest = tail.partition("=")
+    return f"SRS0{rest}@{host}".lower()
+
+
 def restored(
     address: Address, *, secrets: Sequence[bytes], now: float, valid_days: int = VALID_DAYS
 ) -> Address | None:

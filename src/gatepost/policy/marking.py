@@ -65,12 +65,15 @@ class Marking:
         )
 
 
-def marks(verdict: Verdict, settings: MarkingSettings, auth: AuthResults) -> tuple[Change, ...]:
-    """Tag and banner for a copy that is delivered or goes to Junk."""
+def marks(
+    verdict: Verdict, settings: MarkingSettings, auth: AuthResults, *, sent_on: bool = False
+) -> tuple[Change, ...]:
+    """Tag and banner for a copy that is delivered or goes to Junk. Of one that is `sent_on` to another domain no signature is
+    broken whatever the settings say: the next host would refuse it for that."""
     mark = _mark(verdict, settings)
     if mark is None or not (mark.tag or mark.banner):
         return ()
-    relied_on = None if mark.despite_signatures else signature_relied_on(auth)
+    relied_on = None if mark.despite_signatures and not sent_on else signature_relied_on(auth)
     if relied_on is not None:
         return (Change(kind="kept", text=f"no tag or banner, because it would break {relied_on}"),)
     found = [Change(kind="tag", text=mark.tag)] if mark.tag else []

@@ -71,7 +71,7 @@ class Mark:
     banner: bool = False
     """A warning above the text, in plain text and HTML."""
     despite_signatures: bool = False
-    """Also where it breaks a valid signature of the author's domain, or a seal: for mail that nobody verifies behind us."""
+    """Also where it breaks a valid signature of the author's domain, or a seal: for mail that nobody verifies behind us. Never in mail sent on elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from gatepost.checks.check import BOTH_WAYS, Check, Emits, OnFailure
 from gatepost.checks.connection.network import UNKNOWN_WINDOW_S, counted_as, unknown_key
-from gatepost.mail.address import Address
+from gatepost.mail.address import Address, printable
 from gatepost.mail.client import Attempt
 from gatepost.mail.finding import Finding
 from gatepost.mail.verdict import Action
+from gatepost.mailauth.srs import stands_for
 from gatepost.tools import Standing, Tools
 
 NOT_OURS = Emits(
@@ -57,6 +58,8 @@ BOUNCES = Emits(
 )
 
 DAY_S = 86_400
+BOUNCED_KEY = "recipients:bounced-over"
+"""For whom too many bounces came of late; told to the postmaster (`jobs.concerns`)."""
 _BY_STANDING = {Standing.NOT_OURS: NOT_OURS, Standing.UNKNOWN: UNKNOWN, Standing.UNSURE: UNSURE}
 
 
@@ -65,7 +68,7 @@ class RecipientsSettings:
     """How much may come for senders that we rewrote; the recipients themselves stand with their domains."""
 
     bounces_a_day: int = 20
-    """Bounces to one rewritten sender (SRS) in a day: whoever knows its address could send more through us; 0 is no limit."""
+    """Bounces to one sender that we rewrote (SRS) in a day: whoever knows an address of theirs could send more through us; 0 is no limit."""
 
 
 async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings) -> Sequence[Finding]:
@@ -89,12 +92,14 @@ async def too_many(address: Address, tools: Tools, most: int) -> Sequence[Findin
     """A message has a bounce or two; a sender that we rewrote is nobody's way to write to them through us."""
     if not most:
         return ()
-    day = int(tools.now // DAY_S)
-    key = f"recipients:bounces:d{day}:{address.local.lower()}@{address.domain}"  # its case may be folded on the way
-    count = await tools.memory.add(key, ttl_s=DAY_S)
+    # Whoever has one address of theirs has those of other days from other mail, and may ask at any domain of ours.
+    day, sender = int(tools.now // DAY_S), stands_for(address)
+    count = await tools.memory.add(f"recipients:bounces:d{day}:{sender}", ttl_s=DAY_S)
     if count <= most:
         return ()
-    text = f"{count} bounces today for a sender that we rewrote, {most} are allowed"
+    if count == most + 1:
+        await tools.memory.put(BOUNCED_KEY, printable(sender, 200), ttl_s=DAY_S)
+    text = f"{count} bounces today for {printable(sender, 200)}, whose mail was sent on from here; {most} are allowed"
     return (BOUNCES.found(text, {"recipient": f"{address.local}@{address.domain}", "count": count}),)
 
 
