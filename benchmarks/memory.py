@@ -90,7 +90,9 @@ def once(
 ) -> dict[str, dict[str, float]]:
     """One gate, loaded, measured and ended."""
     console_port = free_port()
-    cookie = asyncio.run(signed_in(folder / "var"))
+    made = [sys.executable, __file__, "--sign-in", folder / "var"]  # by the source that will read it
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    cookie = subprocess.run(made, capture_output=True, check=True, env=environment, text=True).stdout.strip()
     more = f'[console]\naddress = "127.0.0.1:{console_port}"\n'
     gate = Gatepost(folder, workers=2, off=(), dns_port=dns, hold=False, more=more, source=source)
     try:
@@ -122,7 +124,11 @@ def main() -> None:
     reader.add_argument("--rounds", type=int, default=3)
     reader.add_argument("--messages", type=int, default=1500)
     reader.add_argument("--beside", type=Path, help="another checkout, measured in turn with this one")
+    reader.add_argument("--sign-in", type=Path, help=argparse.SUPPRESS)
     asked = reader.parse_args()
+    if asked.sign_in:
+        print(asyncio.run(signed_in(asked.sign_in)))
+        return
     adopt_orphans()
     here = Path(__file__).resolve().parents[1]
     sources = [one.resolve() / "src" for one in (asked.beside, here) if one is not None]
