@@ -12,6 +12,7 @@ import pytest
 
 from gatepost.store.records import Acceptance
 from gatepost.store.store import Store, StoreSettings
+from gatepost.store.upkeep import damaged, sweep
 from store_samples import acceptance
 
 NOW = 1_750_000_000.0
@@ -39,9 +40,9 @@ def sample(ref: str, size: int, *, held: bool = False) -> Acceptance:
 async def check_promise(folder: Path, accepted: set[str], wanted: list[Acceptance]) -> None:
     """Open what a crash left, and look at every message."""
     store = Store.open(folder, SETTINGS)
-    assert store.damaged() == []
+    assert damaged(store) == []
     await look(store, accepted, wanted)
-    store.sweep(NOW + 10**9)
+    sweep(store, NOW + 10**9)
     await look(store, accepted, wanted)
     rows = {mail.entry.ref for mail in wanted if present(store, mail.entry.ref)}
     large = {mail.entry.ref for mail in wanted if len(mail.octets) > SETTINGS.inline_octets}

@@ -15,6 +15,7 @@ from promise import SETTINGS, a_memory_folder, abandon, check_promise, sample
 from gatepost.store.postmaster import Postmaster, Why
 from gatepost.store.records import Acceptance
 from gatepost.store.store import Store, StoreFailed, StoreFull
+from gatepost.store.upkeep import damaged, key_problem, reseal
 
 memory_folder = a_memory_folder
 
@@ -145,7 +146,7 @@ async def decide(folder: Path, kept: list[Acceptance], why: Why, fail_at: int) -
             told[ref] = bool(await act(ref, why))
     with contextlib.suppress(StoreFailed):
         store.keys.add_key()
-        await store.reseal()
+        await reseal(store)
     told["failed"] = bool(disk.failed)
     abandon(store)
     return told
@@ -164,6 +165,6 @@ async def look_after(folder: Path, kept: list[Acceptance], told: dict[str, bool]
         assert store.octets_of(ref) == octets[ref], f"{ref} cannot be opened any more"
     if states["GONE"] == "held":
         assert store.octets_of("GONE") == octets["GONE"]
-    assert store.key_problem() == ""
-    assert store.damaged() == []
+    assert key_problem(store) == ""
+    assert damaged(store) == []
     await store.close()

@@ -18,6 +18,7 @@ from promise import SETTINGS, a_memory_folder, look
 
 from conftest import real_program
 from gatepost.store.store import Store
+from gatepost.store.upkeep import damaged
 
 memory_folder = a_memory_folder
 
@@ -89,7 +90,7 @@ def leave_and_look(
 
 async def look_at(folder: Path, accepted: set[str]) -> None:
     store = Store.open(folder, SETTINGS)
-    assert store.damaged() == []
+    assert damaged(store) == []
     for mail in MAILS:
         ref = mail.entry.ref
         if ref in accepted:

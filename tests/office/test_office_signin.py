@@ -17,6 +17,7 @@ from gatepost.office import enrolment, hashing, people, sessions, signin
 from gatepost.office.office import Impossible, ProveAgain
 from gatepost.office.sessions import SignInRefused, Visitor, actor_of, end, visit_of
 from gatepost.store import accounts
+from gatepost.store.upkeep import key_problem, reseal
 from people_samples import GOOD_PASSWORD, HERE, ORIGIN, PARTY, ROOT, THERE, Place, office_at
 from soft_passkey import SoftPasskey
 
@@ -613,9 +614,9 @@ def test_the_seeds_of_codes_move_to_a_new_master_key(tmp_path: Path) -> None:
         store = place.office.store
         old = store.keys.ids()
         store.keys.add_key()
-        assert await store.reseal() == 1
+        assert await reseal(store) == 1
         store.keys.forget(old)
-        assert store.key_problem() == ""
+        assert key_problem(store) == ""
         place.clock.forward(60)
         assert await place.sign_in_by_password(codes)
 

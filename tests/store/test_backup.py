@@ -27,6 +27,7 @@ from gatepost.store.history import Search
 from gatepost.store.postmaster import Postmaster, Why
 from gatepost.store.secretfile import SecretFile
 from gatepost.store.store import Store
+from gatepost.store.upkeep import damaged
 from people_samples import ROOT, office_at
 from store_samples import acceptance
 
@@ -63,7 +64,7 @@ def test_a_restored_store_has_everything(tmp_path: Path) -> None:
     async def story() -> None:
         store = Store.open(tmp_path / "again")
         assert store.octets_of("LARGE") == LARGE
-        assert store.damaged() == []
+        assert damaged(store) == []
         assert store.entry("SMALL") is not None
         assert len(store.find(Search(sender="sam@example.org")).entries) == manifest.counts["history"]
         assert await store.claim(NOW + 1, 100, 60.0, "w") == [], "it may have been delivered since"

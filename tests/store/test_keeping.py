@@ -21,6 +21,7 @@ from gatepost.store.records import DeliveryAttempt, Done
 from gatepost.store.ref import as_typed, made_at, new_ref, well_formed
 from gatepost.store.retention import DAY_S, Retention, expire
 from gatepost.store.store import Store
+from gatepost.store.upkeep import damaged, sweep
 from store_samples import acceptance
 
 NOW = 1_750_000_000.0
@@ -242,11 +243,11 @@ def test_a_message_without_its_file_is_reported_and_a_file_without_a_row_swept(t
         store.spool.path_of("ONE").write_bytes(b"short")
         stray = store.spool.path_of("STRAY")
         os.utime(stray, (NOW, NOW))
-        assert store.sweep(NOW + 3599) == 0, "it may belong to a commit that is on its way"
+        assert sweep(store, NOW + 3599) == 0, "it may belong to a commit that is on its way"
         os.utime(stray, (NOW, NOW))
-        assert store.sweep(NOW + 3601) >= 1
+        assert sweep(store, NOW + 3601) >= 1
         assert not stray.exists()
-        assert store.damaged() == ["ONE"]
+        assert damaged(store) == ["ONE"]
         with pytest.raises(StoreFailed, match="5 octets"):
             store.octets_of("ONE")
         await store.close()

@@ -15,6 +15,7 @@ from gatepost.store.records import Done, NewDelivery
 from gatepost.store.retention import DAY_S, Retention, expire
 from gatepost.store.sealing import KeyMissing, Keyring, parsed
 from gatepost.store.store import Store, StoreSettings
+from gatepost.store.upkeep import damaged, key_problem, reseal, seal_held
 from store_samples import acceptance
 
 NOW = 1_750_000_000.0
@@ -43,7 +44,7 @@ def test_nothing_held_is_on_the_disk_in_plain(tmp_path: Path, size: int) -> None
         await Postmaster(store).release("HELD", WHY)
         assert on_disk(tmp_path) == [], "released mail waits sealed"
         assert store.octets_of("HELD") == octets
-        assert store.damaged() == []
+        assert damaged(store) == []
         await store.close()
         assert on_disk(tmp_path) == []
 
@@ -87,11 +88,11 @@ def test_a_lost_key_is_told_and_a_damaged_one_takes_no_mail(tmp_path: Path) -> N
     async def story() -> None:
         store = Store.open(tmp_path)
         await store.carry_out(acceptance("HELD", at=NOW, held=True))
-        assert store.key_problem() == ""
+        assert key_problem(store) == ""
         kept = path.read_bytes()
         path.unlink()
         other = Store.open(tmp_path)
-        assert "is not there" in other.key_problem()
+        assert "is not there" in key_problem(other)
         with pytest.raises(KeyMissing, match=r"quarantine\.key does not have"):
             other.octets_of("HELD")
         path.write_bytes(b"nonsense\n")
@@ -113,12 +114,12 @@ def test_keys_are_renewed_while_another_process_holds_mail(tmp_path: Path) -> No
         (first,) = store.keys.ids()
         second = store.keys.add_key()
         await other.carry_out(acceptance("NEW", at=NOW, held=True, octets=b"new"))
-        assert await store.reseal() == 1, "the other process seals with the new key already"
+        assert await reseal(store) == 1, "the other process seals with the new key already"
         store.keys.forget([first, second])
         assert other.keys.ids() == (second,), "the one that seals is never forgotten"
         assert other.octets_of("OLD") == b"old"
         assert other.octets_of("NEW") == b"new"
-        assert store.key_problem() == ""
+        assert key_problem(store) == ""
         for one in (store, other):
             await one.close()
 
@@ -204,8 +205,8 @@ def test_what_an_older_version_held_in_plain_is_sealed(tmp_path: Path) -> None:
                     (ref,),
                 )
             )
-        assert await store.seal_held() == 2
-        assert await store.seal_held() == 0
+        assert await seal_held(store) == 2
+        assert await seal_held(store) == 0
         assert store.octets_of("LARGE") == octets
         assert list(store.spool.files()) == []
         await store.close()

@@ -205,6 +205,7 @@ def rekey(config: str | None, why: str, forget_old: bool) -> None:
     Example: gatepost quarantine rekey --why 'ben has left'
     """
     from gatepost.app.installation import opened
+    from gatepost.store.upkeep import reseal
 
     with opened(find_config(config)) as installation:
         store = installation.store
@@ -217,7 +218,7 @@ def rekey(config: str | None, why: str, forget_old: bool) -> None:
             name = store.keys.add_key()
             note(installation, f"quarantine rekey {name}", "", why)
             click.echo(f"{store.keys.path} has the new master key {name}: renew the copy you keep of it.")
-        wrapped = installation.run(store.reseal())
+        wrapped = installation.run(reseal(store))
         click.echo(f"{wrapped:,} held messages had another key and are wrapped under the newest now.")
         if forget_old and len(before) > 1:
             store.keys.forget(before[:-1])

@@ -35,6 +35,7 @@ from gatepost.store.memory import StoredMemory
 from gatepost.store.records import Notice
 from gatepost.store.retention import Retention, expire
 from gatepost.store.store import Store
+from gatepost.store.upkeep import sweep
 
 log = logging.getLogger("gatepost.jobs")
 
@@ -173,7 +174,7 @@ class Jobs:
         """Delete what is past its time; at the start also files that a crash left without a row."""
         now = self.clock()
         if not self._swept:
-            swept = self.store.sweep(now)
+            swept = sweep(self.store, now)
             self._swept = True
             if swept:
                 log.info("%d files that no message belongs to were removed from the spool", swept)

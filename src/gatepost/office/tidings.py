@@ -18,7 +18,7 @@ from gatepost.store.accounts import Account
 from gatepost.store.database import Connection
 from gatepost.store.records import Notice
 from gatepost.store.ref import new_ref
-from gatepost.store.store import add_notice
+from gatepost.store.taking import add_notice
 
 
 class Tiding(StrEnum):

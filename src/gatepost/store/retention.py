@@ -27,6 +27,7 @@ from gatepost.store import (
 )
 from gatepost.store.database import Connection
 from gatepost.store.store import Store
+from gatepost.store.upkeep import seal_held
 
 DAY_S = 86_400.0
 SLICE = 500
@@ -69,7 +70,7 @@ async def deleted_of(store: Store, now: float, settings: Retention) -> dict[str,
         return quarantine.expire(connection, before=now - settings.held_s, limit=SLICE, at=now)
 
     old_history = now - settings.history_s
-    await store.seal_held()
+    await seal_held(store)
     return {
         "held": await expire_held(store, held),
         "entries": await in_slices(store, lambda c: entries.expire(c, before=old_history, limit=SLICE)),

@@ -9,14 +9,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from pysqlite3 import dbapi2
 
-from gatepost.mail.client import Envelope, Recipient
 from gatepost.store import (
-    accounts,
     heldaccounts,
     history,
     journal,
@@ -24,7 +21,6 @@ from gatepost.store import (
     quarantine,
     queue,
     searching,
-    signingkeys,
 )
 from gatepost.store.database import Connection, Database, DatabaseSettings
 from gatepost.store.disk import Disk, Room, RoomSettings, room
@@ -46,7 +42,8 @@ from gatepost.store.records import (
 )
 from gatepost.store.ref import well_formed
 from gatepost.store.sealing import Keyring, Seal
-from gatepost.store.spool import UNFINISHED, Spool
+from gatepost.store.spool import Spool
+from gatepost.store.taking import accept, add_notice, hold_account
 
 __all__ = ["DuplicateRef", "Store", "StoreFailed", "StoreFull", "StoreSettings"]
 
@@ -133,7 +130,7 @@ class Store:
         octets, seal = acceptance.octets, None
         for copy in acceptance.deliveries:
             if copy.held:
-                seal, octets = await self._sealed(ref, octets, apart=large)
+                seal, octets = await self.sealed(ref, octets, apart=large)
                 break
         if large and acceptance.deliveries:
             await asyncio.to_thread(self.spool.write, ref, octets)
@@ -303,86 +300,11 @@ class Store:
         """How much there is and how old it is."""
         return self.database.read(lambda connection: figures(connection, now))
 
-    # Sealing
-
-    def key_problem(self) -> str:
-        """Why held mail, a signing key or a seed of codes could not be opened, in a sentence; empty when all can."""
-        return self.keys.problem(
-            self.database.read(
-                lambda connection: (
-                    messages.key_ids(connection)
-                    | signingkeys.key_ids(connection)
-                    | accounts.key_ids(connection)
-                )
-            )
-        )
-
-    async def reseal(self, *, slice_rows: int = 500) -> int:
-        """Wrap the keys of all held messages, signing keys and people's seeds under the newest master key; returns how
-        many had another.
-
-        Raises KeyMissing when one of those is not there any more.
-        """
-        newest = (self.keys.ids() or ("",))[-1]
-        total = 0
-        while rows := self.database.read(
-            lambda connection: messages.sealed_otherwise(connection, newest, limit=slice_rows)
-        ):
-            seals = [(ref, self.keys.rewrap(ref, seal)) for _, ref, seal in rows]
-
-            def work(connection: Connection, seals: list[tuple[str, Seal]] = seals) -> None:
-                for ref, seal in seals:
-                    messages.set_seal(connection, ref, seal)
-
-            await self.database.commit(work)
-            total += len(seals)
-        for number, name, seal in self.database.read(partial(signingkeys.sealed_otherwise, key_id=newest)):
-            await self.database.commit(
-                partial(signingkeys.set_seal, number=number, seal=self.keys.rewrap(name, seal))
-            )
-            total += 1
-        for number, name, seal in self.database.read(partial(accounts.sealed_otherwise, key_id=newest)):
-            await self.database.commit(
-                partial(accounts.set_seal, account=number, seal=self.keys.rewrap(name, seal))
-            )
-            total += 1
-        return total
-
-    async def seal_held(self) -> int:
-        """Seal what is held in plain since before there was sealing; returns how many messages."""
-        total = 0
-        for ref in self.database.read(lambda connection: messages.held_in_plain(connection, limit=10_000)):
-            with contextlib.suppress(KeyError):  # decided meanwhile
-                seal, octets = await self._sealed(ref, self.octets_of(ref), apart=True)
-                await self.database.commit(partial(messages.set_seal, ref=ref, seal=seal, octets=octets))
-                self.spool.remove(ref)
-                total += 1
-        return total
-
-    async def _sealed(self, ref: str, octets: bytes, *, apart: bool) -> tuple[Seal, bytes]:
+    async def sealed(self, ref: str, octets: bytes, *, apart: bool) -> tuple[Seal, bytes]:
+        """The octets as they are kept when held, and the seal that opens them; in a thread when `apart`."""
         if apart:  # the disk, or enough octets to keep the loop busy
             return await asyncio.to_thread(self.keys.seal, ref, octets)
         return self.keys.seal(ref, octets)
-
-    # Keeping the spool true
-
-    def sweep(self, now: float, *, older_than_s: float = 3600.0) -> int:
-        """Remove spool files without a row that are older than a commit can take; returns how many."""
-        swept = 0
-        for file in self.spool.files():
-            ref = file.name.removesuffix(UNFINISHED)
-            with contextlib.suppress(FileNotFoundError):
-                if file.stat().st_mtime >= now - older_than_s:
-                    continue
-                if file.name != ref or not self.database.read(partial(messages.is_there, ref=ref)):
-                    Path(file.path).unlink(missing_ok=True)
-                    swept += 1
-        return swept
-
-    def damaged(self) -> list[str]:
-        """The references of messages whose spool file is missing or has another size: what a disk has lost."""
-        rows = self.database.read(messages.in_spool)
-        return [ref for ref, size in rows if self.spool.size(ref) != size]
 
     def forget(self, files: Sequence[str]) -> None:
         """Remove the spool files of messages whose rows are gone."""
@@ -426,75 +348,3 @@ def keyring(folder: Path, key_file: Path | None = None, disk: Disk | None = None
     """The master keys of the store in a state folder."""
     own = folder / "keys"
     return Keyring(key_file or own / "quarantine.key", own / "quarantine", disk)
-
-
-def accept(connection: Connection, acceptance: Acceptance, octets: bytes | None, seal: Seal | None) -> None:
-    """All rows of one accepted message; `octets` as they are kept, None when they are in the spool."""
-    entry = acceptance.entry
-    history.insert(connection, entry)
-    if not acceptance.deliveries:
-        return
-    message = messages.insert(
-        connection,
-        ref=entry.ref,
-        at=entry.at,
-        envelope=entry.envelope,
-        size=len(acceptance.octets),
-        octets=octets,
-        seal=seal,
-        added_header=acceptance.added_header,
-        removed_fields=acceptance.removed_fields,
-        may_bounce=acceptance.may_bounce,
-        account=acceptance.account,
-    )
-    if acceptance.hold is not None:
-        hold_account(connection, acceptance.hold)
-    held = heldaccounts.held_because(connection, acceptance.account)
-    for copy in acceptance.deliveries:
-        if copy.held:
-            sender = str(entry.envelope.sender or "")
-            quarantine.hold(
-                connection,
-                message,
-                copy,
-                ref=entry.ref,
-                sender=sender,
-                size=len(acceptance.octets),
-                now=entry.at,
-            )
-        else:
-            queue.add(
-                connection,
-                message,
-                copy.recipient,
-                copy.to,
-                junk=copy.junk,
-                now=entry.at,
-                changes=copy.changes,
-                held_because=held,
-            )
-
-
-def hold_account(connection: Connection, hold: AccountHold) -> None:
-    """Hold an account's mail, and tell who is to be told when that is new."""
-    if heldaccounts.hold(connection, hold):
-        for notice in hold.notices:
-            add_notice(connection, notice)
-
-
-def add_notice(connection: Connection, notice: Notice, front: bytes = b"") -> None:
-    """The rows of a message of our own, delivered with `front` before it."""
-    recipient = Recipient(address=notice.recipient, notify=notice.notify)
-    envelope = Envelope(sender=notice.sender, recipients=(recipient,))
-    message = messages.insert(
-        connection,
-        ref=notice.ref,
-        at=notice.at,
-        envelope=envelope,
-        size=len(notice.octets),
-        octets=notice.octets,
-        added_header=front,
-    )
-    queue.add(connection, message, recipient, str(notice.recipient), junk=False, now=notice.at)
-    if notice.entry is not None:
-        history.insert(connection, notice.entry)
