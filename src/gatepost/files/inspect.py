@@ -125,7 +125,7 @@ READERS.update(
 
 
 _LIBRARIES = (
-    "numpy", "olefile", "msoffcrypto", "msoffcrypto.format.ooxml", "msoffcrypto.format.doc97", "msoffcrypto.format.xls97",
+    "olefile", "msoffcrypto", "msoffcrypto.format.ooxml", "msoffcrypto.format.doc97", "msoffcrypto.format.xls97",
     "msoffcrypto.format.ppt97", "PIL.Image", "PIL.PngImagePlugin", "PIL.JpegImagePlugin", "PIL.GifImagePlugin",
     "PIL.WebPImagePlugin", "PIL.BmpImagePlugin", "PIL.TiffImagePlugin", "PIL.IcoImagePlugin", "pypdf", "pypdfium2", "selectolax.lexbor",
     "zxingcpp", "cryptography.hazmat.primitives.ciphers", "encodings.cp1252", "encodings.utf_16", "encodings.idna",

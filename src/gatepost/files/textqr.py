@@ -8,6 +8,8 @@ MAX_LINES = 400
 MAX_WIDTH = 200
 MIN_SIDE = 21
 """Modules of the smallest QR code (ISO 18004)."""
+QUIET = 8
+"""Dots around what is drawn."""
 
 # What each character shows: upper and lower half, left and right half, dark or not.
 _HALVES: dict[str, tuple[int, int, int, int]] = {
@@ -41,30 +43,28 @@ def qr_in_text(text: str) -> list[str]:
 
 
 def _read(lines: list[str]) -> list[str]:
-    import numpy
     import zxingcpp
+    from PIL import Image
 
     width = max(map(len, lines))
     if width < MIN_SIDE // 2:
         return []
     halves = any(c in "▀▄" for line in lines for c in line)
-    grid = numpy.zeros((2 * len(lines), 2 * width), dtype=numpy.uint8)
-    for row, line in enumerate(lines):
-        for column, character in enumerate(line):
-            cell = _HALVES.get(character, (1, 1, 1, 1))
-            grid[2 * row, 2 * column : 2 * column + 2] = cell[:2]
-            grid[2 * row + 1, 2 * column : 2 * column + 2] = cell[2:]
+    dots = bytearray()
+    for line in lines:
+        cells = [_HALVES.get(character, (1, 1, 1, 1)) for character in line.ljust(width)]
+        dots += bytes(255 * dark for cell in cells for dark in cell[:2])
+        dots += bytes(255 * dark for cell in cells for dark in cell[2:])
+    grid = Image.new("L", (2 * width + 2 * QUIET, 2 * len(lines) + 2 * QUIET))
+    grid.paste(Image.frombytes("L", (2 * width, 2 * len(lines)), bytes(dots)), (QUIET, QUIET))
     # A character is about twice as high as wide, and two stand for a module, or half its height does; wide ones are square.
     square = any(c in "■□⬛⬜◼◻\u3000" for line in lines for c in line)
     for tall in (2, 1) if halves or not square else (1, 2):
-        drawn = (
-            numpy.kron(numpy.pad(grid, 8), numpy.ones((2 * tall, 2), dtype=numpy.uint8))
-            if not halves
-            else numpy.kron(numpy.pad(grid, 8), numpy.ones((tall + 1, 2), dtype=numpy.uint8))
-        )
-        for picture in (255 * (1 - drawn), 255 * drawn):
+        higher = tall + 1 if halves else 2 * tall
+        drawn = grid.resize((2 * grid.width, higher * grid.height), Image.Resampling.NEAREST)
+        for picture in (drawn.point(range(255, -1, -1)), drawn):
             codes = zxingcpp.read_barcodes(
-                picture.astype(numpy.uint8), formats=zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
+                picture, formats=zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
             )
             if texts := [code.text for code in codes if code.text]:
                 return texts
