@@ -169,6 +169,7 @@ def journal_erase(person: str, reason: str, config: str | None, as_json: bool) -
     Example: gatepost journal erase ana@example.net --reason "request 12"
     """
     from gatepost.app.installation import opened
+    from gatepost.store import gone
     from gatepost.store import journal as chain
     from gatepost.store.database import Connection
     from gatepost.store.failures import StoreFailed
@@ -183,6 +184,7 @@ def journal_erase(person: str, reason: str, config: str | None, as_json: bool) -
         if concerning(connection, person.strip()):
             raise StoreFailed("a legal hold is in force over them: gatepost privacy hold list names it")
         number = chain.erase(connection, person.strip())
+        gone.note(connection, "journal", person.strip())
         chain.append(
             connection, at=time.time(), who=whoami(), what=f"journal erase {number} fields", why=reason
         )

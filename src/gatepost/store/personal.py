@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from gatepost.mail.address import Address
-from gatepost.store import accounts, holds, journal, messages
+from gatepost.store import accounts, gone, holds, journal, messages
 from gatepost.store.database import Connection
 from gatepost.store.history import typed_key
 from gatepost.store.json import decode_entry, encode
@@ -37,7 +37,7 @@ KEPT_APART = {
     "provider_identities": "the account", "app_passwords": "the account", "client_certificates": "the account",
     "api_tokens": "the account", "policies": "who decided about the policy: as the journal",
     "candidates": "who is at work on a policy: gone when done", "glass": "with looks",
-    "data_requests": "the proof that a request was answered", "legal_holds": "the proof of a hold",
+    "gone": "so that no backup brings it back", "data_requests": "the proof that a request was answered", "legal_holds": "the proof of a hold",
 }  # fmt: skip
 
 
@@ -95,6 +95,7 @@ def erase(connection: Connection, address: str) -> dict[str, Erased]:
     """Erase what may be erased, in the transaction of the caller; what is erased is overwritten in the file."""
     connection.execute("PRAGMA secure_delete = ON")
     try:
+        gone.note(connection, "erased", address.strip().lower())
         return {part.name: part.erase(connection, address.strip().lower(), True) for part in PARTS}
     finally:
         connection.execute("PRAGMA secure_delete = OFF")

@@ -15,6 +15,7 @@ from gatepost.store import (
     correspondents,
     entries,
     glass,
+    gone,
     history,
     holds,
     journal,
@@ -103,6 +104,9 @@ async def deleted_of(store: Store, now: float, settings: Retention) -> dict[str,
         ),
         "requests": await in_slices(
             store, lambda c: requests.expire(c, before=now - settings.journal_s, limit=SLICE)
+        ),
+        "gone": await in_slices(
+            store, lambda c: gone.expire(c, before=now - settings.journal_s, limit=SLICE)
         ),
         "tokens": await in_slices(
             store, lambda c: apitokens.expire(c, before=now - settings.sign_ins_s, limit=SLICE)

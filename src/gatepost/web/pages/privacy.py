@@ -51,6 +51,7 @@ DELETED = {
     "numbers": N_("counts by the hour"),
     "requests": N_("requests and holds that were closed"),
     "tokens": N_("tokens"),
+    "gone": N_("what no backup must bring back"),
 }
 """What retention deletes, as its proof names it."""
 POST = ("POST",)
