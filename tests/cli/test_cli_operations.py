@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sqlite3
 import subprocess
 import urllib.request
@@ -16,7 +17,9 @@ import pytest
 from click.testing import CliRunner
 
 from gatepost.cli.root import COMMANDS, gatepost
+from gatepost.config.schema import load
 from gatepost.demo.run import free_port
+from gatepost.store.secretfile import SecretFile
 from system.whole import PROGRAM, Gate, mail, running, tls_for, until
 
 ZONE = """
@@ -165,14 +168,20 @@ def test_a_reference_without_a_story_leads_to_where_it_may_be(gate: Gate) -> Non
 
 
 def test_a_backup_of_a_running_gate_is_verified_and_restored_elsewhere(gate: Gate, tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
+    kept, there = tmp_path / "kept", load(gate.path).state
+    SecretFile(there / "keys" / "srs.secret", "for tests").secrets()
     assert "6 entries of history" in told(gate, "backup", "create", str(kept))
     assert "whole and unaltered" in told(gate, "backup", "verify", str(kept))
     assert "exists already" in refused(gate, "backup", "create", str(kept))
     assert "a gate is at work on" in refused(gate, "backup", "restore", str(kept))
     other = Gate(tmp_path, gate.path.read_text())
+    state = load(other.path).state
+    assert "put the key file there first" in refused(other, "backup", "restore", str(kept))
+    (state / "keys").mkdir(parents=True)
+    shutil.copy2(there / "keys" / "quarantine.key", state / "keys" / "quarantine.key")
     assert "is as it was on" in told(other, "backup", "restore", str(kept))
     assert told(other, "history", "--json") == told(gate, "history", "--json")
+    assert (state / "keys" / "srs.secret").read_bytes() == (there / "keys" / "srs.secret").read_bytes()
     (kept / "gatepost.db").write_bytes(b"x")
     assert told(other, "backup", "verify", str(kept), status=1) == ""
     assert "is not empty" in refused(other, "backup", "restore", str(kept))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shutil
 from pathlib import Path
 
@@ -20,13 +21,14 @@ from gatepost.net.certfiles import CertificateFolder
 from gatepost.office import apitokens, apppasswords, people
 from gatepost.office.apppasswords import Good, Scope
 from gatepost.store import messages
-from gatepost.store.backup import backup, keep_files, restore, verify
+from gatepost.store.backup import MASTER_KEY, backup, digest, keep_files, restore, verify
+from gatepost.store.backupsecrets import SEALED, unsealed_into
 from gatepost.store.disk import Disk
 from gatepost.store.failures import StoreFailed
 from gatepost.store.history import Search
 from gatepost.store.postmaster import Postmaster, Why
 from gatepost.store.secretfile import SecretFile
-from gatepost.store.store import Store
+from gatepost.store.store import Store, keyring
 from gatepost.store.upkeep import damaged
 from people_samples import ROOT, office_at
 from store_samples import acceptance
@@ -129,44 +131,110 @@ def test_what_leaves_during_the_backup_is_left_out_and_what_was_lost_is_told(tmp
     assert verify(target) == ["the octets of message LOST are missing"]
 
 
-def test_secrets_and_certificates_come_along_closed_and_the_master_key_does_not(tmp_path: Path) -> None:
-    state, target = tmp_path / "state", tmp_path / "backup"
+WEEKS_S = 21 * 86_400.0
+
+
+@pytest.fixture
+def with_secrets(tmp_path: Path) -> Path:
+    """A state with secrets, a certificate, and the master key."""
+    state = tmp_path / "state"
 
     async def story() -> None:
         await Store.open(state).close()
 
     asyncio.run(story())
+    SecretFile(state / "keys" / "srs.secret", "for tests").secrets()
+    chain = CertificateFolder(state / "certificates" / "mx.example.net")
+    made = state / "certificates" / "mx.example.net" / "1"
+    made.mkdir(parents=True)
+    (made / "key.pem").write_text("a certificate's key")
+    (made / "key.pem").chmod(0o600)
+    (chain.path / "current").symlink_to("1", target_is_directory=True)
+    (state / "keys" / "links.key").write_text("the key of links")
+    keyring(state).add_key()
+    (state / "policy-console.toml").write_text('mode = "enforce"\n')
+    return state
+
+
+def with_master_key(state: Path, of: Path) -> Path:
+    """A state folder with nothing but that."""
+    (state / "keys").mkdir(parents=True)
+    shutil.copy2(of / MASTER_KEY, state / MASTER_KEY)
+    return state
+
+
+def test_secrets_and_certificates_come_along_sealed_and_the_master_key_does_not(
+    with_secrets: Path, tmp_path: Path
+) -> None:
+    state, target = with_secrets, tmp_path / "backup"
     srs = SecretFile(state / "keys" / "srs.secret", "for tests")
     address = parse_address("sam@example.org")
     assert address is not None
     changed = rewritten(address, domain="example.net", secret=srs.secrets()[0], now=NOW)
     assert changed is not None
-    chain = CertificateFolder(state / "certificates" / "mx.example.net")
-    made = state / "certificates" / "mx.example.net" / "1"
-    made.mkdir(parents=True)
-    (made / "key.pem").write_text("a key")
-    (made / "key.pem").chmod(0o600)
-    (chain.path / "current").symlink_to("1", target_is_directory=True)
-    for name in ("quarantine.key", "links.key"):
-        (state / "keys" / name).write_text("secret")
-    (state / "policy-console.toml").write_text('mode = "enforce"\n')
-    backup(state, target, now=NOW)
-    (state / "keys" / "srs.secret").write_text("# written in place\n" + srs.path.read_text())
-    assert verify(target) == [], "a backup shares no file that may be written to"
-    (target / "keys" / "srs.secret").write_text("forged")
-    assert verify(target) == ["keys/srs.secret was changed after the backup was made"]
-    shutil.rmtree(target)
-    backup(state, target, now=NOW)
-    restore(target, tmp_path / "again", hold_because=None, now=NOW)
-    again = tmp_path / "again"
-    assert not list(again.rglob("quarantine.key*"))
+    backup(state, target, now=NOW, keyring=keyring(state))
+    assert verify(target) == []
+    secrets = (
+        srs.path,
+        state / MASTER_KEY,
+        state / "certificates/mx.example.net/1/key.pem",
+        state / "keys/links.key",
+    )
+    for octets in [path.read_bytes() for path in target.rglob("*") if path.is_file()]:
+        for secret in secrets:
+            assert secret.read_bytes().splitlines()[-1] not in octets, secret
+    again = with_master_key(tmp_path / "again", state)
+    assert restore(target, again, hold_because=None, now=NOW, keyring=keyring(again)).secrets
     assert not list(again.rglob("links.key*")), "links in letters end"
-    secrets = SecretFile(again / "keys" / "srs.secret", "for tests").secrets()
-    assert bounce_to(changed, secrets=secrets, now=NOW + 60) == address
+    assert not list(again.rglob("*.sealed"))
+    assert (again / MASTER_KEY).read_bytes() == (state / MASTER_KEY).read_bytes()
+    found = SecretFile(again / "keys" / "srs.secret", "for tests").secrets()
+    bounce = bounce_to(changed, secrets=found, now=NOW + WEEKS_S, valid_days=21)
+    assert bounce == address, "bounces to addresses of the last three weeks find back"
     key = again / "certificates" / "mx.example.net" / "current" / "key.pem"
-    assert (key.read_text(), key.stat().st_mode & 0o777) == ("a key", 0o600)
+    assert (key.read_text(), key.stat().st_mode & 0o777) == ("a certificate's key", 0o600)
     assert (again / "keys" / "srs.secret").stat().st_mode & 0o777 == 0o600
     assert (again / "policy-console.toml").read_text() == 'mode = "enforce"\n'
+
+
+def test_without_the_master_key_a_restoration_says_so_and_leaves_the_state_alone(
+    with_secrets: Path, tmp_path: Path
+) -> None:
+    target, again = tmp_path / "backup", tmp_path / "again"
+    backup(with_secrets, target, now=NOW, keyring=keyring(with_secrets))
+    with pytest.raises(StoreFailed, match="put the key file there first, or restore --without-secrets"):
+        restore(target, again, hold_because=None, keyring=keyring(again))
+    keyring(again).add_key()
+    other = (again / MASTER_KEY).read_bytes()
+    with pytest.raises(StoreFailed, match="does not have"):
+        restore(target, again, hold_because=None, keyring=keyring(again))
+    assert (again / MASTER_KEY).read_bytes() == other
+    shutil.rmtree(again)
+    assert not restore(target, again, hold_because=None, keyring=None).secrets
+    assert not (again / "keys" / "srs.secret").exists()
+
+
+def test_sealed_secrets_that_were_altered_are_not_restored(with_secrets: Path, tmp_path: Path) -> None:
+    target = tmp_path / "backup"
+    backup(with_secrets, target, now=NOW, keyring=keyring(with_secrets))
+    whole = (target / SEALED).read_bytes()
+    (target / SEALED).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert verify(target) == [f"{SEALED} was changed after the backup was made"]
+    for octets in (whole[:-1] + bytes([whole[-1] ^ 1]), whole[:20], b""):
+        with pytest.raises(StoreFailed):
+            unsealed_into(tmp_path, octets, keyring(with_secrets))
+
+
+def test_a_backup_of_before_with_plain_secrets_is_still_restored(with_secrets: Path, tmp_path: Path) -> None:
+    target, again = tmp_path / "backup", tmp_path / "again"
+    backup(with_secrets, target, now=NOW)
+    (target / "keys").mkdir()
+    shutil.copy2(with_secrets / "keys" / "srs.secret", target / "keys" / "srs.secret")
+    manifest = json.loads((target / "manifest.json").read_text())
+    manifest["files"]["keys/srs.secret"] = digest(target / "keys" / "srs.secret")
+    (target / "manifest.json").write_text(json.dumps(manifest))
+    assert restore(target, again, hold_because=None).secrets
+    assert (again / "keys" / "srs.secret").read_bytes() == (with_secrets / "keys" / "srs.secret").read_bytes()
 
 
 def test_what_may_have_been_revoked_since_is_not_good_again(tmp_path: Path) -> None:

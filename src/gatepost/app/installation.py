@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ from typing import Any, Protocol, TypeVar
 
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, load
-from gatepost.store.store import Store
+from gatepost.store.backupsecrets import has_secrets
+from gatepost.store.failures import StoreFailed
+from gatepost.store.sealing import Keyring
+from gatepost.store.store import Store, keyring
 
 T = TypeVar("T")
 
@@ -54,3 +58,20 @@ def insist_on_state(loaded: Loaded) -> None:
     if not there:
         problem = f"{loaded.state} holds no mail yet: has the gate been started once?"
         raise ConfigError(str(loaded.path), "state", problem)
+
+
+def keys_for_secrets(loaded: Loaded) -> Keyring:
+    """The master keys that seal the secrets in a backup; made where there are none yet, for the state's owner. Raises StoreFailed."""
+    keys = keyring(loaded.state, loaded.key_file)
+    if not has_secrets(loaded.state) or keys.ids():
+        return keys
+    if loaded.key_file is not None:
+        raise StoreFailed(
+            f"the master key {loaded.key_file} is not there, and secrets are in a backup only sealed with it: run this where it can"
+            " be read, or leave them out (--without-secrets)"
+        )
+    keys.add_key()
+    owner = loaded.state.stat()
+    if owner.st_uid != os.geteuid():
+        os.chown(keys.path, owner.st_uid, owner.st_gid)
+    return keys

@@ -21,7 +21,10 @@ RESTORED = "It was queued when the backup of {} was made, and may have been deli
 def backup() -> None:
     """Back up, verify and restore everything kept: queue, quarantine, history, journal, memory, secrets and certificates.
 
-    Not in it: the configuration, and the master key of what is sealed. Keep copies of both, apart.
+    Secrets are in it only sealed under the master key: the secret of rewritten senders (SRS), the journal's key, and the
+    certificates that the gate got itself with their keys and account. Mail in the queue is in it as it came.
+
+    Not in it: the configuration, and the master key. Keep copies of both, apart from the backups.
 
     Example: gatepost backup create /backup/gatepost-today
     """
@@ -30,16 +33,21 @@ def backup() -> None:
 @backup.command("create")
 @click.argument("target", type=click.Path(path_type=Path))
 @config_option
+@click.option(
+    "--without-secrets",
+    is_flag=True,
+    help="Leave out the secret of rewritten senders, the journal's key and certificates; a restored gate makes new ones.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The manifest as JSON.")
 @failing_clearly
-def create(target: Path, config: str | None, as_json: bool) -> None:
+def create(target: Path, config: str | None, *, without_secrets: bool, as_json: bool) -> None:
     """Write a backup into the new folder TARGET, as of one moment; the gate may be running.
 
-    It holds mail and secrets: keep it where only you can read it.
+    It holds mail: keep it where only you can read it. Secrets and certificates are sealed under the master key, which is not in it.
 
     Example: gatepost backup create /backup/gatepost-2026-11-24
     """
-    from gatepost.app.installation import insist_on_state
+    from gatepost.app.installation import insist_on_state, keys_for_secrets
     from gatepost.config.schema import load
     from gatepost.store.backup import backup as write
     from gatepost.store.failures import StoreFailed
@@ -49,7 +57,8 @@ def create(target: Path, config: str | None, as_json: bool) -> None:
     if target.exists():
         raise StoreFailed(f"{target} exists already: name a new folder")
     with Progress() as tell:
-        manifest = write(loaded.state, target, now=time.time(), tell=tell)
+        keys = None if without_secrets else keys_for_secrets(loaded)
+        manifest = write(loaded.state, target, now=time.time(), keyring=keys, tell=tell)
     if as_json:
         click.echo(json.dumps(asdict(manifest)))
         return
@@ -60,7 +69,8 @@ def create(target: Path, config: str | None, as_json: bool) -> None:
     )
     if (loaded.key_file or loaded.state / "keys" / "quarantine.key").exists():
         click.echo(
-            "The master key (of held mail, signing keys, one-time codes) is not in it: keep a copy of the key file, apart.",
+            "The master key (of held mail, signing keys, one-time codes, and of the secrets in it) is not in it: keep a copy of the"
+            " key file, apart.",
             err=True,
         )
 
@@ -100,13 +110,26 @@ def verify(target: Path, as_json: bool) -> None:
     is_flag=True,
     help="Leave app passwords, tokens, client certificates and recovery codes as they were: also those revoked or used since.",
 )
+@click.option(
+    "--without-secrets",
+    is_flag=True,
+    help="The master key is lost: make new secrets and certificates. Bounces to senders rewritten before do not find back.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @failing_clearly
 def restore(
-    source: Path, config: str | None, *, deliver: bool, keep_app_passwords: bool, as_json: bool
+    source: Path,
+    config: str | None,
+    *,
+    deliver: bool,
+    keep_app_passwords: bool,
+    without_secrets: bool,
+    as_json: bool,
 ) -> None:
-    """Make the state of this configuration from the backup in SOURCE. The gate must be stopped and the state empty; run it as the gate's user.
+    """Make the state of this configuration from the backup in SOURCE. The gate must be stopped; run it as the gate's user.
 
+    Put the master key in its place first (keys/quarantine.key in the state folder, else empty, or [quarantine] key_file): it opens
+    the secrets and certificates of the backup.
     What was queued is held (gatepost queue retry lets it go on), since it may have been delivered after the backup.
     Nobody is signed in, and app passwords, tokens, client certificates and recovery codes end, since some may have been
     revoked or used after the backup: people make new ones. Passkeys, roles and accounts are as they were: look through them.
@@ -118,6 +141,7 @@ def restore(
     from gatepost.jobs.presence import is_running
     from gatepost.store.backup import restore as make
     from gatepost.store.failures import StoreFailed
+    from gatepost.store.store import keyring
 
     loaded = load(find_config(config))
     if is_running(loaded.state):
@@ -125,11 +149,17 @@ def restore(
     why = None if deliver else RESTORED.format(source.name)
     with Progress() as tell:
         restored = make(
-            source, loaded.state, hold_because=why, keep_app_passwords=keep_app_passwords, tell=tell
-        )
+            source, loaded.state, hold_because=why, keep_app_passwords=keep_app_passwords,
+            keyring=None if without_secrets else keyring(loaded.state, loaded.key_file), tell=tell,
+        )  # fmt: skip
     manifest = restored.manifest
     if as_json:
-        told = {"counts": manifest.counts, "ended": restored.ended, "passkeys": restored.passkeys}
+        told = {
+            "counts": manifest.counts,
+            "ended": restored.ended,
+            "passkeys": restored.passkeys,
+            "secrets": restored.secrets,
+        }
         click.echo(
             json.dumps({"state": str(loaded.state), **told, "administrators": restored.administrators})
         )
@@ -152,6 +182,11 @@ def restore(
         click.echo(
             f"Good again, too: {restored.passkeys:,} passkeys, and the roles of {restored.administrators:,} accounts. Whoever"
             " lost a device, a role or the account since has it again: look through gatepost user list."
+        )
+    if without_secrets:
+        click.echo(
+            "Secrets and certificates are made anew: bounces to senders rewritten before do not find back, and TLSA records must"
+            " fit the new key (gatepost cert records)."
         )
     if not (loaded.key_file or loaded.state / "keys" / "quarantine.key").exists():
         click.echo(

@@ -1,9 +1,8 @@
 """Back up a running store, verify a backup, restore it.
 
 A backup is a folder: the database as of one moment (`VACUUM INTO`, which stops no writer), the spool files its
-rows name (hard links where the file system allows: they never change), what else stands in the state folder (secrets,
-certificates, what the console laid over the configuration), and a manifest with their digests. Never in it: the master key,
-without which nothing sealed can be opened, and the key of links in letters, which are not to be good again.
+rows name (hard links where the file system allows: they never change), keys and certificates sealed under the master key
+(`backupsecrets`), what the console laid over the configuration, and a manifest with their digests. Never in it: the master key.
 """
 
 from __future__ import annotations
@@ -23,17 +22,19 @@ import msgspec
 from pysqlite3 import dbapi2
 
 from gatepost.store import journal, messages
+from gatepost.store.backupsecrets import SEALED, has_secrets, open_secrets, sealed_secrets
 from gatepost.store.disk import Disk
 from gatepost.store.failures import StoreFailed, translated
+from gatepost.store.sealing import Keyring
 from gatepost.store.spool import Spool
 
 DATABASE = "gatepost.db"
 SPOOL = "spool"
 MANIFEST = "manifest.json"
-BESIDE = ("keys", "certificates", "policy-console.toml")
-"""What else there may be in a state folder."""
-NEVER = ("quarantine*", "links*", "*.new", "*.lock", "*.turn")
-"""Of `keys`: master key, key of links, and what is there for a moment."""
+BESIDE = ("policy-console.toml",)
+"""What else there may be in a state folder that is no secret."""
+MASTER_KEY = Path("keys", "quarantine.key")
+"""What may lie in a state folder that is restored into."""
 COUNTED = (
     "messages",
     "queue",
@@ -73,6 +74,8 @@ class Restored:
     """These are good again, whoever took one away since."""
     administrators: int
     """And these have their roles again."""
+    secrets: bool = False
+    """Keys and certificates are as they were; else new ones are made, and bounces to rewritten senders of before are lost."""
 
 
 Tell = Callable[[str, int, int], None]
@@ -83,8 +86,14 @@ def silent(_what: str, _done: int, _of: int) -> None:
     """Nobody looks on."""
 
 
-def backup(state: Path, target: Path, *, now: float, tell: Tell = silent) -> Manifest:
-    """Write a backup of the store in `state` into the new folder `target`; the store may be running. Raises StoreFailed."""
+def backup(
+    state: Path, target: Path, *, now: float, keyring: Keyring | None = None, tell: Tell = silent
+) -> Manifest:
+    """Write a backup of the store in `state` into the new folder `target`; the store may be running. Raises StoreFailed.
+
+    Keys and certificates come along sealed with `keyring`; None leaves them out.
+    """
+    secrets = sealed_secrets(state, keyring) if keyring is not None and has_secrets(state) else b""
     with translated():
         target.mkdir(mode=0o700, parents=True)
         with contextlib.closing(Disk().connect(state / DATABASE, read_only=True)) as source:
@@ -96,6 +105,9 @@ def backup(state: Path, target: Path, *, now: float, tell: Tell = silent) -> Man
             manifest = counted(copy, now)
         for name in BESIDE:
             copy_as_it_is(state / name, target / name)
+        if secrets:
+            (target / SEALED).touch(mode=0o600)
+            (target / SEALED).write_bytes(secrets)
         found = files_below(target)
         files = {}
         for number, path in enumerate(found, 1):
@@ -140,16 +152,19 @@ def restore(
     hold_because: str | None,
     now: float | None = None,
     keep_app_passwords: bool = False,
+    keyring: Keyring | None = None,
     tell: Tell = silent,
 ) -> Restored:
-    """Make a store in `state`, which must not exist or be empty, from the backup in `target`.
+    """Make a store in `state`, which must not exist or hold nothing but the master key, from the backup in `target`.
+
+    Its keys and certificates are opened with `keyring`; None leaves them out.
 
     What was queued then may have been delivered since: with `hold_because` all of it is held in the queue, with
     that reason, until a person lets it go on; None lets it go out. Nobody is signed in. What was revoked since must not be
     good again unseen: app passwords, tokens, client certificates and recovery codes end, unless `keep_app_passwords`.
     Raises StoreFailed, and then `state` is as before.
     """
-    if state.exists() and any(state.iterdir()):
+    if any(not path.is_dir() and not is_of_master_key(path, state) for path in state.rglob("*")):
         raise StoreFailed(f"{state} is not empty: stop Gatepost and move its old state away first")
     wrong = verify(target, tell=tell)
     if wrong:
@@ -166,6 +181,11 @@ def restore(
 
         shutil.copytree(target, growing, symlinks=True, copy_function=copy)
         (growing / MANIFEST).unlink()
+        try:
+            secrets = open_secrets(growing, keyring)
+        except StoreFailed:
+            shutil.rmtree(growing, ignore_errors=True)
+            raise
         with contextlib.closing(Disk().connect(growing / DATABASE)) as connection:
             connection.execute("UPDATE queue SET worker = NULL")
             end_what_was_open(connection)
@@ -177,10 +197,29 @@ def restore(
                     "UPDATE queue SET held_because = coalesce(held_because, ?)", (hold_because,)
                 )
         growing.chmod(0o700)
-        sync_all(growing)
-        growing.rename(state)
-        Disk().sync_folder(state.parent)
-    return restored
+        put_in_place(growing, state)
+    return replace(restored, secrets=secrets)
+
+
+def is_of_master_key(path: Path, state: Path) -> bool:
+    """Is it the master key, or what those leave beside it who take turns by it?"""
+    return path.parent == (state / MASTER_KEY).parent and path.name.startswith(MASTER_KEY.stem)
+
+
+def put_in_place(growing: Path, state: Path) -> None:
+    """`growing` becomes `state`, with the master key that lies there already; at every moment that key is somewhere whole."""
+    if (state / MASTER_KEY).exists():
+        (growing / MASTER_KEY).parent.mkdir(mode=0o700, exist_ok=True)
+        shutil.copy2(state / MASTER_KEY, growing / MASTER_KEY)
+        owner = (state / MASTER_KEY).stat()
+        os.chown(growing / MASTER_KEY, owner.st_uid, owner.st_gid)
+    sync_all(growing)
+    before = state.with_name(f"{state.name}.before")
+    if state.exists():
+        state.rename(before)
+    growing.rename(state)
+    Disk().sync_folder(state.parent)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 OPEN = ("sessions", "known_devices", "enrolment_links", "challenges")
@@ -276,10 +315,8 @@ def take_along(source: Path, target: Path) -> None:
 
 
 def copy_as_it_is(source: Path, target: Path) -> None:
-    """A file or folder with its modes, by its own octets: it may be written to later. Nothing where there is none."""
-    if source.is_dir():
-        shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns(*NEVER))
-    elif source.exists():
+    """A file with its modes, by its own octets: it may be written to later. Nothing where there is none."""
+    if source.exists():
         shutil.copy2(source, target)
 
 
