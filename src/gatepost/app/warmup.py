@@ -15,6 +15,7 @@ from gatepost.dns.names import public_suffix
 from gatepost.mail.address import Address
 from gatepost.mail.author import authors, displayed_author, message_id, subject_text
 from gatepost.mail.client import Client, Envelope, Recipient
+from gatepost.mail.content import content_of
 from gatepost.mail.message import Message
 from gatepost.mailauth.authenticate import authenticate
 from gatepost.mailauth.header import authentication_results, received_field
@@ -37,6 +38,8 @@ MESSAGE = SIGNATURE + (
     b"From: =?utf-8?q?Some?= One <one@example.com>\r\nTo: two@example.net\r\nSubject: =?utf-8?b?aGVsbG8=?=\r\n"
     b"Message-ID: <1@example.com>\r\n\r\n"
 )
+
+PAGE = b"Subject: page\r\nContent-Type: text/html\r\n\r\n<p style='color:red'>A <a href='https://example.com/'>link</a></p>\r\n"
 
 
 class Rehearsal:
@@ -75,3 +78,4 @@ async def rehearse(hostname: str, resolver: Rehearsal) -> None:
         author=displayed_author(message), subject=subject_text(message), message_id=message_id(message),
     )  # fmt: skip
     decode_entry(encode(entry))
+    content_of(Message.parse(PAGE)).links  # noqa: B018 - what reads pages is loaded by reading one
