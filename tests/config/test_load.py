@@ -49,8 +49,9 @@ def test_units_are_read_in_words() -> None:
     assert (house.patience_s, house.limit_octets) == (14400.0, 2048)
 
 
-def test_plain_numbers_are_in_the_fields_unit() -> None:
-    assert read({"patience": 3}).patience_s == 3.0
+def test_a_plain_number_is_octets_of_a_size_and_nothing_of_a_time() -> None:
+    house = read({"limit": 3, "patience": 0})
+    assert (house.limit_octets, house.patience_s) == (3, 0.0)
 
 
 def test_nested_tables_lists_and_unions() -> None:
@@ -69,6 +70,13 @@ def test_nested_tables_lists_and_unions() -> None:
         ({"doors": [{"name": "a", "colour": "gren"}]}, "doors[0].colour", "Did you mean green?"),
         ({"patience": "soon"}, "patience", "a time such as"),
         ({"limit": "much"}, "limit", "a size such as"),
+        ({"patience": 30}, "patience", 'write "30s", "30m", "30h" or "30d"'),
+        ({"patience": -5}, "patience", "less than nothing"),
+        ({"patience": float("inf")}, "patience", "a number is wanted"),
+        ({"limit": -1}, "limit", "less than nothing"),
+        ({"limit": float("inf")}, "limit", "a whole number"),
+        ({"limit": float("nan")}, "limit", "a whole number"),
+        ({"weights": {"a": float("nan")}}, "weights.a", "a number is wanted"),
         ({"limit": 1.5}, "limit", "a whole number"),
         ({"limit": True}, "limit", "a whole number"),
         ({"doors": {}}, "doors", "a list"),

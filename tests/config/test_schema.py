@@ -68,3 +68,11 @@ def test_who_is_told_and_where_figures_are(table: dict[str, Any], key: str) -> N
 def test_metrics_and_alerts_as_they_should_be() -> None:
     loaded = settled(alerts={"to": ["ana@example.net"]}, metrics={"address": "[::1]:9100"})
     assert loaded.config.metrics.address == "[::1]:9100"
+
+
+@pytest.mark.parametrize("kept", [0, "0d", "30s"])
+def test_nothing_is_kept_so_shortly_that_nobody_sees_it(kept: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        settled(retention={"held": kept})
+    assert caught.value.key == "retention.held"
+    assert 'write "30d"' in str(caught.value)

@@ -2,8 +2,8 @@
 
 An unknown key, a wrong type or a value out of range is a `ConfigError` that says what, where and what
 to do, and names the nearest right key. A field that carries its unit in its name (``retry_first_s``,
-``max_size_octets``) is written without it (``retry_first = "60s"``, ``max_size = "50MiB"``); a plain
-number is in the field's own unit.
+``max_size_octets``) is written without it (``retry_first = "60s"``, ``max_size = "50MiB"``). A plain number
+of a size is octets; of a time it is refused but for 0, since ``held = 30`` was meant in days.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import enum
+import math
 import re
 import tomllib
 import types
@@ -140,21 +141,36 @@ def read_scalar(value: Any, hint: Any, name: str, *, file: str, at: str) -> Any:
             return value
         raise ConfigError(file, at, f"is {shown(value)}, but true or false is wanted.")
     if hint in (int, float):
-        if isinstance(value, str):
-            value = read_quantity(value, name, file=file, at=at)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or (hint is int and value != int(value))
-        ):
-            wanted = "a whole number" if hint is int else "a number"
-            raise ConfigError(file, at, f"is {shown(value)}, but {wanted} is wanted.")
-        return hint(value)
+        return read_number(value, hint, name, file=file, at=at)
     if hint is str:
         if isinstance(value, str):
             return value
         raise ConfigError(file, at, f'is {shown(value)}, but text in "quotes" is wanted.')
     raise TypeError(f"settings field {at} has type {hint}, which load.py does not read")
+
+
+def read_number(value: Any, hint: type[int] | type[float], name: str, *, file: str, at: str) -> int | float:
+    """A number that can be counted with: neither nan nor inf, and no time or size below nothing."""
+    written = value
+    if isinstance(value, str):
+        value = read_quantity(value, name, file=file, at=at)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or (hint is int and value != int(value))
+    ):
+        wanted = "a whole number" if hint is int else "a number"
+        raise ConfigError(file, at, f"is {shown(value)}, but {wanted} is wanted.")
+    if value < 0 and name.endswith(UNIT_SUFFIXES):
+        raise ConfigError(file, at, f"is {shown(value)}, but it cannot be less than nothing.")
+    if value and written is value and name.endswith("_s"):
+        raise ConfigError(
+            file,
+            at,
+            f'is {value:g} without a unit: write "{value:g}s", "{value:g}m", "{value:g}h" or "{value:g}d".',
+        )
+    return hint(value)
 
 
 def read_quantity(text: str, name: str, *, file: str, at: str) -> float:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gatepost.access.oidc import ProviderSettings, provider_problems
+from gatepost.access.oidc import ProviderSettings
 from gatepost.access.settings import AccessSettings
-from gatepost.access.settings import problem as access_problem
 from gatepost.checks.connection.hello import HelloSettings
 from gatepost.checks.registry import ALL_CHECKS, configure
 from gatepost.checks.run import Configured
@@ -20,12 +18,13 @@ from gatepost.checks.sender.people import IMPORTED, PeopleSettings, Staff
 from gatepost.config.load import ConfigError, parse_toml, read_table
 from gatepost.config.overlay import NAME as OVERLAY
 from gatepost.config.overlay import merged, read_overlay
+from gatepost.config.problems import refuse_unusable
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.routes import MaildirAt, Routes
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
-from gatepost.delivery.signing import SigningSettings, signing_problems
-from gatepost.jobs.heads import JournalSettings, journal_problems
-from gatepost.jobs.ownpolicy import MtaStsSettings, policy_problems
+from gatepost.delivery.signing import SigningSettings
+from gatepost.jobs.heads import JournalSettings
+from gatepost.jobs.ownpolicy import MtaStsSettings
 from gatepost.jobs.settings import (
     REPORTS,
     AlertSettings,
@@ -38,13 +37,12 @@ from gatepost.mail.address import Address, normal_domain, parse_address
 from gatepost.mail.finding import Mode
 from gatepost.mail.trace import Networks
 from gatepost.mailauth.authenticate import AuthSettings
-from gatepost.net.authority import CertificateSettings, certificate_problems
+from gatepost.net.authority import CertificateSettings
 from gatepost.net.callout import CalloutSettings
-from gatepost.net.destinations import destination_problems
-from gatepost.net.directoryservice import PeopleSourceSettings, source_problems
+from gatepost.net.directoryservice import PeopleSourceSettings
 from gatepost.net.limits import ConnectionLimits, Listener, SessionLimits
 from gatepost.net.outbound import OutboundSettings
-from gatepost.net.resolver import DnsSettings, servers_of
+from gatepost.net.resolver import DnsSettings
 from gatepost.net.sandbox import SandboxSettings
 from gatepost.net.tls import NamedCertificate, TlsSettings, TlsUnusable, expand
 from gatepost.office.settings import DigestSettings, PrivacySettings
@@ -57,9 +55,6 @@ from gatepost.store.sealing import QuarantineSettings
 from gatepost.store.store import StoreSettings
 from gatepost.submitting.settings import SubmissionSettings
 from gatepost.web.settings import ConsoleSettings
-from gatepost.web.settings import problem as console_problem
-
-JUNK_HEADER = re.compile(r"X-[A-Za-z0-9-]{1,60}: [ -~]{1,200}")
 
 STATE = "var"
 
@@ -228,23 +223,28 @@ def defaults(hostname: str = "localhost") -> Loaded:
 def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path) -> Loaded:
     """Read the table, and work out everything that can be wrong with it."""
     config = with_own_certificates(read_table(table, Config, file=file))
-    if normal_domain(config.hostname) is None:
-        raise ConfigError(file, "hostname", f'is "{config.hostname}", which is no host name.')
-    unusable = access_problem(config.access)
-    if unusable is not None:
-        raise ConfigError(file, f"access.{unusable[0]}", unusable[1])
-    unusable = console_problem(config.console, has_certificate=bool(config.tls.certificate))
-    if unusable is not None:
-        raise ConfigError(file, f"console.{unusable[0]}", unusable[1])
-    if config.workers < 0:
-        raise ConfigError(file, "workers", "cannot be less than 0.")
-    settings = {check.name: getattr(config.checks, check.name) for check in ALL_CHECKS}
-    forwarder = settings["forwarder"]
-    settings["forwarder"] = dataclasses.replace(
-        forwarder, trusted_sealers=(*forwarder.trusted_sealers, *config.arc.trusted_sealers)
-    )
-    settings["hello"] = with_our_names(settings["hello"], config)
-    settings = {name: rooted(one, folder) for name, one in settings.items()}
+    refuse_unusable(config, file)
+    reports = report_addresses(config.learning, file)
+    checks, policies, outgoing = judging(config, reports, file=file, folder=folder)
+    routes = routing(config, reports, file=file, folder=folder)
+    try:
+        people = Staff(
+            config.people, own_domains=[one.name for one in config.domains], folder=folder,
+            imported=folder / config.state / IMPORTED if config.people_source.servers else None,
+        )  # fmt: skip
+    except ValueError as fault:
+        raise ConfigError(file, "people", f"{fault}.") from None
+    return Loaded(
+        path=path, folder=folder, config=config, table=table, checks=checks, policies=policies, outgoing=outgoing,
+        routes=routes, trusted_relays=relays(config, file), people=people,
+    )  # fmt: skip
+
+
+def judging(
+    config: Config, reports: tuple[Address, ...], *, file: str, folder: Path
+) -> tuple[tuple[Configured, ...], PolicyBook, PolicyBook]:
+    """The checks with their settings, the policy of what comes in and that of what goes out. Raises ConfigError."""
+    settings = check_settings(config, folder)
     for check in ALL_CHECKS:
         for problem in check.problems(settings[check.name]) if check.problems else ():
             raise ConfigError(file, f"checks.{check.name}", f"{problem}.")
@@ -253,7 +253,6 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
             file, "checks.surbl.lists", f"a list is called {name}, and so is one of dnsbl; give it a name."
         )
     try:
-        reports = report_addresses(config.learning, file)
         checks = configure(settings, config.policy.modes)
         policies = assemble(letting_in(config.policy, reports), checks, mode=config.mode)
     except PolicyProblem as fault:
@@ -264,6 +263,22 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
         )
     except PolicyProblem as fault:
         raise ConfigError(file, "submission.policy", str(fault)) from None
+    return checks, policies, outgoing
+
+
+def check_settings(config: Config, folder: Path) -> dict[str, Any]:
+    """What each check is told: its own table, and what stands elsewhere and concerns it."""
+    settings = {check.name: getattr(config.checks, check.name) for check in ALL_CHECKS}
+    forwarder = settings["forwarder"]
+    settings["forwarder"] = dataclasses.replace(
+        forwarder, trusted_sealers=(*forwarder.trusted_sealers, *config.arc.trusted_sealers)
+    )
+    settings["hello"] = with_our_names(settings["hello"], config)
+    return {name: rooted(one, folder) for name, one in settings.items()}
+
+
+def routing(config: Config, reports: tuple[Address, ...], *, file: str, folder: Path) -> Routes:
+    """Where the mail of each domain goes; every address that the settings name must find its way. Raises ConfigError."""
     try:
         robots = {one.key: MaildirAt(folder / config.state / REPORTS) for one in reports}
         robots |= tls_report_robot(config, folder)
@@ -283,18 +298,11 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
             "signing.srs_domain",
             f'is "{srs_domain}", which is none of our domains: its bounces would be lost.',
         )
-    try:
-        servers_of(config.dns)
-    except ValueError as fault:
-        raise ConfigError(file, "dns.servers", str(fault)) from None
-    refuse_unusable(config, file)
-    try:
-        people = Staff(
-            config.people, own_domains=[one.name for one in config.domains], folder=folder,
-            imported=folder / config.state / IMPORTED if config.people_source.servers else None,
-        )  # fmt: skip
-    except ValueError as fault:
-        raise ConfigError(file, "people", f"{fault}.") from None
+    return routes
+
+
+def relays(config: Config, file: str) -> Networks:
+    """Our own MXs in front of this one. Raises ConfigError."""
     networks = []
     for one in config.trusted_relays:
         try:
@@ -303,43 +311,7 @@ def settle(table: dict[str, Any], *, file: str, path: Path | None, folder: Path)
             raise ConfigError(
                 file, "trusted_relays", f'"{one}" is neither an address nor a network.'
             ) from None
-    return Loaded(
-        path=path, folder=folder, config=config, table=table, checks=checks, policies=policies, outgoing=outgoing,
-        routes=routes, trusted_relays=tuple(networks), people=people,
-    )  # fmt: skip
-
-
-def refuse_unusable(config: Config, file: str) -> None:
-    """What each room finds wrong with its own settings. Raises ConfigError."""
-    for text in config.marking.junk_headers:
-        if not JUNK_HEADER.fullmatch(text):
-            raise ConfigError(
-                file, "marking.junk_headers", f'"{text}" is no header field such as "X-Spam-Flag: YES".'
-            )
-    for text in config.alerts.to:
-        if parse_address(text, smtputf8=True) is None:
-            raise ConfigError(file, "alerts.to", f'"{text}" is no mail address.')
-    for problem in source_problems(config.people_source):
-        raise ConfigError(file, "people_source", problem)
-    for problem in provider_problems(config.identity_provider):
-        raise ConfigError(file, "identity_provider", problem)
-    for problem in journal_problems(config.journal):
-        raise ConfigError(file, "journal", problem)
-    if not 0 <= config.digests.hour < 24:
-        raise ConfigError(file, "digests.hour", f"is {config.digests.hour}, but 0 to 23 is wanted.")
-    for problem in destination_problems(config.outbound):
-        raise ConfigError(file, "outbound", problem)
-    for problem in signing_problems(config.signing):
-        raise ConfigError(file, "signing", problem)
-    for key, problem in certificate_problems(config.certificates, config.mta_sts.address):
-        raise ConfigError(file, f"certificates.{key}", problem)
-    for key, problem in policy_problems(config.mta_sts):
-        raise ConfigError(file, f"mta_sts.{key}", problem)
-    port = config.metrics.address.rpartition(":")[2]
-    if config.metrics.address and not (
-        port.isdecimal() and ":" in config.metrics.address and int(port) < 65536
-    ):
-        raise ConfigError(file, "metrics.address", f'is "{config.metrics.address}", but host:port is wanted.')
+    return tuple(networks)
 
 
 def tls_report_robot(config: Config, folder: Path) -> dict[str, MaildirAt]:

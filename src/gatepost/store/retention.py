@@ -6,8 +6,8 @@ force over stays, however old; what each run deleted is kept as proof.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 
 from gatepost.store import (
     apitokens,
@@ -53,6 +53,20 @@ class Retention:
     """What the classifier was taught: digests and numbers. What it learnt from them stays."""
     sign_ins_s: float = 90 * DAY_S
     """Who signed in and who failed to; app passwords and API tokens that ended or were revoked."""
+
+
+SHORTEST_S = 3600.0
+"""What is written shorter than this was meant otherwise, and would be deleted before anybody saw it."""
+
+
+def retention_problems(settings: Retention) -> Iterator[tuple[str, str]]:
+    """What is wrong with the settings: the key and one sentence."""
+    for one in fields(settings):
+        if getattr(settings, one.name) < SHORTEST_S:
+            yield (
+                one.name.removesuffix("_s"),
+                'would be deleted within the hour; for longer write "30d", for as good as ever "3650d".',
+            )
 
 
 async def expire(store: Store, now: float, settings: Retention) -> dict[str, int]:
