@@ -155,8 +155,55 @@ def test_a_link_shows_first_and_works_once(tmp_path: Path) -> None:
                 await digests.use(token)
         assert sum(one.ref == "SPAM1" for one in office.store.queued()) == 1
         (entry,) = office.store.journal(subject="SPAM1")
-        assert (entry.who, entry.why) == ("ana@example.net", "by the link in the digest")
+        assert (entry.who, entry.why) == (
+            "ana@example.net", "by the link in the digest, not signed in, from nowhere known"
+        )  # fmt: skip
         assert digests.open(never).copy is None
+
+    told(tmp_path, story)
+
+
+def test_what_a_link_did_without_sign_in_is_in_the_next_letter(tmp_path: Path) -> None:
+    async def story(office: Office, clock: Clock) -> None:
+        digests = digests_of(office)
+        await office.store.carry_out(held("SPAM1", subject="Cheap watches", author="Sam"))
+        await office.store.carry_out(held("SPAM2", subject="Own doing", author="Sam"))
+        await digests.send()
+        first, second = (
+            one for one in tokens(letters(office)[0][2]) if digests.open(one).link.purpose == "release"
+        )
+        clock.at += 60
+        await digests.use(first, network="192.0.2.0/24")
+        await digests.use(second, ANA, network="198.51.100.0/24")
+        clock.at += DAY
+        assert await digests.send() == 1, "nothing is held, and yet there is something to tell"
+        to, subject, text, html = letters(office)[-1]
+        assert (to, subject) == ("ana@example.net", "What was done with mail held for you")
+        for part in (text, html):
+            assert "192.0.2.0/24" in part
+            assert "198.51.100.0/24" not in part, "she was signed in"
+            assert "delivered" in part
+            assert "Own doing" in part
+            assert "Cheap watches" not in part
+        clock.at += DAY
+        assert await digests.send() == 0, "told once"
+
+    told(tmp_path, story)
+
+
+def test_the_link_that_ends_the_letters_works_once(tmp_path: Path) -> None:
+    async def story(office: Office, clock: Clock) -> None:
+        digests = digests_of(office)
+        await office.store.carry_out(held("SPAM1"))
+        await digests.send()
+        never = tokens(letters(office)[0][2])[-1]
+        await digests.use(never)
+        await digests.wish(ANA, "ana@example.net", Every.DAILY)
+        with pytest.raises(Impossible):
+            digests.open(never)
+        with pytest.raises(Impossible):
+            await digests.use(never)
+        assert digests.standing(ANA)[0].every == "daily"
 
     told(tmp_path, story)
 

@@ -182,7 +182,9 @@ def test_an_erasure_does_what_was_planned_and_keeps_what_it_says(desk: Office) -
     left = {
         name for name, text in tables.items() if "ana@example.net" in text.replace("hana@example.net", "")
     }
-    assert left == {"entries", "data_requests", "gone", "queue", "quarantine"}, "gone: or a backup would bring it back"
+    assert left == {"entries", "data_requests", "gone", "queue", "quarantine"}, (
+        "gone: or a backup would bring it back"
+    )
     assert "example.net ana'" not in tables["history"] + tables["history_gist"] + tables["history_recipients"]
     again = RUNNER.run(privacy.plan(desk, DPO, number))
     assert sum(one.erased + one.changed for one in again.parts.values()) == 0

@@ -79,6 +79,7 @@ def test_retention_deletes_what_is_old_and_nothing_else(tmp_path: Path) -> None:
         assert gone == {
             "held": 1,
             "decided": 0,
+            "gone": 0,
             "entries": 0,
             "history": 1,
             "attempts": 1,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import partial
 from html import escape
 
 from gatepost.mail.address import printable
@@ -33,6 +34,12 @@ WORDS = {
         "console": "Everything that is held for you",
         "links": "Each link opens a page that asks first. The links end after some days.",
         "stop": "No more of these letters",
+        "done": "Done by links in these letters, by somebody who was not signed in. If it was nobody you know, tell whoever looks"
+        " after mail here:",
+        "subject done": "What was done with mail held for you",
+        "nothing new": "Nothing new is held for {to}.",
+        "released": "delivered {at}, from {network}",
+        "deleted": "deleted {at}, from {network}",
     },
     "ja": {
         "subject": "{many} 件のメールを保留しています",
@@ -50,6 +57,11 @@ WORDS = {
         "console": "保留中のメールをすべて見る",
         "links": "リンクを開くと確認のページが表示されます。リンクには有効期限があります。",
         "stop": "このお知らせを受け取らない",
+        "done": "次の操作は、お知らせのリンクから、サインインしていない人が行いました。心当たりがない場合は、メールの管理者に連絡してください:",
+        "subject done": "保留中のメールに対して行われた操作",
+        "nothing new": "{to} あてに新しく保留したメールはありません。",
+        "released": "{at} に配信（接続元 {network}）",
+        "deleted": "{at} に削除（接続元 {network}）",
     },
 }
 
@@ -73,9 +85,22 @@ class Row:
     delete: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a link did that nobody signed in for."""
+
+    author: str
+    subject: str
+    state: str
+    """released, deleted or another that a copy ends in."""
+    at: float
+    network: str
+
+
 def letter(
     rows: Sequence[Row],
     *,
+    done: Sequence[Done] = (),
     more: int,
     to: str,
     hostname: str,
@@ -91,22 +116,32 @@ def letter(
     message = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=any(ord(one) > 127 for one in to)))
     message["From"] = f"Gatepost <mailer-daemon@{hostname}>"
     message["To"] = f"<{to}>"
-    message["Subject"] = words["subject one" if many == 1 else "subject"].format(many=many)
+    subject = "subject one" if many == 1 else "subject" if many else "subject done"
+    message["Subject"] = words[subject].format(many=many)
     message["Date"] = date
     message["Message-ID"] = f"<{ref}@{hostname}>"
     message["Auto-Submitted"] = "auto-generated"
     message["Content-Language"] = language
-    message.set_content("\n".join(plain(rows, words, more=more, to=to, console=console, stop=stop)))
-    page = html(rows, words, more=more, to=to, console=console, stop=stop, language=language)
+    message.set_content(
+        "\n".join(plain(rows, words, done=done, more=more, to=to, console=console, stop=stop))
+    )
+    page = html(rows, words, done=done, more=more, to=to, console=console, stop=stop, language=language)
     message.add_alternative(page, subtype="html")
     return message.as_bytes()
 
 
 def plain(
-    rows: Sequence[Row], words: dict[str, str], *, more: int, to: str, console: str, stop: str
+    rows: Sequence[Row],
+    words: dict[str, str],
+    *,
+    done: Sequence[Done],
+    more: int,
+    to: str,
+    console: str,
+    stop: str,
 ) -> list[str]:
     """The text part's lines."""
-    lines = [words["greeting"].format(to=to), ""]
+    lines = [words["greeting" if rows else "nothing new"].format(to=to), ""]
     for row in rows:
         lines += [
             f"* {said(row.subject) or words['none']}",
@@ -117,12 +152,15 @@ def plain(
         lines += [f"  {words['block']}: {row.block}"] if row.sender else []
         lines += [f"  {words['delete']}: {row.delete}", ""]
     lines += [words["more"].format(more=more), ""] if more > 0 else []
+    if done:
+        lines += [words["done"], *(f"* {was}" for was in map(partial(did, words=words), done)), ""]
     return [*lines, words["links"], f"{words['console']}: {console}", f"{words['stop']}: {stop}", ""]
 
 
 def html(
-    rows: Sequence[Row], words: dict[str, str], *, more: int, to: str, console: str, stop: str, language: str
-) -> str:
+    rows: Sequence[Row], words: dict[str, str], *, done: Sequence[Done], more: int, to: str, console: str, stop: str,
+    language: str,
+) -> str:  # fmt: skip
     """The HTML part: a list and links, no pictures, nothing from elsewhere."""
     items = []
     for row in rows:
@@ -136,9 +174,13 @@ def html(
             f"<p>{' &#183; '.join(acts)}</p></li>"
         )
     rest = f"<p>{escape(words['more'].format(more=more))}</p>" if more > 0 else ""
+    if done:
+        told = "".join(f"<li>{escape(did(one, words=words))}</li>" for one in done)
+        rest += f"<p>{escape(words['done'])}</p><ul>{told}</ul>"
+    greeting = words["greeting" if rows else "nothing new"].format(to=to)
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"></head>'
-        f"<body><p>{escape(words['greeting'].format(to=to))}</p><ul>{''.join(items)}</ul>{rest}"
+        f"<body><p>{escape(greeting)}</p><ul>{''.join(items)}</ul>{rest}"
         f"<p>{escape(words['links'])}</p><p>{link(console, words['console'])}</p>"
         f"<p><small>{link(stop, words['stop'])}</small></p></body></html>"
     )
@@ -157,6 +199,14 @@ def said(text: str) -> str:
 def other(row: Row) -> str:
     """The envelope's sender, where the author is another."""
     return f" ({said(row.sender)})" if row.sender and row.sender.lower() not in row.author.lower() else ""
+
+
+def did(one: Done, *, words: dict[str, str]) -> str:
+    """One line."""
+    was = words["released" if one.state == "released" else "deleted"].format(
+        at=when(one.at), network=one.network
+    )
+    return f"{said(one.subject) or words['none']} ({said(one.author)}): {was}"
 
 
 def when(at: float) -> str:

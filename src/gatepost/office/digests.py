@@ -1,7 +1,9 @@
 """Mail to people about what is held for them: in their language, with signed links that open a page which asks first.
 
 Malware is never named, nor what waits for approval on its way out; nothing is sent when nothing is new. A link does one thing for one copy, ends, and is spent as
-soon as the copy has changed. What it opens only shows; the act is a form.
+soon as the copy has changed. What it opens only shows; the act is a form. Letters are passed on: so the page says whose link it
+is, and who has an account signs in for what could do them harm (`by_link`); what is done without is in the journal with the
+network it came from, and the next letter tells it.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ from functools import partial
 from gatepost.access.links import Link, read, written
 from gatepost.access.rights import Actor, Right
 from gatepost.mail.address import Address, parse_address
-from gatepost.office.digestletter import Row, letter
+from gatepost.office.digestletter import Done, Row, letter
 from gatepost.office.holding import Decided, Holding, May
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.office.senders import Senders
-from gatepost.office.settings import DigestSettings, Every
-from gatepost.store import accounts, digests, history, journal
+from gatepost.office.settings import ByLink, DigestSettings, Every
+from gatepost.store import accounts, digests, history, identities, journal
 from gatepost.store.approvals import CATEGORY as APPROVAL
 from gatepost.store.database import Connection
 from gatepost.store.digests import Standing
@@ -28,9 +30,15 @@ from gatepost.store.postmaster import MALWARE
 from gatepost.store.records import Held, Notice
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
+LONGEST_WAIT_S = 8 * DAY_S
+"""Between two letters, where what links did is to be told."""
 ALL = 500
 """Addresses looked at in one go."""
-PURPOSES = ("release", "request", "delete", "block", "never")
+PURPOSES = tuple(one.value for one in ByLink)
+BY_LINK = "by the link in the digest"
+FROM = ", not signed in, from "
+"""How the reason goes on where nobody signed in: the owner of the mailbox is told of those."""
+SIGN_IN = "This takes a sign-in: the mailbox's owner has an account here."
 SPENT = "This link has ended or is used up. Sign in to see what is held for you."
 
 
@@ -71,7 +79,14 @@ class Digests:
         letters, after = 0, ""
         while True:
             addresses = self.office.store.database.read(
-                partial(digests.waiting, without=self._without(), after=after, limit=ALL)
+                partial(
+                    digests.waiting,
+                    without=self._without(),
+                    by_link=f"{BY_LINK}{FROM}",
+                    since=now - LONGEST_WAIT_S,
+                    after=after,
+                    limit=ALL,
+                )
             )
             for address in addresses:
                 letters += await self._send_to(address, now)
@@ -114,20 +129,32 @@ class Digests:
                 limit=settings.listed,
             )
         )
-        if not copies or to is None:
+        since = max(stand.sent_at or 0.0, now - LONGEST_WAIT_S)
+        done = self.office.store.database.read(
+            partial(
+                digests.done_by_link,
+                address=address,
+                by_link=f"{BY_LINK}{FROM}",
+                since=since,
+                limit=settings.listed,
+            )
+        )
+        if to is None or not (copies or done):
             return 0
-        notice = self._notice(to, copies, many, now)
+        notice = self._notice(to, copies, done, many, now)
         await self.office.store.enqueue_notice(notice)
         await self.office.store.database.commit(
-            partial(digests.sent, address=address, at=now, told=max(one.id for one in copies))
+            partial(
+                digests.sent, address=address, at=now, told=max([stand.told, *(one.id for one in copies)])
+            )
         )
         return 1
 
-    def _notice(self, to: Address, copies: list[Held], many: int, now: float) -> Notice:
+    def _notice(self, to: Address, copies: list[Held], done: list[Held], many: int, now: float) -> Notice:
         ref, whose = self.new_ref(now), str(to).lower()
         rows = [self._row(copy, whose, now) for copy in copies]
         octets = letter(
-            rows, more=many - len(rows), to=whose, hostname=self.office.hostname, ref=ref, date=formatdate(now),
+            rows, done=[self._did(copy) for copy in done], more=many - len(rows), to=whose, hostname=self.office.hostname, ref=ref, date=formatdate(now),
             language=self.language(whose), console=f"{self.origin()}/me/quarantine",
             stop=self._url("never", whose, 0, 0.0, now),
         )  # fmt: skip
@@ -141,6 +168,13 @@ class Digests:
             author=author or copy.sender, sender=copy.sender, subject=subject, held_at=copy.held_at,
             category=copy.category, asked=copy.state == "requested", may=may.value, go=url(may.value),
             block=url("block"), delete=url("delete"),
+        )  # fmt: skip
+
+    def _did(self, copy: Held) -> Done:
+        author, subject = self._facts(copy)
+        return Done(
+            author=author or copy.sender, subject=subject, state=copy.state, at=copy.changed_at,
+            network=copy.changed_why.partition(FROM)[2],
         )  # fmt: skip
 
     def _facts(self, copy: Held) -> tuple[str, str]:
@@ -168,6 +202,8 @@ class Digests:
         if link is None or link.purpose not in PURPOSES:
             raise Impossible(SPENT)
         if link.purpose == "never":
+            if self.office.store.database.read(partial(digests.is_taken, token=token)):
+                raise Impossible(SPENT)
             return Opened(link=link, token=token, copy=None)
         found = self.office.store.database.read(partial(_numbered, number=link.about))
         if (
@@ -181,24 +217,44 @@ class Digests:
         author, subject = self._facts(found)
         return Opened(link=link, token=token, copy=found, author=author or found.sender, subject=subject)
 
+    def takes_sign_in(self, opened: Opened) -> bool:
+        """Does its owner have a way to sign in, and is it more than a link does alone?"""
+        if opened.link.purpose in self.settings().by_link:
+            return False
+
+        def can(connection: Connection) -> bool:
+            owner = accounts.owner_of(connection, opened.link.whose)
+            return owner is not None and owner.usable and (
+                owner.has_codes or bool(accounts.passkeys(connection, owner.id)) or identities.is_linked(connection, owner.id)
+            )  # fmt: skip
+
+        return self.office.store.database.read(can)
+
     def is_anothers(self, opened: Opened, actor: Actor) -> bool:
         """Was it sent to an address that is somebody else's own? Then it was passed on; the journal would name the wrong one."""
         owner = self.office.store.database.read(partial(accounts.owner_of, address=opened.link.whose))
         return owner is not None and owner.id != actor.account
 
-    async def use(self, token: str) -> Decided:
-        """Do what the link is for. Raises Impossible as `open` does."""
+    async def use(self, token: str, actor: Actor | None = None, *, network: str = "") -> Decided:
+        """Do what the link is for, as its owner where they are signed in, else as whoever holds it, in `network`.
+
+        Raises Impossible as `open` does, and NotAllowed where its owner has to sign in for it.
+        """
         opened = self.open(token)
         link, copy = opened.link, opened.copy
-        actor = bearer(link)
+        reason = BY_LINK
+        if actor is None or not actor.owns(link.whose):
+            if self.takes_sign_in(opened):
+                raise NotAllowed(SIGN_IN)
+            actor, reason = bearer(link), f"{BY_LINK}{FROM}{network or 'nowhere known'}"
         if copy is None:
-            await self._wish(actor.who, link.whose, Every.NEVER)
+            await self._wish(actor.who, link.whose, Every.NEVER, reason=reason, once=token)
             return Decided()
         match link.purpose:
             case "release":
-                return await self.holding.release(actor, [copy.id], "by the link in the digest")
+                return await self.holding.release(actor, [copy.id], reason)
             case "request":
-                return await self.holding.request(actor, [copy.id], "by the link in the digest")
+                return await self.holding.request(actor, [copy.id], reason)
             case "block":
                 if copy.sender:
                     await Senders(office=self.office).add(
@@ -206,17 +262,19 @@ class Digests:
                         copy.sender,
                         allow=False,
                         recipient=link.whose,
-                        reason="by the link in the digest",
+                        reason=reason,
                     )
-        return await self.holding.delete(actor, [copy.id], "by the link in the digest")
+        return await self.holding.delete(actor, [copy.id], reason)
 
-    async def _wish(self, who: str, address: str, every: Every) -> None:
+    async def _wish(self, who: str, address: str, every: Every, *, reason: str = "", once: str = "") -> None:
         now = self.office.clock()
 
         def work(connection: Connection) -> None:
+            if once and not digests.take(connection, once, now=now, ends_at=now + self.settings().link_s):
+                raise Impossible(SPENT)
             digests.wish(connection, address, every.value)
             journal.append(
-                connection, at=now, who=who, what=f"digest {every.value} <{address.lower()}>", why=""
+                connection, at=now, who=who, what=f"digest {every.value} <{address.lower()}>", why=reason
             )
 
         await self.office.store.database.commit(work)

@@ -14,6 +14,16 @@ class Every(StrEnum):
     NEVER = "never"
 
 
+class ByLink(StrEnum):
+    """What a link in a digest can do."""
+
+    RELEASE = "release"
+    REQUEST = "request"
+    DELETE = "delete"
+    BLOCK = "block"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestSettings:
     """Mail to people about what is held for them, with links to the console. Nothing is sent when nothing is new."""
@@ -28,6 +38,9 @@ class DigestSettings:
     """Messages named in one digest; the rest is counted."""
     without: tuple[str, ...] = ()
     """Categories that are never named in it, beside malware and what waits for approval."""
+    by_link: tuple[ByLink, ...] = (ByLink.RELEASE, ByLink.REQUEST)
+    """What a link does without sign-in where the mailbox's person has an account; what is not named asks them to sign in.
+    Whoever has none uses every link."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

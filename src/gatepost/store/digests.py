@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gatepost.store.database import Connection
 from gatepost.store.quarantine import COLUMNS, NOW_HELD, held_from
 from gatepost.store.records import Held
+
+DECIDED = "state NOT IN ('held', 'requested')"
+"""In the words of its index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +56,23 @@ def sent(connection: Connection, address: str, *, at: float, told: int) -> None:
 
 
 def waiting(
-    connection: Connection, *, without: Sequence[str], after: str = "", limit: int = 500
+    connection: Connection,
+    *,
+    without: Sequence[str],
+    by_link: str,
+    since: float,
+    after: str = "",
+    limit: int = 500,
 ) -> list[str]:
-    """Addresses with undecided copies outside of these categories, in order, behind `after`."""
+    """Addresses with undecided copies outside of these categories, or with some that were decided since by a link (reasons
+    begin with `by_link`), in order, behind `after`."""
     marks = ", ".join("?" * len(without))
     rows = connection.execute(
-        f"SELECT DISTINCT lower(to_address) AS whose FROM quarantine WHERE {NOW_HELD} AND category NOT IN ({marks})"  # noqa: S608
-        " AND original = 0 AND lower(to_address) > ? ORDER BY whose LIMIT ?",
-        (*without, after, limit),
+        f"SELECT lower(to_address) AS whose FROM quarantine WHERE {NOW_HELD} AND category NOT IN ({marks})"  # noqa: S608
+        " AND original = 0 AND whose > ? UNION"
+        f" SELECT lower(to_address) AS whose FROM quarantine WHERE {DECIDED} AND changed_at > ? AND substr(changed_why, 1, ?) = ?"
+        " AND whose > ? ORDER BY whose LIMIT ?",
+        (*without, after, since, len(by_link), by_link, after, limit),
     )
     return [whose for (whose,) in rows]
 
@@ -77,6 +90,38 @@ def news_for(
         (*values, limit),
     )
     return [held_from(row) for row in rows], int(many)
+
+
+def done_by_link(
+    connection: Connection, address: str, *, by_link: str, since: float, limit: int
+) -> list[Held]:
+    """This address's copies that were decided after `since`, for a reason that begins with `by_link`; newest first."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM quarantine WHERE {DECIDED} AND changed_at > ? AND lower(to_address) = ?"  # noqa: S608
+        " AND substr(changed_why, 1, ?) = ? ORDER BY changed_at DESC LIMIT ?",
+        (since, address.lower(), len(by_link), by_link, limit),
+    )
+    return [held_from(row) for row in rows]
+
+
+def take(connection: Connection, token: str, *, now: float, ends_at: float) -> bool:
+    """Use a link up that no copy's state ends; False when it was used before."""
+    if is_taken(connection, token):
+        return False
+    connection.execute(
+        "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", (_taken_key(token), str(now), ends_at)
+    )
+    return True
+
+
+def is_taken(connection: Connection, token: str) -> bool:
+    """Was this link used?"""
+    row = connection.execute("SELECT 1 FROM memory WHERE key = ?", (_taken_key(token),)).fetchone()
+    return row is not None
+
+
+def _taken_key(token: str) -> str:
+    return f"link:{hashlib.sha256(token.encode()).hexdigest()}"
 
 
 def last_sent(connection: Connection) -> float | None:

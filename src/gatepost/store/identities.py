@@ -15,6 +15,14 @@ def account_of(connection: Connection, issuer: str, subject: str) -> Account | N
     return accounts.find(connection, id=row[0]) if row else None
 
 
+def is_linked(connection: Connection, account: int) -> bool:
+    """Does any provider know this account?"""
+    return (
+        connection.execute("SELECT 1 FROM provider_identities WHERE account = ?", (account,)).fetchone()
+        is not None
+    )
+
+
 def subject_of(connection: Connection, issuer: str, account: int) -> str | None:
     """What the provider knows the account as."""
     row = connection.execute(

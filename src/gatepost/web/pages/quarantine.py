@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import quote
 
 from starlette.responses import Response
 
+from gatepost.access import networks
 from gatepost.access.rights import Right
 from gatepost.office.digests import Digests, Opened
 from gatepost.office.holding import AT_ONCE, Decided, Holding, May, is_theirs
-from gatepost.office.office import Impossible
+from gatepost.office.office import Impossible, NotAllowed
 from gatepost.office.senders import Senders
 from gatepost.store import history, quarantine
 from gatepost.store.quarantine import State, Wanted
 from gatepost.store.records import Held
 from gatepost.web.looks import N_
 from gatepost.web.page import open_page, page
-from gatepost.web.visit import Refused, Visit
+from gatepost.web.visit import Refused, Visit, own_path
 
 A_PAGE = 50
 PATIENCE_S = 2.5
@@ -246,7 +249,15 @@ def numbers_of(visit: Visit) -> list[int]:
 
 async def link(visit: Visit) -> Response:
     """Shows what the link is about, and asks. Programs that follow every link change nothing by it."""
-    return visit.page("link.html", opened=opened(visit))
+    digests: Digests = visit.part(Digests)
+    found = opened(visit)
+    sign_in = visit.actor is None and digests.takes_sign_in(found)
+    here = own_path(visit.request.url.path)
+    if sign_in and visit.request.headers.get("sec-fetch-site") == "cross-site":
+        return visit.page(
+            "onward.html", path=here
+        )  # the browser keeps a strict cookie back, until a page of ours asks
+    return visit.page("link.html", opened=found, sign_in=f"/sign-in?next={quote(here)}" if sign_in else "")
 
 
 async def use_link(visit: Visit) -> Response:
@@ -255,15 +266,22 @@ async def use_link(visit: Visit) -> Response:
     here = opened(visit)
     began = visit.office.clock()
     try:
-        decided = await digests.use(here.token)
+        decided = await digests.use(here.token, visit.actor, network=network_of(visit))
     except Impossible as fault:
         raise Refused(visit._(str(fault)), 410) from None
+    except NotAllowed as fault:
+        raise Refused(visit._(str(fault)), 403) from None
     verb = {"block": "delete"}.get(here.link.purpose, here.link.purpose)
     if verb == "never":
         return visit.page("told.html", title=visit._("No more of these letters"), text=visit._(
             "You will not get them any more. Sign in to change that."
         ))  # fmt: skip
     return await decided_page(visit, decided, verb, began, "/")
+
+
+def network_of(visit: Visit) -> str:
+    """Where the visitor comes from, as the journal keeps it."""
+    return networks.prefix(ip_address(visit.address)) if visit.address else ""
 
 
 def opened(visit: Visit) -> Opened:
