@@ -1,6 +1,6 @@
 """What each process of a gate holds in memory, with everything on: two workers, delivery, console, sandboxed children.
 
-    .venv/bin/python benchmarks/memory.py [--rounds 3] [--messages 1500] [--beside CHECKOUT]
+    .venv/bin/python benchmarks/memory.py [--rounds 3] [--messages 1500] [--history N] [--beside CHECKOUT]
 
 Mail as `./bench` sends it (200 made-up messages, signed, some with an attachment) comes from 20 clients and is delivered into
 a Maildir; somebody signed in goes through the console meanwhile. When all is quiet, `/proc/PID/smaps_rollup` tells for each process RSS (all it
@@ -24,6 +24,7 @@ from pathlib import Path
 
 from beside_console import PATHS
 from corpus import Corpus, make
+from history import fill
 from processes import adopt_orphans, free_port
 from run import build, start_dns, yardstick
 from servers import Gatepost
@@ -37,6 +38,7 @@ from gatepost.store.store import Store
 COLUMNS = ("RSS", "PSS", "private")
 FIELDS = {"Rss": "RSS", "Pss": "PSS", "Private_Clean": "private", "Private_Dirty": "private"}
 """Of proc_pid_smaps(5), in KiB."""
+LONGEST_S = 60
 OF_THE_GOAL = ("supervisor", "acceptor", "worker", "delivery")
 
 
@@ -85,8 +87,19 @@ def visit(port: int, cookie: str) -> None:
     connection.close()
 
 
+def send(gate: Gatepost, load: Path, corpus: Corpus, messages: int) -> int:
+    """How many of them were taken, from 20 clients; waits until all is quiet."""
+    command = [load, "-p", gate.port, "-s", 20, "-n", messages, "-t", LONGEST_S, "-x", corpus.signed]
+    told = subprocess.run([str(word) for word in command], capture_output=True, check=True).stdout
+    answer: dict[str, int] = json.loads(told)
+    if answer["refused"] or answer["broken"]:
+        print("NOT ALL TAKEN:", answer, flush=True)
+    gate.programs.settle(60)
+    return max(1, answer["taken"])
+
+
 def once(
-    folder: Path, load: Path, corpus: Corpus, dns: int, messages: int, source: Path
+    folder: Path, load: Path, corpus: Corpus, dns: int, source: Path, asked: argparse.Namespace
 ) -> dict[str, dict[str, float]]:
     """One gate, loaded, measured and ended."""
     console_port = free_port()
@@ -97,23 +110,23 @@ def once(
     gate = Gatepost(folder, workers=2, off=(), dns_port=dns, hold=False, more=more, source=source)
     try:
         visit(console_port, cookie)
+        send(gate, load, corpus, 200)
+        if asked.history:
+            fill(folder / "var/gatepost.db", asked.history)
         before = gate.programs.cpu_s()
-        command = [load, "-p", gate.port, "-s", 20, "-n", messages, "-t", 60, "-x", corpus.signed]
-        told = subprocess.run([str(word) for word in command], capture_output=True, check=True).stdout
-        answer = json.loads(told)
-        if answer["refused"] or answer["broken"]:
-            print("NOT ALL TAKEN:", answer, flush=True)
-        gate.programs.settle(60)
-        spent = 1000 * (gate.programs.cpu_s() - before) / max(1, answer["taken"])
+        taken = send(gate, load, corpus, asked.messages)
+        spent = 1000 * (gate.programs.cpu_s() - before) / taken
         visit(console_port, cookie)
         found = processes(gate)
     finally:
         gate.end()
-    sums = {name: {c: sum(one[c] for one in found.values()) for c in COLUMNS} for name in ("all of it",)}
     few = [one for name, one in found.items() if name.startswith(OF_THE_GOAL)]
-    sums["without console and children"] = {column: sum(one[column] for one in few) for column in COLUMNS}
-    sums["cpu"] = {"RSS": spent, "PSS": spent, "private": spent}
-    return found | sums
+    return {
+        **found,
+        "all of it": {column: sum(one[column] for one in found.values()) for column in COLUMNS},
+        "without console and children": {column: sum(one[column] for one in few) for column in COLUMNS},
+        "cpu": dict.fromkeys(COLUMNS, spent),
+    }
 
 
 def main() -> None:
@@ -123,6 +136,7 @@ def main() -> None:
     )
     reader.add_argument("--rounds", type=int, default=3)
     reader.add_argument("--messages", type=int, default=1500)
+    reader.add_argument("--history", type=int, default=0, help="messages already in history")
     reader.add_argument("--beside", type=Path, help="another checkout, measured in turn with this one")
     reader.add_argument("--sign-in", type=Path, help=argparse.SUPPRESS)
     asked = reader.parse_args()
@@ -143,7 +157,7 @@ def main() -> None:
                 print(f"round {number + 1}; yardstick {yardstick():.0f} us", flush=True)
                 for which, source in enumerate(sources):
                     results[source].append(
-                        once(folder / f"gate-{number}-{which}", load, corpus, port, asked.messages, source)
+                        once(folder / f"gate-{number}-{which}", load, corpus, port, source, asked)
                     )
         finally:
             dns.end()
