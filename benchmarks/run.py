@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from history import fill
 from processes import Programs, adopt_orphans, cpu_s, machine_cpu_s
-from servers import CONTENT, SENDER, Gatepost, Postfix, Server, alone, start_dns
+from servers import CONTENT, PROVING, SENDER, Gatepost, Postfix, Server, alone, start_dns
 
 HERE = Path(__file__).resolve().parent
 LONGEST_S = 8
@@ -127,7 +127,7 @@ def candidates(corpus: Corpus, dns: int, scale: float) -> list[Candidate]:
 
     accept = loads(corpus.plain, many=6000, xclient=False, wide=(200, 1000))
     whole = loads(corpus.signed, many=4000, xclient=True, wide=(200, 1000))
-    nothing = (*SENDER, *CONTENT)
+    nothing = (*SENDER, *CONTENT, *PROVING)
     found = [
         Candidate("gatepost accepting, 2 workers", gate(2, off=nothing), accept),
         Candidate("gatepost authenticating, 2 workers", gate(2, off=CONTENT), whole),

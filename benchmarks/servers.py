@@ -23,7 +23,9 @@ SENDER = (
     "rdns", "dnsbl", "rates", "volume", "greylist", "hello", "headers", "correspondents", "forwarder", "senders",
     "tlsrequired",
 )  # fmt: skip
-"""Checks that look at who sends. Authentication itself has no switch."""
+"""Checks that look at who sends."""
+PROVING = ("spf", "dkim", "arc", "dmarc")
+"""With all four off nobody is asked who sent it: what a mail server without a filter does."""
 
 
 class Server:

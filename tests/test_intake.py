@@ -10,6 +10,7 @@ import pytest
 
 from gatepost.accepting.copies import together
 from gatepost.app.wiring import build_intake
+from gatepost.cli.story import NOT_ASKED, tell
 from gatepost.config.schema import settle
 from gatepost.dns.answer import Answer
 from gatepost.dns.zone import Zone
@@ -130,6 +131,31 @@ def test_dns_failure_that_could_decide_asks_to_come_back() -> None:
     (reply,) = receive(intake(shelf), STRANGER, envelope("silent.example"), message("silent.example"))
     assert (reply.code // 100, shelf.kept) == (4, [])
     assert shelf.recorded[0].judged[0].verdict.action is Action.DEFER
+
+
+class Untouchable:
+    async def lookup(self, name: str, kind: str) -> Answer:
+        raise AssertionError(f"{name} {kind} was asked for")
+
+
+ALL_OFF = {"policy": {"modes": dict.fromkeys(("spf", "dkim", "arc", "dmarc"), "off")}}
+
+
+def test_with_spf_dkim_arc_and_dmarc_off_nobody_is_asked_and_nothing_is_claimed() -> None:
+    shelf = Shelf()
+    (reply,) = receive(intake(shelf, resolver=Untouchable(), **ALL_OFF), STRANGER, envelope(), message())
+    (kept,) = shelf.kept
+    assert reply.code == 250
+    assert b"Authentication-Results: mx.example.net;\r\n none\r\n" in kept.added_header
+    assert not kept.may_bounce, "a sender nobody proved gets no report"
+    assert ("  ", NOT_ASKED) in tell(kept.entry, ())
+
+
+def test_one_of_the_four_is_enough_to_prove_the_sender() -> None:
+    shelf = Shelf()
+    modes = {"policy": {"modes": dict.fromkeys(("spf", "dkim", "arc"), "off")}}
+    (reply,) = receive(intake(shelf, **modes), STRANGER, envelope(), message())
+    assert (reply.code, shelf.recorded[0].judged[0].verdict.rule) == (550, "dmarc.reject")
 
 
 class Dawdler:

@@ -72,8 +72,16 @@ def test_a_results_field_reads_back() -> None:
     ]
 
 
+def test_where_nobody_was_asked_nothing_is_claimed() -> None:
+    field = authentication_results(US, AuthResults())
+    parsed = parse_authentication_results(field[24:])
+    assert parsed is not None
+    assert (field.split(b";")[1].strip(), parsed.results) == (b"none", ())
+
+
 def test_without_signatures_dkim_is_none() -> None:
-    parsed = parse_authentication_results(authentication_results(US, AuthResults())[24:])
+    asked = AuthResults(dmarc=DmarcResult(author_domain="example.com"))
+    parsed = parse_authentication_results(authentication_results(US, asked)[24:])
     assert parsed is not None
     assert [(each.method, each.result) for each in parsed.results] == [
         ("spf", "none"),

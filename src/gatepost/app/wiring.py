@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gatepost.accepting.desk import Contact, Keeper
 from gatepost.checks.check import Way
 from gatepost.checks.registry import at_door, on_mail
+from gatepost.checks.sender.authentication import ARC, DKIM, DMARC, SPF
 from gatepost.config.schema import Loaded
 from gatepost.dns.answer import Resolver
 from gatepost.dns.budget import Budget
@@ -36,6 +37,8 @@ from gatepost.tools import (
 
 log = logging.getLogger("gatepost")
 
+PROVED = (SPF, DKIM, ARC, DMARC)
+"""One of them is enough for the sender to be proved; what others, such as the correspondents, make of a proof hangs on that."""
 LOOKUPS_PER_MESSAGE = 200
 """More questions than any honest message needs: 20 of SPF, 10 signatures, a walk, some lists."""
 
@@ -82,13 +85,14 @@ def build_intake(
             model=model, entries=entries, unpacker=unpacker, scanner=scanner, people=loaded.people,
         )  # fmt: skip
 
+    content = on_mail(loaded.checks, dns=dns)
     return Intake(
         hostname=loaded.config.hostname,
         policies=loaded.policies,
         marking=Marking.of(loaded.config.marking),
         ours=lambda domain: loaded.routes.find(domain) is not None,
         door=at_door(loaded.checks, dns=dns),
-        content=on_mail(loaded.checks, dns=dns),
+        content=content,
         auth=loaded.config.authentication,
         trusted_relays=loaded.trusted_relays,
         store=store,
@@ -99,7 +103,7 @@ def build_intake(
         acquaint=acquaint,
         announce=announce,
         on_bug=log_bug,
-        prove=authenticate if dns else prove_nothing,
+        prove=authenticate if any(one.check in PROVED for one in content) else prove_nothing,
         patience_s=loaded.config.limits.message_s,
     )
 
@@ -152,7 +156,8 @@ def build_submission(
 
 
 async def prove_nothing(*_: object, **__: object) -> AuthResults:
-    """Stands for `authenticate` where no DNS may be asked: nothing is known, and nothing defers for it."""
+    """Stands for `authenticate` where all of PROVED are off or no DNS may be asked: nothing is known, and nothing defers
+    for it."""
     return AuthResults()
 
 

@@ -37,6 +37,7 @@ WOULD = {
 SECURE_WORDS = {0: "DNSSEC bogus", 1: "DNSSEC not checked", 2: "DNS not signed", 3: "DNSSEC secure"}
 MANY = 10
 """Recipients named before the rest is only counted."""
+NOT_ASKED = "Nothing: SPF, DKIM, ARC and DMARC are off, or the DNS was not to be asked."
 LONGEST_ODDS = 1_000_000
 
 
@@ -198,6 +199,9 @@ def connected(client: Client) -> str:
 
 def proved(auth: AuthResults) -> Iterator[Part]:
     """SPF, DKIM, ARC and DMARC in turn."""
+    if not auth.asked:
+        yield "  ", NOT_ASKED
+        return
     yield "  SPF      ", f"sender: {spf_words(auth.spf_mail_from)}"
     yield "           ", f"hello:  {spf_words(auth.spf_hello)}"
     if not auth.dkim:

@@ -102,3 +102,11 @@ class AuthResults:
     """Signatures beyond the limit, not looked at."""
     arc: ArcResult = field(default_factory=ArcResult)
     dmarc: DmarcResult = field(default_factory=DmarcResult)
+
+    @property
+    def asked(self) -> bool:
+        """False where nobody was asked: the four are off, or no DNS may be used."""
+        return self != _NOTHING
+
+
+_NOTHING = AuthResults()

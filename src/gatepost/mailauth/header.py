@@ -33,7 +33,12 @@ def authentication_results(authserv_id: str, results: AuthResults, *, with_arc: 
 
 
 def results_clauses(results: AuthResults, *, with_arc: bool = True) -> list[list[str]]:
-    """Each result as its words, ``method=result`` first: also what an ARC-Authentication-Results says."""
+    """Each result as its words, ``method=result`` first: also what an ARC-Authentication-Results says.
+
+    Where nobody was asked nothing is claimed: the one word ``none`` (RFC 8601 §2.2, no-result).
+    """
+    if not results.asked:
+        return [["none"]]
     clauses = [spf_clause(results.spf_mail_from, "smtp.mailfrom"), spf_clause(results.spf_hello, "smtp.helo")]
     clauses += [dkim_clause(each) for each in results.dkim] or [["dkim=none"]]
     if with_arc:
