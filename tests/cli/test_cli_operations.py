@@ -179,7 +179,18 @@ def test_a_backup_of_a_running_gate_is_verified_and_restored_elsewhere(gate: Gat
     assert "put the key file there first" in refused(other, "backup", "restore", str(kept))
     (state / "keys").mkdir(parents=True)
     shutil.copy2(there / "keys" / "quarantine.key", state / "keys" / "quarantine.key")
-    assert "is as it was on" in told(other, "backup", "restore", str(kept))
+    said = told(other, "backup", "restore", str(kept))
+    assert "is as it was on" in said
+    assert "Whoever was erased after" in said
+    (tmp_path / "third").mkdir()
+    third = Gate(tmp_path / "third", gate.path.read_text())
+    (load(third.path).state / "keys").mkdir(parents=True)
+    shutil.copy2(there / "keys" / "quarantine.key", load(third.path).state / "keys" / "quarantine.key")
+    (tmp_path / "gone").write_text(told(gate, "backup", "gone"))
+    said = told(third, "backup", "restore", str(kept), "--gone", str(tmp_path / "gone"))
+    assert "and done again: nothing." in said
+    assert "after that list was written is back" in said
+    assert "Whoever was erased after" not in said
     assert told(other, "history", "--json") == told(gate, "history", "--json")
     assert (state / "keys" / "srs.secret").read_bytes() == (there / "keys" / "srs.secret").read_bytes()
     (kept / "gatepost.db").write_bytes(b"x")

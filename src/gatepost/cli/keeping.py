@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from gatepost.cli.again import gone, tell_again
 from gatepost.cli.progress import Progress
 from gatepost.cli.story import moment
 from gatepost.cli.terminal import config_option, failing_clearly, find_config
@@ -115,6 +116,13 @@ def verify(target: Path, as_json: bool) -> None:
     is_flag=True,
     help="The master key is lost: make new secrets and certificates. Bounces to senders rewritten before do not find back.",
 )
+@click.option(
+    "--gone",
+    "since",
+    type=click.Path(path_type=Path),
+    help="Where it stands what was erased and taken away since: the old state folder, moved away; a newer backup; or a list"
+    " (gatepost backup gone).",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @failing_clearly
 def restore(
@@ -124,6 +132,7 @@ def restore(
     deliver: bool,
     keep_app_passwords: bool,
     without_secrets: bool,
+    since: Path | None,
     as_json: bool,
 ) -> None:
     """Make the state of this configuration from the backup in SOURCE. The gate must be stopped; run it as the gate's user.
@@ -132,25 +141,28 @@ def restore(
     the secrets and certificates of the backup.
     What was queued is held (gatepost queue retry lets it go on), since it may have been delivered after the backup.
     Nobody is signed in, and app passwords, tokens, client certificates and recovery codes end, since some may have been
-    revoked or used after the backup: people make new ones. Passkeys, roles and accounts are as they were: look through them.
+    revoked or used after the backup: people make new ones. Whoever was erased since, and accounts, roles and passkeys that were
+    taken away, come back unless --gone says where it stands.
     A backup of an older Gatepost is brought up to date when the gate starts.
 
-    Example: gatepost backup restore /backup/gatepost-2026-11-24
+    Example: gatepost backup restore /backup/gatepost-2026-11-24 --gone /var/lib/gatepost.old
     """
     from gatepost.config.schema import load
     from gatepost.jobs.presence import is_running
     from gatepost.store.backup import restore as make
     from gatepost.store.failures import StoreFailed
+    from gatepost.store.gone import read
     from gatepost.store.store import keyring
 
     loaded = load(find_config(config))
     if is_running(loaded.state):
         raise StoreFailed(f"a gate is at work on {loaded.state}: stop it first")
     why = None if deliver else RESTORED.format(source.name)
+    known = read(since) if since is not None else None
     with Progress() as tell:
         restored = make(
             source, loaded.state, hold_because=why, keep_app_passwords=keep_app_passwords,
-            keyring=None if without_secrets else keyring(loaded.state, loaded.key_file), tell=tell,
+            keyring=None if without_secrets else keyring(loaded.state, loaded.key_file), gone=known, tell=tell,
         )  # fmt: skip
     manifest = restored.manifest
     if as_json:
@@ -159,6 +171,7 @@ def restore(
             "ended": restored.ended,
             "passkeys": restored.passkeys,
             "secrets": restored.secrets,
+            "again": dict(restored.again.done) if restored.again else None,
         }
         click.echo(
             json.dumps({"state": str(loaded.state), **told, "administrators": restored.administrators})
@@ -178,7 +191,8 @@ def restore(
         click.echo(
             "App passwords, tokens, client certificates and recovery codes revoked or used since are good again."
         )
-    if restored.passkeys or restored.administrators:
+    tell_again(restored.again, known, manifest.made_at)
+    if (restored.passkeys or restored.administrators) and not (known is not None and known.whole):
         click.echo(
             f"Good again, too: {restored.passkeys:,} passkeys, and the roles of {restored.administrators:,} accounts. Whoever"
             " lost a device, a role or the account since has it again: look through gatepost user list."
@@ -192,3 +206,6 @@ def restore(
         click.echo(
             "Put the master key back before you start it (keys/quarantine.key, or [quarantine] key_file)."
         )
+
+
+backup.add_command(gone)

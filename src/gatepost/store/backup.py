@@ -22,9 +22,12 @@ import msgspec
 from pysqlite3 import dbapi2
 
 from gatepost.store import journal, messages
+from gatepost.store.again import Again, again
 from gatepost.store.backupsecrets import SEALED, has_secrets, open_secrets, sealed_secrets
 from gatepost.store.disk import Disk
 from gatepost.store.failures import StoreFailed, translated
+from gatepost.store.gone import GoneList
+from gatepost.store.migrations import migrate
 from gatepost.store.sealing import Keyring
 from gatepost.store.spool import Spool
 
@@ -74,6 +77,8 @@ class Restored:
     """These are good again, whoever took one away since."""
     administrators: int
     """And these have their roles again."""
+    again: Again | None = None
+    """What was erased and taken away since, done again; None: no list of it was given."""
     secrets: bool = False
     """Keys and certificates are as they were; else new ones are made, and bounces to rewritten senders of before are lost."""
 
@@ -153,6 +158,7 @@ def restore(
     now: float | None = None,
     keep_app_passwords: bool = False,
     keyring: Keyring | None = None,
+    gone: GoneList | None = None,
     tell: Tell = silent,
 ) -> Restored:
     """Make a store in `state`, which must not exist or hold nothing but the master key, from the backup in `target`.
@@ -161,7 +167,8 @@ def restore(
 
     What was queued then may have been delivered since: with `hold_because` all of it is held in the queue, with
     that reason, until a person lets it go on; None lets it go out. Nobody is signed in. What was revoked since must not be
-    good again unseen: app passwords, tokens, client certificates and recovery codes end, unless `keep_app_passwords`.
+    good again unseen: app passwords, tokens, client certificates and recovery codes end, unless `keep_app_passwords`; and
+    what `gone` names is erased and taken away again.
     Raises StoreFailed, and then `state` is as before.
     """
     if any(not path.is_dir() and not is_of_master_key(path, state) for path in state.rglob("*")):
@@ -189,9 +196,11 @@ def restore(
         with contextlib.closing(Disk().connect(growing / DATABASE)) as connection:
             connection.execute("UPDATE queue SET worker = NULL")
             end_what_was_open(connection)
+            did = None if gone is None else do_again(connection, gone, manifest, Spool(growing / SPOOL))
             restored = end_what_may_be_revoked(
-                connection, manifest, time.time() if now is None else now, keep=keep_app_passwords
-            )
+                connection, manifest, time.time() if now is None else now, keep=keep_app_passwords, did=did,
+                all_known=gone is not None and gone.whole,
+            )  # fmt: skip
             if hold_because is not None:
                 connection.execute(
                     "UPDATE queue SET held_because = coalesce(held_because, ?)", (hold_because,)
@@ -234,8 +243,9 @@ def end_what_was_open(connection: dbapi2.Connection) -> None:
 
 
 def end_what_may_be_revoked(
-    connection: dbapi2.Connection, manifest: Manifest, now: float, *, keep: bool
-) -> Restored:
+    connection: dbapi2.Connection, manifest: Manifest, now: float, *, keep: bool, did: Again | None = None,
+    all_known: bool = False,
+) -> Restored:  # fmt: skip
     """What programs sign in with ends, and codes of which some may be used up; the journal and whoever looks are told."""
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
 
@@ -255,12 +265,30 @@ def end_what_may_be_revoked(
         told = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in ended.items() if number)
         day = datetime.fromtimestamp(manifest.made_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
         why = f"of {day}; " + (f"ended: {told or 'nothing'}" if not keep else "app passwords and tokens kept")
+        if did is not None:
+            once_more = ", ".join(f"{number} {kind}" for kind, number in sorted(did.done.items()))
+            why += f"; again gone: {once_more or 'nothing'}"
         journal.append(connection, at=now, who="restore", what="backup restore", why=why)
-    connection.execute(
-        "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)",
-        (RESTORED_KEY, str(manifest.made_at), now + RESTORED_TOLD_S),
+    if not all_known:
+        connection.execute(
+            "INSERT OR REPLACE INTO memory VALUES (?, ?, ?)",
+            (RESTORED_KEY, str(manifest.made_at), now + RESTORED_TOLD_S),
+        )
+    return Restored(
+        manifest=manifest, ended=ended, passkeys=passkeys, administrators=administrators, again=did
     )
-    return Restored(manifest=manifest, ended=ended, passkeys=passkeys, administrators=administrators)
+
+
+def do_again(connection: dbapi2.Connection, gone: GoneList, manifest: Manifest, spool: Spool) -> Again:
+    """Erase and take away again what the backup knows nothing of, all or nothing. The schema becomes the present one."""
+    migrate(connection)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("BEGIN IMMEDIATE")
+    did = again(connection, gone.entries, made_at=manifest.made_at)
+    connection.execute("COMMIT")
+    for ref in did.files:
+        spool.remove(ref)
+    return did
 
 
 ENDS = {
