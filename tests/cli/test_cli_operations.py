@@ -101,7 +101,10 @@ def test_status_of_a_gate_that_is_well(gate: Gate) -> None:
 
 
 def test_doctor_finds_nothing_wrong(gate: Gate) -> None:
-    assert told(gate, "doctor").strip() == "Nothing is wrong."
+    *remarks, last = told(gate, "doctor").splitlines()
+    assert last == "Nothing is wrong."
+    (remark,) = [line for line in remarks if line.startswith("- ")]
+    assert "No virus scanner is asked" in remark
 
 
 def test_a_second_gate_on_the_same_state_is_refused(gate: Gate) -> None:

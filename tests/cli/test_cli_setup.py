@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import socket
 import tomllib
 from pathlib import Path
 
@@ -57,6 +58,54 @@ def test_records_name_the_address_that_is_there(tmp_path: Path) -> None:
     assert isinstance(records, list)
     assert "mail.example.com. A 192.0.2.7" in records
     assert "example.com. MX 10 mail.example.com." in records
+
+
+def test_records_that_are_there_are_neither_told_again_nor_weakened(tmp_path: Path) -> None:
+    there = ZONE.replace("MX 10 mail.", "MX 10 old.") + (
+        'example.com. TXT "v=spf1 include:letters.example -all"\n_dmarc.example.com. TXT "v=DMARC1; p=reject"\n'
+    )
+    told = run(tmp_path / "gate", zone=there)
+    assert not [one for one in list(told["records"]) if "v=spf1" in one or "v=DMARC1" in one]  # type: ignore[call-overload]
+    looks = {look["name"]: look["text"] for look in list(told["looks"])}  # type: ignore[call-overload]
+    assert "old.example.com" in looks["mx"]
+    assert "stays" in looks["spf"]
+    assert "stays" in looks["dmarc"]
+
+
+def test_an_spf_record_to_be_published_warns_of_other_senders(tmp_path: Path) -> None:
+    file = tmp_path / "setup.zone"
+    file.write_text(ZONE)
+    command = ["setup", "mail.example.com", "--folder", str(tmp_path / "gate"), "--zone", str(file)]
+    assert "nobody but this machine" in CliRunner().invoke(gatepost, command).output
+
+
+def test_a_resolver_that_is_named_and_not_there_is_told_as_what_would_stop_the_mail(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:  # nobody answers there
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        command = ["setup", "mail.example.com", "--folder", str(tmp_path / "gate"), "--json"]
+        done = CliRunner().invoke(gatepost, [*command, "--resolver", f"127.0.0.1:{port}"])
+    (one,) = [look for look in json.loads(done.output)["looks"] if look["name"] == "dnssec"]
+    assert one["level"] == "critical"
+    assert f"127.0.0.1:{port}" in one["text"]
+    assert "unbound" in one["remedy"]
+
+
+def test_a_virus_scanner_that_answers_is_asked_and_a_missing_one_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = tmp_path / "clamd.ctl"
+    monkeypatch.setattr(setup, "CLAMD", (str(where),))
+    told = run(tmp_path / "without")
+    (look,) = [one for one in list(told["looks"]) if one["name"] == "virus-scanner"]  # type: ignore[call-overload]
+    assert look["level"] == "warning"
+    assert "EICAR" in look["text"]
+    assert "clamav-daemon" in look["remedy"]
+    with socket.socket(socket.AF_UNIX) as clamd:
+        clamd.bind(str(where))
+        clamd.listen()
+        told = run(tmp_path / "with")
+    assert tomllib.loads(str(told["text"]))["checks"]["antivirus"] == {"clamd": f"unix:{where}"}
 
 
 def test_signing_keys_are_made_and_sign_nothing_before_they_are_published(tmp_path: Path) -> None:

@@ -194,7 +194,10 @@ async def look_around(loaded: Loaded, parts: Parts) -> HealthSeen:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(2.0):
             validations = await ask_resolvers(loaded)
-    facts = look(store, now=now, certificates=certificates, validations=validations, lists=lists_of(loaded))
+    facts = look(
+        store, now=now, certificates=certificates, validations=validations, lists=lists_of(loaded),
+        ours=[one.name for one in loaded.config.domains],
+    )  # fmt: skip
     found = (*of_running(since, beat, now), *concerns(facts, loaded.config.alerts))
     unused = {"lists": not facts.lists_out and not list(lists_of(loaded)), "certificate": not certificates,
               "classifier": facts.learnt is None}  # fmt: skip

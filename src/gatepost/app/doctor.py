@@ -104,6 +104,14 @@ def configuration(loaded: Loaded) -> Iterator[Concern]:
             "Nobody is told by mail when something is wrong.",
             'Set [alerts] to = ["postmaster@…"].',
         )
+    scanner = loaded.config.checks.antivirus
+    if not (scanner.clamd or scanner.icap) or scanner.mode is Mode.OFF:
+        yield Concern(
+            "no-virus-scanner",
+            Level.WELL,
+            "No virus scanner is asked: known viruses, and the EICAR test file, are delivered unless they show otherwise.",
+            'apt-get install clamav-daemon, then [checks.antivirus] clamd = "unix:/run/clamav/clamd.ctl".',
+        )
     for domain in loaded.routes.domains:
         if isinstance(domain.recipients, Everyone):
             yield Concern(

@@ -55,6 +55,7 @@ def health(installation: Installation) -> Health:
         certificates=certificates_seen(loaded, None if since is None else beat),
         validations=installation.run(ask_resolvers(loaded)),
         lists=lists_of(loaded),
+        ours=[one.name for one in loaded.config.domains],
     )
     states = read_states(known.get(HEALTH_KEY))
     return Health(

@@ -24,6 +24,7 @@ def orders(loaded: Loaded) -> Orders:
         tls=config.tls,
         lists=lists_of(loaded),
         metrics=config.metrics.address,
+        domains=tuple(one.name for one in config.domains),
     )
 
 

@@ -13,7 +13,7 @@ import os
 import pwd
 import socket
 import tomllib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from gatepost.dns.answer import Resolver, Status
 from gatepost.dns.names import normal, registrable_domain
 from gatepost.jobs.concerns import Level
 from gatepost.mail.address import Address, normal_domain, parse_address
+from gatepost.mailauth.dmarc_record import is_policy_record
 from gatepost.net.authority import is_safe
 from gatepost.net.resolver import CachingResolver, validates
 
@@ -32,6 +33,10 @@ ACCOUNT = "gatepost"
 SYSTEM_FOLDER = Path("/etc/gatepost")
 SYSTEM_STATE = "/var/lib/gatepost"
 """As the unit file has them."""
+RESOLVER = "127.0.0.1:53"
+"""Where a validating resolver should answer when nobody named another."""
+CLAMD = ("/run/clamav/clamd.ctl", "/run/clamd.scan/clamd.sock")
+"""Where ClamAV's daemon listens on Debian, and on Fedora and its relatives."""
 PORTS_WANTED = {25: "mail from other servers", 465: "mail from your people", 587: "mail from your people"}
 
 
@@ -55,6 +60,8 @@ class Wish:
     """The account of this machine that the gate runs as."""
     acme: str = ""
     """The directory of the authority that certificates come from; empty: none, and then nobody sends from their desks yet."""
+    clamd: str = ""
+    """The socket of a virus scanner that answers here; empty: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ def wish_of(
         hostname=host, domain=whose, deliver=deliver or "maildir:var/mail", owner=address, folder=where.absolute(),
         console_port=console_port,
         state=SYSTEM_STATE if where.absolute() == SYSTEM_FOLDER else "var",
-        account=own_account(), acme=acme,
+        account=own_account(), acme=acme, clamd=running_clamd(),
     )  # fmt: skip
 
 
@@ -106,6 +113,15 @@ def own_account() -> str:
     if os.geteuid() == 0:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(ACCOUNT).pw_name
+    return ""
+
+
+def running_clamd() -> str:
+    """The socket where ClamAV takes connections, empty when it does nowhere."""
+    for path in CLAMD:
+        with socket.socket(socket.AF_UNIX) as sock, contextlib.suppress(OSError):
+            sock.connect(path)
+            return path
     return ""
 
 
@@ -121,13 +137,20 @@ def hand_over(wish: Wish, state: Path) -> None:
         os.chown(one, 0, account.pw_gid)
 
 
-async def looks(wish: Wish, resolver: Resolver, *, probe: str = "") -> list[Look]:
-    """Look at the machine in the order in which trouble is best mended. Asks the DNS; with `probe` opens one connection."""
-    found = [await validation(resolver)]
+async def looks(
+    wish: Wish, resolver: Resolver, *, named: Resolver | None = None, probe: str = ""
+) -> list[Look]:
+    """Look at the machine in the order in which trouble is best mended. Asks the DNS; with `probe` opens one connection.
+
+    `named` is the resolver that the configuration names; `resolver` answers everything else.
+    """
+    found = [await validation(named or resolver)]
     concerns = [one async for one in own_name(wish.hostname, resolver)]
     found += [Look("name", one.level, one.text, one.remedy) for one in concerns]
     if not concerns:
         found.append(Look("name", Level.WELL, f"{wish.hostname}, its address and its reverse name agree."))
+    found += [one async for one in published_already(wish, resolver)]
+    found.append(virus_scanner(wish))
     found.append(await port_25_out(resolver, probe))
     ports = PORTS_WANTED | ({80: "the questions of the certificate authority"} if wish.acme else {})
     return found + [
@@ -140,15 +163,61 @@ async def validation(resolver: Resolver) -> Look:
     if not isinstance(resolver, CachingResolver):
         return Look("dnssec", Level.WELL, "DNS is answered from a file.")
     seen = await validates(resolver)
-    remedy = 'apt-get install unbound, then [dns] servers = ["127.0.0.1:53"] and trust_ad = true.'
     if not any(one.answers for one in seen):
+        where = ", ".join(one.server for one in seen)
         return Look(
-            "dnssec", Level.CRITICAL, "No resolver answers: nothing can be proved of any sender.", remedy
-        )
+            "dnssec", Level.CRITICAL,
+            f"Nobody answers at {where}, where the gate would ask: no sender could be proved, and mail would be put off.",
+            "Before you start it: apt-get install unbound, or name another resolver in [dns] servers.",
+        )  # fmt: skip
     if any(one.validates for one in seen):
         return Look("dnssec", Level.WELL, "The resolver validates DNSSEC.")
     return Look(
-        "dnssec", Level.WARNING, "The resolver does not validate DNSSEC: forged answers would be believed.", remedy
+        "dnssec", Level.WARNING, "The resolver does not validate DNSSEC: forged answers would be believed.",
+        f'apt-get install unbound, then [dns] servers = ["{RESOLVER}"] and trust_ad = true.',
+    )  # fmt: skip
+
+
+async def published_already(wish: Wish, resolver: Resolver) -> AsyncIterator[Look]:
+    """What the domain says today: whoever moves it here must not undo it unseen."""
+    host = normal(wish.hostname)
+    mx = await resolver.lookup(wish.domain, "MX")
+    elsewhere = [one for one in (normal(record.partition(" ")[2]) for record in mx.records) if one != host]
+    if elsewhere:
+        yield Look(
+            "mx", Level.WELL, f"The mail of {wish.domain} goes to {', '.join(elsewhere[:4])} today.",
+            "When the gate is tried (send to it with swaks), let its MX take the place of theirs; to go back, undo that.",
+        )  # fmt: skip
+    if await spf_of(wish.domain, resolver):
+        yield Look(
+            "spf", Level.WELL, f"{wish.domain} publishes an SPF record, which stays.",
+            f"gatepost dns {wish.domain} says whether it lets this machine send; if not, add mx to it.",
+        )  # fmt: skip
+    if await dmarc_of(wish.domain, resolver):
+        yield Look("dmarc", Level.WELL, f"{wish.domain} publishes a DMARC policy, which stays.")
+
+
+async def spf_of(domain: str, resolver: Resolver) -> list[str]:
+    """The SPF records of a domain (RFC 7208 §4.5)."""
+    records = (await resolver.lookup(domain, "TXT")).records
+    return [one for one in records if one.lower().split(" ", 1)[0] == "v=spf1"]
+
+
+async def dmarc_of(domain: str, resolver: Resolver) -> list[str]:
+    """The DMARC policy records of a domain itself."""
+    return [
+        one for one in (await resolver.lookup(f"_dmarc.{domain}", "TXT")).records if is_policy_record(one)
+    ]
+
+
+def virus_scanner(wish: Wish) -> Look:
+    """Attachments are looked into in any case; who knows viruses by name is another program."""
+    if wish.clamd:
+        return Look("virus-scanner", Level.WELL, f"ClamAV answers at {wish.clamd}, and is asked.")
+    return Look(
+        "virus-scanner", Level.WARNING,
+        "No virus scanner was found: known viruses, and the EICAR test file, would be delivered unless they show otherwise.",
+        f'apt-get install clamav-daemon, then [checks.antivirus] clamd = "unix:{CLAMD[0]}".',
     )  # fmt: skip
 
 
@@ -199,7 +268,7 @@ def port_free(port: int, what: str) -> Look:
 
 def configuration(wish: Wish, *, resolver: str = "") -> str:
     """The TOML text: everything that is not a default, with why it is there."""
-    servers = f'servers = ["{resolver}"]' if resolver else 'servers = ["127.0.0.1:53"]'
+    servers = f'servers = ["{resolver or RESOLVER}"]'
     callout = wish.deliver.startswith("smtp:")
     recipients = f'{{ callout = "{wish.deliver}" }}' if callout else '"*"'
     about = (
@@ -236,8 +305,18 @@ name = "{wish.domain}"
 recipients = {recipients}   # {about}
 deliver = "{wish.deliver}"
 
-[alerts]
+{scanner(wish)}[alerts]
 to = ["{wish.owner}"]
+"""
+
+
+def scanner(wish: Wish) -> str:
+    """The table of the virus scanner, where one answers."""
+    if not wish.clamd:
+        return ""
+    return f"""[checks.antivirus]
+clamd = "unix:{wish.clamd}"            # while it does not answer, mail with attachments waits
+
 """
 
 
@@ -270,17 +349,20 @@ http_address = "0.0.0.0:80"            # where it asks back
     )
 
 
-def records(wish: Wish, addresses: Sequence[str]) -> list[str]:
-    """What to publish first, as lines of a zone file; `gatepost dns` has the rest once the gate runs."""
+async def records(wish: Wish, resolver: Resolver) -> list[str]:
+    """What to publish first, as lines of a zone file; `gatepost dns` has the rest once the gate runs.
+
+    An SPF record or DMARC policy that is there is not told again: theirs may name other senders, or ask for more.
+    """
     host, domain = normal(wish.hostname), wish.domain
-    shown = addresses or ("192.0.2.1",)
-    lines = [f"{host}. {'AAAA' if ':' in one else 'A'} {one}" for one in shown]
-    return [
-        *lines,
-        f"{domain}. MX 10 {host}.",
-        f'{domain}. TXT "v=spf1 mx -all"',
-        f'_dmarc.{domain}. TXT "v=DMARC1; p=none; rua=mailto:{wish.owner}"',
-    ]
+    found = [one for kind in ("A", "AAAA") for one in (await resolver.lookup(host, kind)).records]
+    lines = [f"{host}. {'AAAA' if ':' in one else 'A'} {one}" for one in found or ("192.0.2.1",)]
+    lines.append(f"{domain}. MX 10 {host}.")
+    if not await spf_of(domain, resolver):
+        lines.append(f'{domain}. TXT "v=spf1 mx -all"')
+    if not await dmarc_of(domain, resolver):
+        lines.append(f'_dmarc.{domain}. TXT "v=DMARC1; p=none; rua=mailto:{wish.owner}"')
+    return lines
 
 
 def write(wish: Wish, text: str) -> Path:

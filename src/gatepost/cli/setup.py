@@ -60,10 +60,10 @@ def setup(
     )
     text = work.configuration(wish, resolver=resolver)
     answers = zone.read_text(encoding="utf-8") if zone is not None else None
-    seen, addresses = asyncio.run(look(work, wish, resolver=resolver, answers=answers, probe=probe))
+    seen, records = asyncio.run(look(work, wish, resolver=resolver, answers=answers, probe=probe))
     path = None if dry_run else work.write(wish, text)
     link, keys = first_steps(path, wish) if path is not None else ("", [])
-    publish = [*work.records(wish, addresses), *keys]
+    publish = [*records, *keys]
     if as_json:
         told = {
             "configuration": str(path) if path else None, "text": text, "records": publish, "link": link,
@@ -83,6 +83,10 @@ def setup(
     say(f"\nWritten: {path}\n\nTo be published in the DNS (gatepost dns {wish.domain} says what is there):")
     for line in publish:  # never folded: they are copied from here
         click.echo("\n".join(f"  {harmless(one)}" for one in line.splitlines()))
+    if any("v=spf1 mx -all" in line for line in publish):
+        say(
+            "That SPF record lets nobody but this machine send for the domain: name in it whoever else does (ip4:…, include:…)."
+        )
     if keys:
         say(f"The keys sign once that is published and seen: gatepost key check {wish.domain}")
     if not acme:
@@ -100,23 +104,20 @@ def setup(
 async def look(
     work: Any, wish: Any, *, resolver: str, answers: str | None, probe: str
 ) -> tuple[Any, list[str]]:
-    """Everything that is looked at, and our own addresses."""
+    """Everything that is looked at, and what is to be published."""
     from gatepost.dns.zone import Zone
     from gatepost.net.resolver import CachingResolver, DnsSettings
 
     if answers is not None:
         file = Zone.parse(answers)
-        return await work.looks(wish, file, probe=probe), await addresses_of(wish.hostname, file)
-    asking = CachingResolver(DnsSettings(servers=(resolver,) if resolver else (), trust_ad=True))
+        return await work.looks(wish, file, probe=probe), await work.records(wish, file)
+    named = CachingResolver(DnsSettings(servers=(resolver or work.RESOLVER,), trust_ad=True))
+    asking = named if resolver else CachingResolver(DnsSettings())
     try:
-        return await work.looks(wish, asking, probe=probe), await addresses_of(wish.hostname, asking)
+        return await work.looks(wish, asking, named=named, probe=probe), await work.records(wish, asking)
     finally:
         await asking.close()
-
-
-async def addresses_of(hostname: str, resolver: Any) -> list[str]:
-    """Where the name points now."""
-    return [record for kind in ("A", "AAAA") for record in (await resolver.lookup(hostname, kind)).records]
+        await named.close()
 
 
 def first_steps(path: Path, wish: Any) -> tuple[str, list[str]]:

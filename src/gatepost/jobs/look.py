@@ -6,18 +6,19 @@ The jobs take it every minute, `gatepost status` whenever it is asked; both see 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from gatepost.checks.connection.recipients import BOUNCED_KEY
 from gatepost.checks.dnslists.health import HEALTH_KEY, out_of_service, plan
 from gatepost.checks.dnslists.lists import DnsList
 from gatepost.jobs.concerns import Certificate, Disk, Facts
+from gatepost.jobs.nexthops import LOOKED_AT, of_next_hops, quiet_hosts
 from gatepost.jobs.owntrouble import own_concerns, own_side_facts
 from gatepost.mail.finding import Mode
 from gatepost.net.resolver import CachingResolver, Validation, validates
 from gatepost.net.tls import TlsSettings, TlsUnusable, certificate_expires_at, expand
-from gatepost.store import heldaccounts, memory, requests
+from gatepost.store import heldaccounts, memory, queue, requests
 from gatepost.store.backup import RESTORED_KEY
 from gatepost.store.database import Connection
 from gatepost.store.disk import RoomSettings, judge
@@ -42,11 +43,13 @@ def look(
     validations: Sequence[Validation],
     lists: Iterable[DnsList],
     figures: Figures | None = None,
+    ours: Collection[str] = (),
 ) -> Facts:
-    """The facts of this moment; `figures` where they were read already, apart, since a long queue takes a while to count."""
+    """The facts of this moment; `figures` where they were read already, apart, since a long queue takes a while to count; `ours` are our domains."""
     facts = store.database.read(lambda connection: remembered(connection, now))
     own_side = store.database.read(lambda connection: own_side_facts(connection, facts))
     out = out_of_service(facts.get(HEALTH_KEY))
+    tries = store.database.read(lambda connection: queue.newest_attempts(connection, LOOKED_AT))
     late, due = store.database.read(lambda connection: requests.urgent(connection, now))
     asked = {key for one in lists if one.mode is not Mode.OFF for key in plan(one)}
     return Facts(
@@ -59,7 +62,7 @@ def look(
         sealing=key_problem(store),
         learnt=label_of(store.folder),
         classifier=trouble(store.folder),
-        own_side=tuple(own_concerns(own_side, now)),
+        own_side=(*of_next_hops(quiet_hosts(tries, ours, now), now), *own_concerns(own_side, now)),
         held_accounts=[one.account for one in store.database.read(heldaccounts.listed)],
         bounced=facts.get(BOUNCED_KEY, ""),
         dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),

@@ -63,6 +63,8 @@ class Orders:
     lists: tuple[DnsList, ...] = ()
     metrics: str = ""
     """``host:port``, or empty."""
+    domains: tuple[str, ...] = ()
+    """Whose mail comes here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,7 @@ class Jobs:
             certificates=certificates_of(orders.tls, orders.folder),
             validations=validations,
             lists=orders.lists,
+            ours=orders.domains,
         )
         self.found = tuple(concerns(self.seen, orders.alerts))
         if self._told is None:
@@ -216,6 +219,7 @@ class Jobs:
             certificates=certificates_of(orders.tls, orders.folder),
             validations=self.seen.validations if self.seen else (),
             lists=orders.lists,
+            ours=orders.domains,
         )
         return exposition(
             {key.removeprefix(PREFIX): facts_table.number_in(value) for key, value in counts.items()},

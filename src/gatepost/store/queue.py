@@ -200,6 +200,12 @@ def attempts_of(connection: Connection, ref: str, to: str | None = None) -> list
     return found if to is None else [attempt for attempt in found if attempt.to == to]
 
 
+def newest_attempts(connection: Connection, limit: int) -> list[DeliveryAttempt]:
+    """The latest tries of all messages, newest first."""
+    rows = connection.execute("SELECT facts FROM attempts ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+    return [ATTEMPT.decode(facts) for (facts,) in rows]
+
+
 def give_back(connection: Connection, worker: str, now: float) -> int:
     """The copies this worker held fall due at once: it starts anew and knows nothing of them.
 

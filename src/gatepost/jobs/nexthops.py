@@ -1,0 +1,69 @@
+"""Do the hosts behind us still take the mail of our own domains? Told from the newest tries; pure.
+
+A queue that grows old tells it, too, but hours later; and while a host of ours is down, its people get nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from gatepost.jobs.concerns import Concern, Level, age
+from gatepost.mail.address import parse_address
+from gatepost.store.records import DeliveryAttempt
+
+LOOKED_AT = 300
+"""Newest tries that are looked at."""
+TRIES = 3
+"""A host that put off fewer in a row may only have restarted."""
+QUIET_S = 300.0
+"""From the first of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """A host that has taken nothing since."""
+
+    host: str
+    since: float
+    """Unix seconds of the first try in the row."""
+    reply: str
+    """What it said last, or our sentence when it could not be reached."""
+
+
+def quiet_hosts(newest: Iterable[DeliveryAttempt], ours: Collection[str], now: float) -> list[Quiet]:
+    """Hosts whose latest tries for our domains (``.example.net`` is everything below) were all put off; newest first."""
+    rows: dict[str, list[DeliveryAttempt]] = {}
+    ended: set[str] = set()
+    for one in newest:
+        if one.host in ended or not is_ours(one.to, ours):
+            continue
+        if one.status == "deferred":
+            rows.setdefault(one.host, []).append(one)
+        else:
+            ended.add(one.host)
+    return [
+        Quiet(host, row[-1].at, row[0].reply)
+        for host, row in rows.items()
+        if len(row) >= TRIES and now - row[-1].at >= QUIET_S
+    ]
+
+
+def is_ours(to: str, ours: Collection[str]) -> bool:
+    """Is it an address of one of our domains?"""
+    address = parse_address(to, smtputf8=True)
+    if address is None:
+        return False
+    above = address.domain.split(".")
+    return address.domain in ours or any("." + ".".join(above[n:]) in ours for n in range(1, len(above)))
+
+
+def of_next_hops(quiet: Iterable[Quiet], now: float) -> Iterator[Concern]:
+    """What to tell of them."""
+    for one in quiet:
+        yield Concern(
+            f"next-hop:{one.host}",
+            Level.CRITICAL,
+            f"{one.host} has taken none of our mail for {age(now - one.since)}: {one.reply.rstrip('.')}.",
+            "See whether it runs. Mail waits for it in the queue and goes by itself once it answers; gatepost queue retry hurries one.",
+        )

@@ -1,0 +1,59 @@
+"""A host behind us that takes nothing is told within minutes, and a single busy moment is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gatepost.jobs.concerns import Level
+from gatepost.jobs.nexthops import of_next_hops, quiet_hosts
+from gatepost.store.records import DeliveryAttempt
+
+NOW = 1_700_000_000.0
+PUT_OFF = DeliveryAttempt(
+    at=NOW - 30, to="ana@example.net", host="10.0.0.5", address="", status="deferred",
+    reply="10.0.0.5:25 cannot be reached: Connection refused",
+)  # fmt: skip
+
+
+def tries(*ages: float, **changes: str) -> list[DeliveryAttempt]:
+    return [replace(PUT_OFF, at=NOW - age, **changes) for age in ages]  # type: ignore[arg-type]
+
+
+def test_a_host_that_takes_nothing_is_told_with_what_it_says() -> None:
+    (quiet,) = quiet_hosts(tries(30, 200, 400), ["example.net"], NOW)
+    (concern,) = of_next_hops([quiet], NOW)
+    assert (concern.key, concern.level) == ("next-hop:10.0.0.5", Level.CRITICAL)
+    assert "10.0.0.5 has taken none of our mail for 7 minutes: " in concern.text
+    assert "Connection refused." in concern.text
+
+
+@pytest.mark.parametrize(
+    "newest",
+    [
+        [],
+        tries(30, 400),  # a restart
+        tries(30, 60, 90),  # not for long
+        [replace(PUT_OFF, status="delivered"), *tries(60, 200, 400)],  # it is back
+        [
+            *tries(30, 200),
+            replace(PUT_OFF, at=NOW - 300, status="failed"),
+            *tries(400),
+        ],  # it answered between
+        tries(30, 200, 400, to="ben@far.example"),  # somebody else's host
+        tries(30, 200, 400, to="ben@sub.example.net"),
+    ],
+)
+def test_less_is_no_trouble(newest: list[DeliveryAttempt]) -> None:
+    assert quiet_hosts(newest, ["example.net"], NOW) == []
+
+
+def test_everything_below_a_domain_is_ours_where_it_says_so() -> None:
+    below = tries(30, 200, 400, to="ben@a.b.example.net")
+    assert [one.host for one in quiet_hosts(below, [".example.net"], NOW)] == ["10.0.0.5"]
+
+
+def test_each_host_by_itself() -> None:
+    mixed = [*tries(10, host="10.0.0.6", status="delivered"), *tries(30, 200, 400)]
+    assert [one.host for one in quiet_hosts(mixed, ["example.net"], NOW)] == ["10.0.0.5"]
