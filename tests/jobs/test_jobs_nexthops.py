@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gatepost.jobs.concerns import Level
-from gatepost.jobs.nexthops import of_next_hops, quiet_hosts
+from gatepost.jobs.nexthops import MANY, of_next_hops, quiet_hosts
 from gatepost.store.records import DeliveryAttempt
 
 NOW = 1_700_000_000.0
@@ -52,6 +52,11 @@ def test_less_is_no_trouble(newest: list[DeliveryAttempt]) -> None:
 def test_everything_below_a_domain_is_ours_where_it_says_so() -> None:
     below = tries(30, 200, 400, to="ben@a.b.example.net")
     assert [one.host for one in quiet_hosts(below, [".example.net"], NOW)] == ["10.0.0.5"]
+
+
+def test_so_many_in_a_row_need_no_time() -> None:
+    assert len(quiet_hosts(tries(*[1.0] * MANY), ["example.net"], NOW)) == 1
+    assert quiet_hosts(tries(*[1.0] * (MANY - 1)), ["example.net"], NOW) == []
 
 
 def test_each_host_by_itself() -> None:

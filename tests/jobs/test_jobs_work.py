@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,13 @@ from gatepost.dns.zone import Zone
 from gatepost.jobs.alarms import CALM_S
 from gatepost.jobs.settings import AlertSettings
 from gatepost.jobs.work import Jobs, Orders
+from gatepost.mail.verdict import Action, Verdict
 from gatepost.net.resolver import CachingResolver, DnsSettings
 from gatepost.net.zoneserver import ZoneServer
+from gatepost.store.database import Connection
+from gatepost.store.json import encode
 from gatepost.store.memory import StoredMemory
+from gatepost.store.records import DeliveryAttempt, Judged
 from gatepost.store.ref import new_ref
 from gatepost.store.retention import Retention
 from gatepost.store.store import Store
@@ -213,5 +218,47 @@ def test_orders_are_asked_for_anew(tmp_path: Path) -> None:
         bench.zone.trust("", Security.INSECURE)
         await bench.jobs.look()
         assert [one.partition("\n")[0] for one in bench.mails()] == ["to chie@example.net"]
+
+    asyncio.run(bench.run(work))
+
+
+def test_a_host_behind_us_that_is_down_is_told_within_minutes(tmp_path: Path) -> None:
+    """By the tries to deliver, and by senders who are put off since nobody says who is here."""
+    bench = Bench(tmp_path, orders(tmp_path, domains=("example.net",)))
+
+    async def try_in_vain(bench: Bench) -> None:
+        attempt = DeliveryAttempt(
+            at=bench.now, to="ana@example.net", host="10.0.0.5", address="", status="deferred",
+            reply="Connection refused",
+        )  # fmt: skip
+        verdict = Verdict(
+            action=Action.DEFER,
+            would_action=Action.DEFER,
+            score=0.0,
+            rule="recipients.unsure",
+            reason="10.0.0.5:25 is silent",
+        )
+        turned_away = acceptance(new_ref(bench.now, os.urandom(8)), at=bench.now).entry
+        judged = Judged(recipient=turned_away.envelope.recipients[0], verdict=verdict)
+        await bench.store.record(replace(turned_away, kind="attempt", judged=(judged,)))
+
+        def note(connection: Connection) -> None:
+            row = ("X", bench.now, encode(attempt))
+            connection.execute("INSERT INTO attempts (ref, at, facts) VALUES (?, ?, ?)", row)
+
+        await bench.store.database.commit(note)
+
+    async def work(bench: Bench) -> None:
+        for _ in range(3):
+            await bench.jobs.look()
+            assert await bench.sent() == []
+            await try_in_vain(bench)
+            bench.now += 120
+        for _ in range(3):
+            await try_in_vain(bench)
+        await bench.jobs.look()
+        told = (await bench.sent())[0]
+        assert "10.0.0.5 has taken none of our mail for 6 minutes: Connection refused." in told
+        assert "it is not known who is here: 10.0.0.5:25 is silent." in told
 
     asyncio.run(bench.run(work))

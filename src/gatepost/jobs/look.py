@@ -13,16 +13,27 @@ from gatepost.checks.connection.recipients import BOUNCED_KEY
 from gatepost.checks.dnslists.health import HEALTH_KEY, out_of_service, plan
 from gatepost.checks.dnslists.lists import DnsList
 from gatepost.jobs.concerns import Certificate, Disk, Facts
-from gatepost.jobs.nexthops import LOOKED_AT, of_next_hops, quiet_hosts
+from gatepost.jobs.nexthops import (
+    LOOKED_AT,
+    QUIET_S,
+    TRIES,
+    UNSURE,
+    UNSURE_BEFORE_S,
+    of_callouts,
+    of_next_hops,
+    quiet_hosts,
+)
 from gatepost.jobs.owntrouble import own_concerns, own_side_facts
 from gatepost.mail.finding import Mode
 from gatepost.net.resolver import CachingResolver, Validation, validates
 from gatepost.net.tls import TlsSettings, TlsUnusable, certificate_expires_at, expand
-from gatepost.store import heldaccounts, memory, queue, requests
+from gatepost.store import heldaccounts, memory, queue, requests, searching
 from gatepost.store.backup import RESTORED_KEY
 from gatepost.store.database import Connection
 from gatepost.store.disk import RoomSettings, judge
 from gatepost.store.figures import Figures
+from gatepost.store.history import Search
+from gatepost.store.records import HistoryEntry
 from gatepost.store.snapshotfile import label_of, trouble
 from gatepost.store.store import Store
 from gatepost.store.upkeep import key_problem
@@ -31,6 +42,8 @@ DROPPED_KEY = "jobs:dropped"
 """Entries of history lost of late."""
 JOURNAL_KEY = "jobs:journal"
 """What the last verification of the journal found wrong."""
+UNSURE_GISTS = 5000
+"""Entries of history that one look goes through for senders who were put off."""
 DROPPED_KEPT_S = 3600.0
 """For so long after the first of them."""
 
@@ -62,7 +75,14 @@ def look(
         sealing=key_problem(store),
         learnt=label_of(store.folder),
         classifier=trouble(store.folder),
-        own_side=(*of_next_hops(quiet_hosts(tries, ours, now), now), *own_concerns(own_side, now)),
+        own_side=(
+            *of_next_hops(quiet_hosts(tries, ours, now), now),
+            *of_callouts(
+                unsure(store, now - QUIET_S, now),
+                before=bool(unsure(store, now - UNSURE_BEFORE_S, now - QUIET_S)),
+            ),
+            *own_concerns(own_side, now),
+        ),
         held_accounts=[one.account for one in store.database.read(heldaccounts.listed)],
         bounced=facts.get(BOUNCED_KEY, ""),
         dropped=memory.number_in(facts.get(DROPPED_KEY, "0")),
@@ -70,6 +90,14 @@ def look(
         requests_late=late,
         requests_due=due,
         restored_of=float(facts.get(RESTORED_KEY, 0.0)),
+    )
+
+
+def unsure(store: Store, since: float, until: float) -> Sequence[HistoryEntry]:
+    """The newest few whose recipient nobody could be asked about."""
+    search = Search(kind="attempt", rule=UNSURE, since=since, until=until)
+    return store.database.read(
+        lambda connection: searching.find(connection, search, limit=TRIES, at_once=UNSURE_GISTS).entries
     )
 
 

@@ -5,19 +5,25 @@ A queue that grows old tells it, too, but hours later; and while a host of ours 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gatepost.jobs.concerns import Concern, Level, age
 from gatepost.mail.address import parse_address
-from gatepost.store.records import DeliveryAttempt
+from gatepost.store.records import DeliveryAttempt, HistoryEntry
 
-LOOKED_AT = 300
+LOOKED_AT = 2000
 """Newest tries that are looked at."""
 TRIES = 3
 """A host that put off fewer in a row may only have restarted."""
 QUIET_S = 300.0
 """From the first of them."""
+MANY = 1000
+"""So many in a row are enough, however fast they came."""
+UNSURE = "recipients.unsure"
+"""The rule by which a sender is asked to come back, since nobody says whether the recipient exists."""
+UNSURE_BEFORE_S = 900.0
+"""How long ago the first of these may have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ def quiet_hosts(newest: Iterable[DeliveryAttempt], ours: Collection[str], now: f
     return [
         Quiet(host, row[-1].at, row[0].reply)
         for host, row in rows.items()
-        if len(row) >= TRIES and now - row[-1].at >= QUIET_S
+        if len(row) >= MANY or (len(row) >= TRIES and now - row[-1].at >= QUIET_S)
     ]
 
 
@@ -67,3 +73,17 @@ def of_next_hops(quiet: Iterable[Quiet], now: float) -> Iterator[Concern]:
             f"{one.host} has taken none of our mail for {age(now - one.since)}: {one.reply.rstrip('.')}.",
             "See whether it runs. Mail waits for it in the queue and goes by itself once it answers; gatepost queue retry hurries one.",
         )
+
+
+def of_callouts(now_unsure: Sequence[HistoryEntry], *, before: bool) -> Iterator[Concern]:
+    """What to tell when recipients could not be asked about within QUIET_S, newest first, and `before` that neither."""
+    if not before or len(now_unsure) < TRIES:
+        return
+    judged = now_unsure[0].judged
+    reason = judged[0].verdict.reason.rstrip(".") if judged else "nobody answers"
+    yield Concern(
+        "callout",
+        Level.WARNING,
+        f"Senders are asked to come back, for it is not known who is here: {reason}.",
+        "See whether the server that recipients.callout names runs; a list or file of recipients does without it.",
+    )
