@@ -15,6 +15,8 @@ from pathlib import Path
 from gatepost.dns.zone import Zone
 from gatepost.jobs.tlsreports import AGAIN_S, SPREAD_S, TlsReports, spread
 from gatepost.mail.address import Address
+from gatepost.mail.message import Message
+from gatepost.mailauth.dkim_sign import default_names
 from gatepost.store.store import Store
 from gatepost.store.wire import ALIKE_MOST, TlsTallies, reported
 from gatepost.tlspolicy.tlsrpt import DAY_S, Failure, Policy, PolicyKind, Session, Trouble
@@ -102,16 +104,18 @@ def test_a_report_goes_out_by_mail_the_day_after_and_once(tmp_path: Path) -> Non
     assert b"\n" not in octets.replace(b"\r\n", b"")
     message = email.message_from_bytes(octets, policy=email.policy.default)
     assert message["TLS-Report-Domain"] == "example.org"
-    assert message["TLS-Report-Submitter"] == "mx.gate.test"
+    assert message["TLS-Report-Submitter"] == "gate.test"
     assert message["TLS-Required"] == "No"
-    assert message["Subject"].startswith("Report Domain: example.org Submitter: mx.gate.test Report-ID: <")
+    assert message["Subject"].startswith("Report Domain: example.org Submitter: gate.test Report-ID: <")
     assert message.get_content_type() == "multipart/report"
     assert message.get_param("report-type") == "tlsrpt"
     words, part = message.iter_parts()  # type: ignore[union-attr]
     assert words.get_content_type() == "text/plain"
     assert part.get_content_type() == "application/tlsrpt+gzip"
     report = json.loads(gzip.decompress(part.get_payload(decode=True)))
-    assert str(part.get_filename()).startswith("mx.gate.test!example.org!1728000000!1728086399!")
+    assert str(part.get_filename()).startswith("gate.test!example.org!1728000000!1728086399!")
+    assert report["contact-info"] == "postmaster@gate.test", "or readers may throw it away (RFC 8460 §5.3)"
+    assert {"tls-report-domain", "tls-report-submitter"} <= set(default_names(Message.parse(octets)))
     [told] = report["policies"]
     assert told["summary"] == {"total-successful-session-count": 2, "total-failure-session-count": 2}
     assert told["failure-details"][0]["result-type"] == "certificate-expired"

@@ -46,9 +46,14 @@ class Certificate:
 
 
 def make(
-    name: str, issuer: Certificate | None = None, *, authority: bool = False, expired: bool = False
+    name: str,
+    issuer: Certificate | None = None,
+    *,
+    authority: bool = False,
+    expired: bool = False,
+    san: bool = True,
 ) -> Certificate:
-    """A certificate; signed by itself without an issuer."""
+    """A certificate; signed by itself without an issuer. Without `san` its name is a common name only."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     now = datetime.datetime.now(datetime.UTC)
@@ -78,7 +83,7 @@ def make(
         builder = builder.add_extension(
             x509.KeyUsage(key_cert_sign=True, crl_sign=True, **signs), critical=True
         )
-    else:
+    elif san:
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
     return Certificate(builder.sign(signer, hashes.SHA256()), key)
 

@@ -471,11 +471,11 @@ REQUIRETLS = [
     ),
     _s(
         "waived-dane", "TLS-Required: no sets a wrong TLSA aside", message="waived", hosts=(Host(tlsa=("ee-other",)),),
-        words="TLS-Required", report=NO_POLICY,
+        words="TLS-Required", report=(),
     ),
     _s(
         "waived-sts", "and an enforced policy", zone=PLAIN, message="waived", sts="enforce", hosts=(Host(server="plain"),),
-        verified=False, encrypted=False, report=(("no-policy-found", "starttls-not-supported"),),
+        verified=False, encrypted=False, report=(),
     ),
     _s(
         "waived-not-wish", "but not what the operator requires", zone=PLAIN, message="waived", wish="required",

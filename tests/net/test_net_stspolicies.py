@@ -11,14 +11,17 @@ from pathlib import Path
 import pytest
 
 from gatepost.dns.zone import Zone
+from gatepost.net.outbound import Outbound, OutboundSettings, Sent
 from gatepost.net.stspolicies import AGAIN_AFTER_S, StsPolicies
+from gatepost.smtp.sending import Outgoing, OutgoingRecipient, Result
 from gatepost.store.database import Database
 from gatepost.store.store import Store
 from gatepost.store.wire import StoredPolicies
 from gatepost.tlspolicy.mta_sts import StsKnown, StsMode
+from scripted_peer import Peer
 
 sys.path.append(str(Path(__file__).parent.parent / "lab"))
-from lab_servers import Authorities, PolicyHosts, http, identity, policy
+from lab_servers import Authorities, Identity, PolicyHosts, http, identity, make, policy
 
 WEB = "mta-sts.example.org"
 DAY = 86_400.0
@@ -190,3 +193,54 @@ def test_a_forged_record_defers_but_only_where_nothing_is_remembered(tmp_path: P
             assert not known.bogus
 
     asyncio.run(go())
+
+
+def test_a_policy_hosts_common_name_proves_nothing(tmp_path: Path) -> None:
+    """RFC 8461 §3.3: by the names in its SAN alone."""
+
+    async def go() -> str:
+        async with bench(tmp_path) as it:
+            it.serve("enforce")
+            it.web.contexts[WEB] = Identity(make(WEB, it.known.trusted, san=False)).context()
+            return await it.mode()
+
+    assert asyncio.run(go()) == "sts-webpki-invalid"
+
+
+@pytest.mark.parametrize(
+    ("knows", "arrives"), [("relay.example.net", True), ("*.example.net", True), ("other.example.net", False)]
+)
+def test_the_policy_that_counts_for_a_smarthost_is_its_own(
+    tmp_path: Path, knows: str, *, arrives: bool
+) -> None:
+    """RFC 8461 §3.4; what the recipients' domain says is about hosts that are not asked."""
+    relay, web = "relay.example.net", "mta-sts.relay.example.net"
+
+    async def go() -> tuple[Sent, Peer]:
+        async with bench(tmp_path) as it:
+            it.serve("enforce")
+            it.web.contexts[web] = identity("good", web, it.known).context()
+            it.web.answers[web] = http("200 OK", policy("enforce", knows))
+            zone = Zone.parse(
+                f"{WEB}. A {it.web.address}\n{web}. A {it.web.address}\n{relay}. A 127.0.0.1\n"
+                '_mta-sts.example.org. TXT "v=STSv1; id=1;"\n_mta-sts.relay.example.net. TXT "v=STSv1; id=1;"\n'
+            )
+            it.sts.resolver = zone
+            async with Peer(tls=identity("good", relay, it.known).context()).serve() as peer:
+                settings = OutboundSettings(
+                    trust_anchors=str(it.known.file), smarthost=f"{relay}:{peer.port}"
+                )
+                out = Outbound("mx.gate.test", zone, settings, sts=it.sts)
+                mail = Outgoing(
+                    sender="a@gate.test",
+                    recipients=(OutgoingRecipient(address="b@example.org"),),
+                    octets=b"x\r\n",
+                )
+                sent = await out.send_to_domain("example.org", mail)
+                await out.close()
+        return sent, peer
+
+    sent, peer = asyncio.run(go())
+    assert sent.tls_policy == "mta-sts"
+    assert len(peer.messages) == arrives
+    assert sent.outcomes[0].result is (Result.DELIVERED if arrives else Result.DEFERRED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -19,6 +20,9 @@ from gatepost.net.outbound import Outbound, OutboundSettings, Sent
 from gatepost.smtp.client import Patience
 from gatepost.smtp.sending import Hop, Outgoing, OutgoingRecipient, Protocol, Result, TlsUse
 from scripted_peer import Peer
+
+sys.path.append(str(Path(__file__).parent.parent / "lab"))
+from lab_servers import Authorities, Identity, make
 
 MAIL = b"From: a@example.org\r\nSubject: dots\r\n\r\n.one\r\n..two\r\n.\r\nend without a line end"
 
@@ -261,6 +265,23 @@ def test_tls(
         assert sent.outcomes[0].status == "4.7.5"
         assert "the TLS handshake with 127.0.0.1 failed: " in sent.outcomes[0].words
         assert "certificate" in sent.outcomes[0].words
+
+
+def test_a_common_name_is_no_proof(tmp_path: Path) -> None:
+    """RFC 8461 §4.2: the host's name stands among the certificate's alternative names, or the certificate is not its own."""
+    known = Authorities(tmp_path)
+    shown = Identity(make("relay.example.net", known.trusted, san=False)).context()
+
+    async def go(use: TlsUse) -> Sent:
+        async with Peer(tls=shown).serve() as peer:
+            out = outbound("relay.example.net. A 127.0.0.1", settings={"trust_anchors": str(known.file)})
+            sent = await out.send(Hop(host="relay.example.net", port=peer.port, tls=use), outgoing())
+            await out.close()
+        return sent
+
+    assert asyncio.run(go(TlsUse.REQUIRED)).outcomes[0].result is Result.DEFERRED
+    sent = asyncio.run(go(TlsUse.OPPORTUNISTIC))
+    assert (sent.outcomes[0].result, sent.tls_verified) == (Result.DELIVERED, False)
 
 
 @pytest.mark.usefixtures("both_loops")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost.dns.answer import Answer, Security, Status
+from gatepost.tlspolicy.requirement import Situation, requirement
 from gatepost.tlspolicy.tlsrpt import (
     Counted,
     Failure,
@@ -48,12 +51,45 @@ NONE = Policy(kind=PolicyKind.NONE, domain="example.org")
         (["v=TLSRPTv1"], Wanted()),
         (["v=TLSRPTv12; rua=mailto:a@b.example"], Wanted()),
         (["v=TLSRPTv1; rua=mailto:a@b.example", "v=TLSRPTv1; rua=mailto:c@d.example"], Wanted()),
+        (["v=TLSRPTv1", "v=TLSRPTv1; rua=mailto:a@b.example"], Wanted(("a@b.example",))),
         (["other", "v=TLSRPTv1; rua=mailto:a@b.example"], Wanted(("a@b.example",))),
         ([], Wanted()),
     ],
 )
 def test_who_wants_reports(records: list[str], found: Wanted) -> None:
     assert wanted(records) == found
+
+
+def test_the_domain_of_a_dane_policy_is_the_mail_hosts() -> None:
+    """RFC 8460 §1.1: the TLSA base domain, so that the operator of several mail hosts sees which one it is about."""
+    secure = Answer(status=Status.FOUND, security=Security.SECURE, records=("3 1 1 " + "ab" * 32,))
+    situation = Situation(
+        domain="example.org", host="mx.example.org", mx=Security.SECURE, address=Security.SECURE, tlsa=secure,
+        tlsa_base="mail.provider.example",
+    )  # fmt: skip
+    for at, base in (
+        (situation, "mail.provider.example"),
+        (replace(situation, tlsa_base=""), "mx.example.org"),
+        (
+            replace(situation, tlsa_base="", tlsa=Answer(status=Status.FAILED, problem="bogus")),
+            "mx.example.org",
+        ),
+    ):
+        (policy,) = requirement(at).reported
+        assert policy.domain == "example.org", "whom the report goes to"
+        report = Report(
+            organization="x", contact="postmaster@example.net", report_id="1", domain="example.org", day=20000,
+            counted=[Counted(session=Session(policy=policy, host="mx.example.org"), sessions=1)],
+        )  # fmt: skip
+        (told,) = json.loads(report_json(report))["policies"]
+        assert (told["policy"]["policy-type"], told["policy"]["policy-domain"]) == ("tlsa", base)
+
+
+def test_mail_that_waives_policies_is_no_part_of_a_report() -> None:
+    """Reports go so themselves (RFC 8460 §3)."""
+    at = Situation(domain="example.org", host="mx.example.org", waived=True)
+    assert requirement(at).reported == ()
+    assert requirement(replace(at, waived=False)).reported != ()
 
 
 def test_a_report() -> None:
@@ -80,7 +116,9 @@ def test_a_report() -> None:
     )
     told = json.loads(gzip.decompress(report_gzip(report)))
     assert told == json.loads(report_json(report))
-    assert report.file_name == "mx.example.net!example.org!1728000000!1728086399!1.x.json.gz"
+    # RFC 8460 §5.1: the submitter is the domain of the contact, and a unique id has no dots.
+    assert report.file_name == "example.net!example.org!1728000000!1728086399!1x.json.gz"
+    assert report.submitter == told["contact-info"].partition("@")[2]
     assert told["date-range"] == {
         "start-datetime": "2024-10-04T00:00:00Z",
         "end-datetime": "2024-10-04T23:59:59Z",

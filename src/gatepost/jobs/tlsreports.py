@@ -177,12 +177,12 @@ def report_mail(
     head = (
         f"From: <{sender}>\n"
         f"To: <{to}>\n"
-        f"Subject: Report Domain: {report.domain} Submitter: {report.organization} Report-ID: <{report.report_id}@{hostname}>\n"
+        f"Subject: Report Domain: {report.domain} Submitter: {report.submitter} Report-ID: <{report.report_id}@{hostname}>\n"
         f"Date: {formatdate(now)}\n"
         f"Message-ID: <{ref}@{hostname}>\n"
         "Auto-Submitted: auto-generated\n"
         f"TLS-Report-Domain: {report.domain}\n"
-        f"TLS-Report-Submitter: {report.organization}\n"
+        f"TLS-Report-Submitter: {report.submitter}\n"
         "TLS-Required: No\n"
         "MIME-Version: 1.0\n"
         f'Content-Type: multipart/report; report-type="tlsrpt";\n\tboundary="{boundary}"\n\n'

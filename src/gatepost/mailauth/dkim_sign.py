@@ -26,8 +26,9 @@ SIGNED = (
     b"from reply-to subject date to cc message-id in-reply-to references mime-version content-type"
     b" content-transfer-encoding list-id list-help list-unsubscribe list-unsubscribe-post list-subscribe"
     b" list-post list-owner list-archive sender resent-date resent-from resent-to resent-cc resent-message-id"
+    b" tls-report-domain tls-report-submitter"
 ).decode()
-"""RFC 6376 §5.4.1, with what RFC 8058 §4 adds."""
+"""RFC 6376 §5.4.1, with what RFC 8058 §4 and RFC 8460 §5.3 add."""
 OVERSIGNED = frozenset(
     {"from", "reply-to", "subject", "date", "to", "cc", "message-id", "mime-version", "content-type"}
 )

@@ -397,6 +397,7 @@ def _context_of(trust_anchors: str, _changed: int) -> ssl.SSLContext:
     """Certificate and name are checked, TLS 1.2 at least; made once, since reading the system's anchors takes a while."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False  # RFC 8461 §3.3: by its SAN alone
     if trust_anchors:
         context.load_verify_locations(trust_anchors)
     return context

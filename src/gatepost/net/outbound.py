@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 from gatepost.dns.answer import Resolver, Security
@@ -179,10 +180,15 @@ class Outbound:
         place = await self.hosts.place(
             hop.host, tlsa_port=hop.port if self._wants_tlsa(Security.SECURE, wish) else 0
         )
+        # RFC 8461 §3.4: the policy is the relay's own, never the recipients' domain's.
+        asks = (
+            self.sts is not None and self.settings.mta_sts and wish is Wish.AUTO and not _is_address(hop.host)
+        )
+        sts = await self.sts.of(hop.host) if self.sts and asks else StsKnown()
         need = requirement(
             Situation(
                 domain=hop.host, host=hop.host, mx=Security.SECURE, address=place.security, tlsa=place.tlsa,
-                tlsa_base=place.tlsa_base, wish=wish, names=names, require_tls=message.require_tls,
+                tlsa_base=place.tlsa_base, sts=sts, wish=wish, names=names, require_tls=message.require_tls,
                 waived=message.tls_waived,
             )
         )  # fmt: skip
@@ -325,6 +331,8 @@ class Outbound:
             # Python 3.13 asks for extensions that many mail servers' authorities leave out.
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             context.check_hostname = by_name and proof is Proof.PKIX
+            # RFC 8461 §4.2: a certificate's names stand in its SAN; a common name is none.
+            context.hostname_checks_common_name = False
             if proof is not Proof.PKIX:
                 context.verify_mode = ssl.CERT_NONE
             elif self.settings.trust_anchors:
@@ -366,6 +374,15 @@ class Outbound:
                     sending=link.sending, failure=failure,
                 )
             )  # fmt: skip
+
+
+def _is_address(host: str) -> bool:
+    """Is it no name at all?"""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 _LONG_AGO = (0.0, Failure(Trouble.FAILED, ""))

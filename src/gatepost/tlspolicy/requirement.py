@@ -106,9 +106,9 @@ def requirement(at: Situation) -> Requirement:
     if at.require_tls:
         return _under_require_tls(at)
     if at.waived and at.wish in (Wish.AUTO, Wish.OPPORTUNISTIC):  # RFC 8689 §4.2.2
-        return _opportunistic(
-            at, "the message says TLS-Required: no, so policies of the recipient's side are set aside"
-        )
+        words = "the message says TLS-Required: no, so policies of the recipient's side are set aside"
+        # Nor is it counted: reports themselves go so, and are no part of the next one (RFC 8460 §3).
+        return replace(_opportunistic(at, words), reported=())
     return _by_wish(at)
 
 
@@ -257,7 +257,8 @@ def _blocked(policy: str, trouble: Trouble, words: str, reported: Policy) -> Req
 
 
 def _tlsa(at: Situation, records: Sequence[str]) -> Policy:
-    return Policy(kind=PolicyKind.TLSA, domain=at.domain, lines=tuple(sorted(records)))
+    base = at.tlsa_base or at.host
+    return Policy(kind=PolicyKind.TLSA, domain=at.domain, lines=tuple(sorted(records)), base=base)
 
 
 def _no_policy(at: Situation) -> Policy:

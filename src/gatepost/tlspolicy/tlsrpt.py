@@ -67,6 +67,8 @@ class Policy:
     """The TLSA records, or the lines of the MTA-STS policy."""
     mx: tuple[str, ...] = ()
     """The patterns of the MTA-STS policy."""
+    base: str = ""
+    """The TLSA base domain: what a DANE policy is defined of, and a report calls its domain (RFC 8460 §1.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +112,7 @@ _URI = re.compile(r"[!-~]{1,500}")
 
 def wanted(records: Iterable[str]) -> Wanted:
     """Read the TXT records at ``_smtp._tls`` (RFC 8460 §3); nothing is wanted when there is not exactly one good one."""
-    ours = [
-        one for one in records if one.startswith("v=TLSRPTv1") and one[10:].lstrip(" \t")[:1] in (";", "")
-    ]
+    ours = [one for one in records if one.startswith("v=TLSRPTv1") and one[10:].lstrip(" \t")[:1] == ";"]
     if len(ours) != 1 or len(ours[0]) > RECORD_MOST:
         return Wanted()
     for field in ours[0].split(";")[1:]:
@@ -159,10 +159,15 @@ class Report:
     counted: Sequence[Counted] = ()
 
     @property
+    def submitter(self) -> str:
+        """Who reports, in file name and header: the domain of `contact`, or readers may throw the report away (RFC 8460 §5.3)."""
+        return self.contact.rpartition("@")[2]
+
+    @property
     def file_name(self) -> str:
         """RFC 8460 §5.1."""
-        start = self.day * DAY_S
-        return f"{self.organization}!{self.domain}!{start}!{start + DAY_S - 1}!{self.report_id}.json.gz"
+        start, unique = self.day * DAY_S, "".join(one for one in self.report_id if one.isalnum())
+        return f"{self.submitter}!{self.domain}!{start}!{start + DAY_S - 1}!{unique}.json.gz"
 
 
 def report_json(report: Report) -> bytes:
@@ -190,7 +195,7 @@ def _policy_part(policy: Policy, counted: Sequence[Counted]) -> dict[str, object
     part: dict[str, object] = {"policy-type": policy.kind.value}
     if policy.lines:
         part["policy-string"] = list(policy.lines)
-    part["policy-domain"] = policy.domain
+    part["policy-domain"] = policy.base or policy.domain
     if policy.mx:
         part["mx-host"] = list(policy.mx)
     failed = [one for one in counted if one.session.failure is not None]
