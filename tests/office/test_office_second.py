@@ -15,7 +15,7 @@ import pytest
 from gatepost.access import apitoken
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role, rights_of
 from gatepost.net.directoryservice import DirectoryPerson, GroupRoles, PeopleSourceSettings
-from gatepost.office import apitokens, apppasswords, oidc, people, second, sessions, signin
+from gatepost.office import apitokens, apppasswords, certificates, oidc, people, second, sessions, signin
 from gatepost.office.apppasswords import Scope
 from gatepost.office.office import Impossible, NotAllowed, ProveAgain
 from gatepost.office.peoplesource import synchronise
@@ -316,3 +316,41 @@ def test_rights_that_give_power_are_the_owners_and_no_token_has_them() -> None:
         apitoken.granted([one.value for one in Right], frozenset(Right)) == frozenset(Right) - apitoken.NEVER
     )
     assert {Right.ROLES, Right.APPROVE, Right.BREAK_GLASS} <= apitoken.NEVER
+
+
+@pytest.mark.parametrize("kind", ["app password", "certificate"])
+def test_what_writes_in_anothers_name_takes_two_people(tmp_path: Path, kind: str) -> None:
+    async def story(staffed: Staffed) -> None:
+        office, post = staffed.office, staffed.actor(POSTMASTER)
+        digest = "ab" * 32
+
+        async def make() -> object:
+            if kind == "certificate":
+                return await certificates.add(office, post, ANA, name="printer", fingerprint=digest)
+            return await apppasswords.make(office, post, ANA, name="printer", scopes=[Scope.SMTP])
+
+        def known() -> int:
+            return len(apppasswords.listed(office, post, ANA)) + len(certificates.listed(office, post, ANA))
+
+        with pytest.raises(Impossible, match="takes a second person"):
+            await make()
+        assert known() == 0
+        with pytest.raises(Impossible, match="takes a second person"):
+            await make()
+        await staffed.agreed(OTHER, f"{ANA}: {kind} printer: {'smtp' if kind == 'app password' else digest}")
+        assert await make()
+        assert known() == 1
+        with pytest.raises(Impossible, match="takes a second person"):
+            await make()
+        assert await apppasswords.make(office, staffed.actor(ANA), name="own", scopes=[Scope.SMTP])
+
+    in_office(tmp_path, story)
+
+
+def test_where_the_policy_asks_for_one_person_alone_one_makes_it(tmp_path: Path) -> None:
+    async def story(staffed: Staffed) -> None:
+        post = staffed.actor(POSTMASTER)
+        assert await apppasswords.make(staffed.office, post, ANA, name="printer", scopes=[Scope.SMTP])
+        assert "printer" in staffed.letters(ANA)[-1].get_content()
+
+    in_office(tmp_path, story, second_person=False)

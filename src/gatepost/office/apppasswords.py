@@ -16,6 +16,7 @@ from gatepost.access import networks, tokens
 from gatepost.access.networks import IpAddress
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right
 from gatepost.mail.address import printable
+from gatepost.office import second
 from gatepost.office.charge import there
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.office.people import sender_of
@@ -99,7 +100,8 @@ async def make(
 ) -> Made:
     """A new one for oneself, or for the account `login` (only for sending then: reading somebody's mail is no such right).
 
-    `ranges`: addresses or networks it is good from. Raises NotAllowed, ProveAgain, Impossible.
+    To write as somebody is half of being them: for another's it takes a second person. `ranges`: addresses or networks it is good
+    from. Raises NotAllowed, ProveAgain, Impossible.
     """
     wanted = tuple(dict.fromkeys(scopes))
     limits = tuple(dict.fromkeys(_range(one) for one in ranges))
@@ -114,13 +116,18 @@ async def make(
     called = printable(name.strip(), 60)
     if not called:
         raise Impossible("Name the device or program that will use it, such as: telephone.")
+    await insist_on_second(
+        office,
+        actor,
+        login,
+        f"app password {called}: {', '.join(wanted)}",
+        reads=bool(set(wanted) - {Scope.SMTP}),
+    )
     made = tokens.app_password(office.random(tokens.SELECTOR_OCTETS + tokens.SECRET_OCTETS))
     salt = office.random(SALT_OCTETS)
 
     def work(connection: Connection) -> AppPassword:
         account = whose(connection, office, actor, login)
-        if account.id != actor.account and actor.account and set(wanted) - {Scope.SMTP}:
-            raise NotAllowed("An app password that reads mail is made by the person whose mail it is.")
         if rows.good(connection, account.id, now) >= MOST:
             raise Impossible(f"There are {MOST} app passwords already: revoke those that nobody uses.")
         for one in senders:
@@ -244,6 +251,17 @@ def _used(connection: Connection, office: Office, kept: AppPassword, network: st
             what = f"sign-in app-password {kept.selector}"
             record(connection, office, account, what=what, why=f"from {network}" if network else "")
     rows.used(connection, kept.id, at=now, network=network)
+
+
+async def insist_on_second(
+    office: Office, actor: Actor, login: str | None, act: str, *, reads: bool = False
+) -> None:
+    """Before something signs in for an account that is not the actor's own. Raises NotAllowed, ProveAgain, Impossible."""
+    account = office.store.database.read(lambda connection: whose(connection, office, actor, login))
+    if account.id != actor.account:
+        if reads and actor.account:
+            raise NotAllowed("An app password that reads mail is made by the person whose mail it is.")
+        await second.insist(office, actor, f"{account.login}: {act}", about=account)
 
 
 def whose(

@@ -13,7 +13,16 @@ from gatepost.access import networks
 from gatepost.access.networks import IpAddress
 from gatepost.access.rights import Actor
 from gatepost.mail.address import printable
-from gatepost.office.apppasswords import NOTED_S, SIGN_IN_S, Fault, Good, is_user, senders, whose
+from gatepost.office.apppasswords import (
+    NOTED_S,
+    SIGN_IN_S,
+    Fault,
+    Good,
+    insist_on_second,
+    is_user,
+    senders,
+    whose,
+)
 from gatepost.office.office import Impossible, Office
 from gatepost.office.people import sender_of
 from gatepost.office.sessions import record
@@ -61,6 +70,7 @@ async def add(
     called = printable(name.strip(), 60)
     if not called:
         raise Impossible("Name the device that has the certificate.")
+    await insist_on_second(office, actor, login, f"certificate {called}: {digest or named}")
 
     def work(connection: Connection) -> Certificate:
         account = whose(connection, office, actor, login)
