@@ -6,14 +6,17 @@ import asyncio
 import datetime
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gatepost.dns.zone import Zone
-from gatepost.jobs.certificates import CertificateKeeping, TlsaGuard, ends_at, tlsa_name
+from gatepost.jobs.certificates import CertificateKeeping, TlsaGuard, ends_at, names_of, tlsa_name
+from gatepost.jobs.concerns import Certificate, Level, of_certificates, worst
 from gatepost.jobs.letter import Letters
 from gatepost.jobs.owntrouble import ASKED, RENEW_KEY, own_concerns, own_side_facts
+from gatepost.jobs.settings import AlertSettings
 from gatepost.mail.address import Address
 from gatepost.net.authority import CertificateSettings, certificate_problems
 from gatepost.net.certfiles import CertificateFolder, tlsa_of
@@ -297,6 +300,124 @@ def test_an_authority_that_fails_is_not_pestered_and_the_postmaster_hears_of_it_
         await bench.keeping.work()
         assert len(authority.orders) == 3, "and once"
         assert bench.keeping.standing[HOST].problem == ""
+
+    run(tmp_path, authority, story)
+
+
+def test_an_authority_that_asks_to_be_left_alone_is_also_after_a_restart(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    """RFC 8555 §6.6: rateLimited, with Retry-After."""
+
+    async def story(bench: Bench) -> None:
+        authority.refuse, authority.again_in_s = "too many certificates this week", 3 * 86_400
+        await bench.keeping.work()
+        assert len(authority.orders) == 1
+        for _ in range(
+            20
+        ):  # more often than its own patience would have it, and each time as after a restart
+            bench.now += 3.4 * 3600
+            bench.keeping.standing.clear()
+            await bench.keeping.work()
+        assert len(authority.orders) == 1
+        assert "too many certificates" in bench.keeping.standing[HOST].problem, "and status still says why"
+        assert len(await bench.letters()) == 1
+        bench.now += 5 * 3600
+        authority.refuse = ""
+        await bench.keeping.work()
+        assert not bench.folder.is_stopgap()
+        bench.keeping.standing.clear()
+        await bench.keeping.work()
+        assert bench.keeping.standing[HOST].problem == ""
+
+    run(tmp_path, authority, story)
+
+
+@pytest.mark.parametrize("asked", [10**9, -5])
+def test_an_authority_that_asks_for_years_is_asked_after_a_week(
+    asked: int, tmp_path: Path, authority: AcmeServer
+) -> None:
+    async def story(bench: Bench) -> None:
+        authority.refuse, authority.again_in_s = "later", asked
+        await bench.keeping.work()
+        bench.now += 7 * DAY + 60
+        await bench.keeping.work()
+        assert len(authority.orders) == 2
+        bench.now += 60
+        await bench.keeping.work()
+        assert len(authority.orders) == 2
+
+    run(tmp_path, authority, story)
+
+
+def test_one_name_that_cannot_be_proved_does_not_take_the_others_with_it(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    other = "mail.elsewhere.example"
+
+    async def story(bench: Bench) -> None:
+        bench.keeping.wanted = lambda: [(HOST, other)]
+        await bench.keeping.work()
+        first = bench.serial
+        authority.unproved = {other}
+        bench.now += 61 * DAY
+        await bench.keeping.work()
+        assert bench.serial == first, "there is time: somebody may mend it"
+        (told,) = await bench.letters()
+        assert f"no address for {other}" in told
+        for _ in range(60):
+            bench.now += DAY / 2
+            authority.ahead_s = bench.now - datetime.datetime.now().timestamp()
+            await bench.keeping.work()
+        current = bench.folder.current()
+        assert current is not None
+        assert ends_at(current) > bench.now, "the mail host has its certificate"
+        assert names_of(current) == [HOST]
+        assert f"is without {other}" in bench.keeping.standing[HOST].problem
+        orders = len(authority.orders)
+        for _ in range(24 * 3):
+            bench.now += 20 * 60
+            await bench.keeping.work()
+        assert len(authority.orders) - orders <= 2, "the whole is tried once a day"
+        authority.unproved.clear()
+        bench.now += 2 * DAY
+        await bench.keeping.work()
+        again = bench.folder.current()
+        assert again is not None
+        assert set(names_of(again)) == {HOST, other}
+        assert bench.keeping.standing[HOST].problem == ""
+
+    run(tmp_path, authority, story)
+
+
+def test_an_authority_that_is_away_for_weeks_is_told_of_before_the_end(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.keeping.work()
+        end = ends_at(bench.folder.current())  # type: ignore[arg-type]
+        calls, levels = 0, []
+
+        def hang_up(_: object, writer: asyncio.StreamWriter) -> None:
+            nonlocal calls
+            calls += 1
+            writer.transport.abort()
+
+        away = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        port = away.sockets[0].getsockname()[1]
+        bench.settings = replace(bench.settings, acme=f"http://127.0.0.1:{port}/directory")
+        while bench.now < end:
+            bench.now += 3600
+            await bench.keeping.work()
+            seen = of_certificates((Certificate("mx", end),), bench.now, AlertSettings())
+            levels.append(worst(list(seen)))
+        away.close()
+        first = {level: (len(levels) - levels.index(level)) / 24 for level in (Level.WARNING, Level.CRITICAL)}
+        assert first[Level.WARNING] > 13, "two weeks before"
+        assert first[Level.CRITICAL] > 2, "and again, as somebody's work of today"
+        assert calls < 90 * 5, "renewal information four times a day, and an order once a day"
+        (told,) = [one for one in await bench.letters() if "no new certificate" in one]
+        assert "cannot be used" in told
 
     run(tmp_path, authority, story)
 

@@ -56,6 +56,10 @@ class AcmeServer:
     """New accounts must be bound to this identifier by this key."""
     refuse: str = ""
     """Say this to new orders."""
+    again_in_s: int | None = None
+    """And ask to be left alone for so long."""
+    unproved: set[str] = field(default_factory=set)
+    """Names that are never proved."""
 
     def __enter__(self) -> AcmeServer:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -166,9 +170,9 @@ class AcmeServer:
     def _say(self, to: Any, status: int, value: Any, **headers: str) -> None:
         self._answer(to, status, json.dumps(value).encode(), **headers)
 
-    def _problem(self, to: Any, kind: str, detail: str) -> None:
+    def _problem(self, to: Any, kind: str, detail: str, status: int = 400, **headers: str) -> None:
         body = json.dumps({"type": f"urn:ietf:params:acme:error:{kind}", "detail": detail}).encode()
-        self._answer(to, 400, body, "application/problem+json")
+        self._answer(to, status, body, "application/problem+json", **headers)
 
     def _get(self, to: Any) -> None:
         if to.path == "/directory":
@@ -234,7 +238,8 @@ class AcmeServer:
     def _newOrder(self, to: Any, _: str, payload: dict[str, Any], key: JWK) -> None:
         self.orders.append(payload)
         if self.refuse:
-            return self._problem(to, "rateLimited", self.refuse)
+            wait = {} if self.again_in_s is None else {"Retry_After": str(self.again_in_s)}
+            return self._problem(to, "rateLimited", self.refuse, 429, **wait)
         number = secrets.token_hex(4)
         authorizations = []
         for one in payload["identifiers"]:
@@ -293,6 +298,8 @@ class AcmeServer:
 
     def _prove(self, kind: str, name: str, token: str, expected: str) -> str:
         """What is wrong; empty when nothing is."""
+        if name in self.unproved:
+            return f"no address for {name}"
         try:
             if kind == "http-01":
                 with contextlib.closing(

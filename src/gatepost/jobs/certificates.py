@@ -9,6 +9,7 @@ TTL. When that takes too long, the present key gets a new certificate, which fit
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import logging
 from collections.abc import Callable, Sequence
@@ -43,6 +44,8 @@ DAY_S = 86_400.0
 TTL_LEAST_S = 300
 FAILED_AGAIN_S = (3600.0, 6 * 3600.0, 24 * 3600.0)
 """After so many failures in a row the authority is asked again that much later: it counts failures too."""
+WAITS_KEY = "certificates:waits:"
+"""How long an authority is left alone, and why; the certificate's first name follows."""
 LIFE_SHARE = 3
 """The last third of a certificate's life is for renewing it, whatever `renew_before_s` says."""
 URGENT_SHARE = 4
@@ -115,6 +118,19 @@ class Standing:
     problem: str = ""
     told: str = ""
 
+    @property
+    def about(self) -> str:
+        """What is told once: of failures that follow each other the first, however they differ in detail."""
+        return self.problem.partition(";")[0] if not self.failures else self.problem.partition(": ")[0]
+
+
+class Waits(msgspec.Struct, frozen=True):
+    """What of it outlives a restart: an authority counts failures, whoever restarts."""
+
+    failures: int
+    not_before: float
+    problem: str
+
 
 @dataclass(slots=True, kw_only=True)
 class CertificateKeeping:
@@ -156,9 +172,9 @@ class CertificateKeeping:
 
     async def attend(self, names: tuple[str, ...], *, dane: bool, now_due: bool = False) -> Standing:
         """One certificate: what is due, is done. What goes wrong is said in its standing and told once."""
-        state = self.standing.setdefault(names[0], Standing())
+        state = self.standing.get(names[0]) or await self._as_before(names[0])
         folder = CertificateFolder(self.folder / names[0])
-        now = self.clock()
+        now, without = self.clock(), None
         try:
             if folder.current() is None:
                 folder.make_stopgap(names)
@@ -166,19 +182,78 @@ class CertificateKeeping:
             if folder.waiting() is None and (now_due or await self._is_due(folder, names, state)):
                 if now < state.not_before and not now_due:
                     return state
-                current = None if folder.is_stopgap() else folder.current()
-                chain = await asyncio.to_thread(self._server().obtain, names, key, replaces=current)
+                chain, without = await self._obtained(names, key, folder)
                 folder.put_by(chain)
-                state.failures, state.problem, state.renewal = 0, "", None
+                state.renewal = None
+                if without is None:
+                    await self._is_well(names[0], state)
                 log.info("the next certificate of %s is here", names[0])
             await self._switch(folder, names, state, dane=dane)
+            if without is not None:
+                await self._failed(names, folder, state, without)
         except (AcmeFailed, OSError, ValueError) as failure:
-            wait_s = FAILED_AGAIN_S[min(state.failures, len(FAILED_AGAIN_S) - 1)]
-            state.failures += 1
-            state.not_before = now + wait_s
-            state.problem = f"There is no new certificate for {names[0]}: {failure}"
-            log.error("%s", state.problem)
+            await self._failed(names, folder, state, failure)
         await self._tell(names[0], state)
+        return state
+
+    async def _obtained(
+        self, names: tuple[str, ...], key: ec.EllipticCurvePrivateKey, folder: CertificateFolder
+    ) -> tuple[bytes, AcmeFailed | None]:
+        """A chain; and where a name could not be proved and the time is short, one for the others, with what failed.
+
+        One name whose DNS somebody changed must not take the mail host's certificate with it.
+        """
+        current = None if folder.is_stopgap() else folder.current()
+        try:
+            return await asyncio.to_thread(self._server().obtain, names, key, replaces=current), None
+        except AcmeFailed as failure:
+            rest = tuple(name for name in names if name not in failure.names)
+            short = current is None or self.clock() >= urgent_at(current, self.settings())
+            if not short or names[0] not in rest or len(rest) == len(names):
+                raise
+            log.error("%s; a certificate without them is asked for", failure)
+            return await asyncio.to_thread(self._server().obtain, rest, key, replaces=current), failure
+
+    async def _failed(
+        self, names: Sequence[str], folder: CertificateFolder, state: Standing, failure: Exception
+    ) -> None:
+        """Not again before a while, or before the authority wants to be asked: also after a restart."""
+        name, now = names[0], self.clock()
+        wait_s = FAILED_AGAIN_S[min(state.failures, len(FAILED_AGAIN_S) - 1)]
+        state.failures += 1
+        state.not_before = now + max(wait_s, getattr(failure, "again_in_s", 0.0))
+        current = None if folder.is_stopgap() else folder.current()
+        missing = [] if current is None else [one for one in names if one not in names_of(current)]
+        what = (
+            f"The certificate of {name} is without {' and '.join(missing)}"
+            if missing
+            else f"There is no new certificate for {name}"
+        )
+        state.problem = f"{what}: {failure}"
+        log.error("%s; not again before %s", state.problem, at_moment(state.not_before))
+        if self.memory is not None:
+            waits = Waits(state.failures, state.not_before, state.problem)
+            ttl_s = state.not_before - now + FAILED_AGAIN_S[-1]
+            await self.memory.put(WAITS_KEY + name, msgspec.json.encode(waits).decode(), ttl_s=ttl_s)
+
+    async def _is_well(self, name: str, state: Standing) -> None:
+        state.failures, state.not_before, state.problem = 0, 0.0, ""
+        if self.memory is not None:
+            await self.memory.put(WAITS_KEY + name, "", ttl_s=1.0)
+
+    async def _as_before(self, name: str) -> Standing:
+        """How it was when we last ran."""
+        state = self.standing[name] = Standing()
+        kept = await self.memory.get(WAITS_KEY + name) if self.memory is not None else None
+        if kept:
+            with contextlib.suppress(msgspec.MsgspecError):
+                waits = msgspec.json.decode(kept, type=Waits)
+                state.failures, state.not_before, state.problem = (
+                    waits.failures,
+                    waits.not_before,
+                    waits.problem,
+                )
+                state.told = state.about
         return state
 
     async def _is_due(self, folder: CertificateFolder, names: Sequence[str], state: Standing) -> bool:
@@ -229,11 +304,12 @@ class CertificateKeeping:
         log.warning(
             "%s; its present key got a new certificate, the next key waits for its end", state.problem
         )
-        state.failures, state.problem, state.renewal = 0, "", None
+        state.renewal = None
+        await self._is_well(names[0], state)
 
     async def _tell(self, name: str, state: Standing) -> None:
         """To the postmaster, once for each problem."""
-        about = state.problem.partition(";")[0]
+        about = state.about
         if about and about != state.told and self.letters is not None:
             records = "\n".join(zone_line(*one) for one in self.tlsa_records())
             more = (
@@ -264,6 +340,11 @@ class CertificateKeeping:
                 trust_anchors=str(self.base / settings.trust_anchors) if settings.trust_anchors else None,
             )  # fmt: skip
         return self._acme
+
+
+def at_moment(at: float) -> str:
+    """For the log."""
+    return f"{datetime.datetime.fromtimestamp(at, datetime.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def fits(chain: Sequence[bytes], records: Sequence[str], host: str, now: float) -> bool:

@@ -18,6 +18,8 @@ from gatepost.store.snapshotfile import Label
 
 IPV6_HALF = " (IPv6)"
 """What `checks.dnslists.health` calls the half of a list that knows IPv6 addresses."""
+LAST_DAYS_S = 3 * 86_400.0
+"""A certificate that ends so soon is somebody's work today."""
 DUE_TOO_LONG_S = 900.0
 """Mail that could go out for so long, and nobody tries: delivery is down or does not keep up."""
 
@@ -298,7 +300,7 @@ def of_certificates(
         elif one.ends_at - now < settings.certificate_s:
             yield Concern(
                 key,
-                Level.WARNING,
+                Level.CRITICAL if one.ends_at - now < LAST_DAYS_S else Level.WARNING,
                 f"The certificate {one.file} ends on {day(one.ends_at)}, in {age(one.ends_at - now)}.",
                 RENEW,
             )

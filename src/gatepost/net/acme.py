@@ -48,6 +48,8 @@ PATIENCE_S = 120.0
 HOOK_PATIENCE_S = 300.0
 TIMEOUT_S = 30
 USER_AGENT = "gatepost"
+AGAIN_MOST_S = 7 * 86_400.0
+"""A server that asks to be left alone for longer is asked all the same."""
 ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 """RFC 8737 §3: the extension that holds the digest."""
 
@@ -106,6 +108,7 @@ class Acme:
         self.binding = binding
         self._client: Any = None
         self._key: Any = None
+        self._network: _Network | None = None
 
     def obtain(
         self,
@@ -136,19 +139,29 @@ class Acme:
 
     @contextlib.contextmanager
     def _speaking(self) -> Iterator[Any]:
+        if self._network is not None:
+            self._network.again_in_s = 0.0
         try:
             if self._client is None:
                 self._client = self._open()
             yield self._client
         except errors.ValidationError as failure:
-            raise AcmeFailed(validation_words(failure)) from None
+            names = [one.body.identifier.value for one in failure.failed_authzrs]
+            raise AcmeFailed(validation_words(failure), names=names) from None
         except messages.Error as failure:
-            raise AcmeFailed(f"the certificate authority says: {failure.detail or failure.typ}") from None
+            words = f"the certificate authority says: {failure.detail or failure.typ}"
+            raise AcmeFailed(
+                words, again_in_s=self._asked_to_wait_s(), names=refused_names(failure)
+            ) from None
         except errors.TimeoutError:
             raise AcmeFailed(f"the certificate authority was not done after {PATIENCE_S:.0f} s") from None
         except (errors.Error, OSError, ValueError, KeyError, JoseError) as failure:
             # requests' exceptions are OSErrors.
-            raise AcmeFailed(f"{self.directory} cannot be used: {plain_words(failure)}") from None
+            words = f"{self.directory} cannot be used: {plain_words(failure)}"
+            raise AcmeFailed(words, again_in_s=self._asked_to_wait_s()) from None
+
+    def _asked_to_wait_s(self) -> float:
+        return self._network.again_in_s if self._network is not None else 0.0
 
     def _open(self) -> Any:
         """The account, made at the first use: its key is on the disk before the server hears of it."""
@@ -162,7 +175,7 @@ class Acme:
             known = kept[self.directory] = {"key": fresh.to_json()}
             write_secret(path, json.dumps(kept).encode("ascii"))
         self._key = JWK.from_json(known["key"])
-        net = client.ClientNetwork(
+        net = self._network = _Network(
             self._key, alg=ES256, user_agent=USER_AGENT, timeout=TIMEOUT_S,
             verify_ssl=self.trust_anchors or True,  # type: ignore[arg-type]  # requests takes a file as well
         )  # fmt: skip
@@ -194,7 +207,9 @@ class Acme:
                 acme.answer_challenge(offered, response)
                 return
         offers = ", ".join(sorted(str(one.chall.typ) for one in authorization.body.challenges))
-        raise AcmeFailed(f"the certificate authority proves {name} by {offers}, and not by {self.way}")
+        raise AcmeFailed(
+            f"the certificate authority proves {name} by {offers}, and not by {self.way}", names=(name,)
+        )
 
     def _put(
         self, name: str, challenge: Any, response: Any, value: str, proofs: contextlib.ExitStack
@@ -229,6 +244,20 @@ class Acme:
         if done.returncode != 0 and what == "add":
             words = done.stderr.decode("utf-8", "replace").strip()[-200:]
             raise AcmeFailed(f"the command {self.hook[0]} ended with {done.returncode}: {words}")
+
+
+class _Network(client.ClientNetwork):
+    """The library's network, which remembers for how long a server that refuses asks to be left alone (RFC 8555 §6.6)."""
+
+    again_in_s = 0.0
+
+    def _send_request(self, *words: Any, **more: Any) -> Any:
+        response = super()._send_request(*words, **more)
+        if not response.ok and "Retry-After" in response.headers:
+            until = client.ClientV2.retry_after(response, 0)
+            left = (until - datetime.datetime.now()).total_seconds()  # noqa: DTZ005 - as the library has it
+            self.again_in_s = min(max(left, 0.0), AGAIN_MOST_S)
+        return response
 
 
 class _Client(client.ClientV2):
@@ -290,9 +319,17 @@ def plain_words(failure: Exception) -> str:
     found = SYSTEM_WORDS.search(text)
     if found is not None:
         return (found[1] or found[2]).strip()
+    if "Connection aborted" in text:
+        return "it breaks the connection off"
     if "timed out" in text:
         return "it does not answer in time"
     return printable(text, 300) or type(failure).__name__
+
+
+def refused_names(failure: Any) -> list[str]:
+    """Whose names a refusal of several parts is about (RFC 8555 §6.7.1)."""
+    parts = [getattr(one, "identifier", None) for one in failure.subproblems or ()]
+    return [one.value for one in parts if one is not None]
 
 
 def validation_words(failure: Any) -> str:

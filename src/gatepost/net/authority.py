@@ -16,6 +16,12 @@ ALPN_PROTOCOL = "acme-tls/1"
 class AcmeFailed(Exception):
     """No certificate; the text is one sentence for the operator."""
 
+    def __init__(self, words: str, *, again_in_s: float = 0.0, names: Sequence[str] = ()) -> None:
+        """`again_in_s`: how long the server asks to be left alone (Retry-After). `names`: those that were not proved."""
+        super().__init__(words)
+        self.again_in_s = again_in_s
+        self.names = tuple(names)
+
 
 class Prover(Protocol):
     """Makes what the server looks for stand where it looks, from the thread of the order."""
