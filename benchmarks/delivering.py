@@ -1,6 +1,7 @@
-"""Delivery to a fast sink, Gatepost beside Postfix in one run; with hosts that stall; and with a million queued messages.
+"""Delivery to a fast sink, Gatepost beside Postfix in one run; with hosts that stall; and with a million queued messages
+(`--rounds 0 --queued 1000000`).
 
-    .venv/bin/python benchmarks/delivering.py [--messages N] [--rounds N] [--stalled N] [--queued N]
+    .venv/bin/python benchmarks/delivering.py [--messages N] [--rounds N] [--processes N] [--alone] [--stalled N] [--queued N]
 
 Both get the same messages (4 KB, to one domain, each to another recipient) into their queue first, then their rate of handing
 them to one sink (`sink.c`: an epoll loop that keeps nothing, well under a tenth of what either server costs) is measured, from
@@ -56,6 +57,10 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--processes", type=int, default=0, help="that deliver; 0: as the gate chooses by itself"
+    )
+    parser.add_argument("--alone", action="store_true", help="also: with one process that delivers")
     parser.add_argument("--stalled", type=int, default=0, help="also: with so many hosts that stall")
     parser.add_argument("--queued", type=int, default=0, help="also: start with so many queued messages")
     arguments = parser.parse_args()
@@ -66,7 +71,7 @@ def main() -> int:
         folder.chmod(0o755)
         with Sink(folder) as sink:
             for number in range(arguments.rounds):
-                for who, run in contenders(arguments.stalled):
+                for who, run in contenders(arguments):
                     where = folder / f"{len(list(folder.iterdir()))}"
                     rate, cpu = run(where, sink, arguments.messages)
                     found.setdefault(who, []).append(rate)
@@ -74,20 +79,26 @@ def main() -> int:
                     print(f"{told}; {sink.told()}", flush=True)
                     shutil.rmtree(where)
             if arguments.queued:
-                startup(folder / "many", sink, arguments.queued)
+                startup(folder / "many", sink, arguments.queued, arguments.processes)
     middle = {who: statistics.median(rates) for who, rates in found.items()}
-    print("medians: " + ", ".join(f"{who} {rate:,.0f}/s" for who, rate in middle.items()))
+    if middle:
+        print("medians: " + ", ".join(f"{who} {rate:,.0f}/s" for who, rate in middle.items()))
     for who, rate in middle.items():
         if who != "gatepost":
             print(f"gatepost delivers {middle['gatepost'] / rate:.1f} times as fast as {who}")
     return 0
 
 
-def contenders(stalled: int) -> list[tuple[str, Callable[[Path, Sink, int], tuple[float, float]]]]:
+def contenders(
+    arguments: argparse.Namespace,
+) -> list[tuple[str, Callable[[Path, Sink, int], tuple[float, float]]]]:
     """In the order of a round."""
-    found: list[tuple[str, Callable[[Path, Sink, int], tuple[float, float]]]] = [("gatepost", gatepost)]
+    chosen, stalled = partial(gatepost, processes=arguments.processes), arguments.stalled
+    found: list[tuple[str, Callable[[Path, Sink, int], tuple[float, float]]]] = [("gatepost", chosen)]
+    if arguments.alone:
+        found.append(("gatepost with one process that delivers", partial(gatepost, processes=1)))
     if stalled:
-        found.append((f"gatepost beside {stalled} hosts that stall", partial(gatepost, stalled=stalled)))
+        found.append((f"gatepost beside {stalled} hosts that stall", partial(chosen, stalled=stalled)))
     if shutil.which("postfix") and os.geteuid() == 0:
         found.append(("postfix", postfix))
         found.append(("postfix with 100 connections", partial(postfix, **POSTFIX_MORE)))
@@ -143,7 +154,7 @@ class Sink:
         return counted
 
 
-def configured(folder: Path, port: int, stalling: int = 0) -> Path:
+def configured(folder: Path, port: int, *, stalling: int = 0, processes: int = 0) -> Path:
     """A gate whose next hop is the sink; some domains' next hops stall, one address each."""
     folder.mkdir(parents=True)
     path = folder / "gatepost.toml"
@@ -155,6 +166,8 @@ workers = 1
 address = "127.0.0.1:{free_port()}"
 [dns]
 servers = ["127.0.0.1:9"]
+[delivery]
+processes = {processes}
 """
     for name, where in domains:
         text += f'[[domains]]\nname = "{name}"\ndeliver = "smtp:{where}"\ntls = "none"\n'
@@ -212,9 +225,11 @@ def many(count: int, stalled: int = 0) -> Iterator[Address]:
         yield Address(f"ben{number}", "example.net")
 
 
-def gatepost(folder: Path, sink: Sink, count: int, stalled: int = 0) -> tuple[float, float]:
+def gatepost(
+    folder: Path, sink: Sink, count: int, *, stalled: int = 0, processes: int = 0
+) -> tuple[float, float]:
     """Messages a second from ready to empty, and CPU of all processes."""
-    path = configured(folder, sink.port, stalled)
+    path = configured(folder, sink.port, stalling=stalled, processes=processes)
     asyncio.run(fill(folder / "var", many(count, stalled)))
     programs = Programs()
     with stalling(stalled, sink.port):
@@ -243,10 +258,11 @@ def waiting(connection: sqlite3.Connection) -> int:
     return int(connection.execute(sql).fetchone()[0])
 
 
-def startup(folder: Path, sink: Sink, count: int) -> None:
-    """Seconds from start to ready, to the first delivered and to the first thousand, with so many queued."""
-    path = configured(folder, sink.port)
+def startup(folder: Path, sink: Sink, count: int, processes: int) -> None:
+    """Seconds from start to ready, to the first delivered and to the first thousand, with so many queued and none in memory."""
+    path = configured(folder, sink.port, processes=processes)
     asyncio.run(fill(folder / "var", many(count), SMALL))
+    octets = sum(out_of_memory(file) for file in (folder / "var").iterdir() if file.is_file())
     programs = Programs()
     try:
         connection = sqlite3.connect(f"file:{folder}/var/gatepost.db?mode=ro", uri=True)
@@ -259,11 +275,22 @@ def startup(folder: Path, sink: Sink, count: int) -> None:
         until(lambda: tried().fetchone()[0] >= 1000)
         thousand = time.monotonic() - start
         print(
-            f"{count:,} queued: ready after {ready:.1f} s, the first on record as delivered after {first:.1f} s,"
+            f"{count:,} queued, {octets / 1e9:.1f} GB: ready after {ready:.1f} s, the first on record as delivered after {first:.1f} s,"
             f" the first thousand after {thousand:.1f} s"
         )
     finally:
         programs.end()
+
+
+def out_of_memory(file: Path) -> int:
+    """As after a reboot: what the kernel has cached of it is dropped (posix_fadvise(2)). Returns its octets."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
 
 
 def postfix(folder: Path, sink: Sink, count: int, **more: str) -> tuple[float, float]:

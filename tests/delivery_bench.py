@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gatepost.delivery.results import Results
 from gatepost.delivery.routes import Routes
 from gatepost.delivery.runner import DeliveryRunner
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
+from gatepost.delivery.share import Share, part_of
 from gatepost.dns.zone import Zone
 from gatepost.mail.address import Address, parse_address
 from gatepost.mail.client import Client, Envelope, Recipient
@@ -35,10 +36,46 @@ def parsed(text: str) -> Address:
 @dataclass
 class Bench:
     store: Store
-    runner: DeliveryRunner
+    routes: Routes
     outbound: Outbound
+    settings: DeliverySettings
+    runner: DeliveryRunner = field(init=False)
     now: float = NOW
     refs: int = 0
+
+    def runner_of(self, share: Share | None = None, worker: str = "delivery") -> DeliveryRunner:
+        """As one process, or one of several, has it."""
+        share = share or Share()
+        settings = part_of(self.settings, share.number, share.of)
+        return DeliveryRunner(
+            store=self.store,
+            routes=self.routes,
+            carrier=Carrier(
+                store=self.store,
+                sender=self.outbound,
+                hostname="mx.example.net",
+                clock=lambda: self.now,
+                settings=settings,
+            ),
+            results=Results(
+                store=self.store,
+                notices=Notices(
+                    hostname="mx.example.net",
+                    postmaster=parsed("postmaster@example.net"),
+                    original=self.store.octets_of,
+                    new_ref=lambda now: self.next_ref(),
+                    settings=settings,
+                ),
+                hostname="mx.example.net",
+                clock=lambda: self.now,
+                jitter=lambda: 0.5,
+                settings=settings,
+            ),
+            clock=lambda: self.now,
+            settings=settings,
+            worker=worker,
+            share=share,
+        )
 
     def next_ref(self) -> str:
         self.refs += 1
@@ -98,32 +135,8 @@ async def bench(
         outbound_settings or OutboundSettings(),
         smtp_port=smtp_port,
     )
-    it: Bench
-    notices = Notices(
-        hostname="mx.example.net",
-        postmaster=parsed("postmaster@example.net"),
-        original=store.octets_of,
-        new_ref=lambda now: it.next_ref(),
-        settings=settings,
-    )
-    runner = DeliveryRunner(
-        store=store,
-        routes=routes,
-        carrier=Carrier(
-            store=store, sender=outbound, hostname="mx.example.net", clock=lambda: it.now, settings=settings
-        ),
-        results=Results(
-            store=store,
-            notices=notices,
-            hostname="mx.example.net",
-            clock=lambda: it.now,
-            jitter=lambda: 0.5,
-            settings=settings,
-        ),
-        clock=lambda: it.now,
-        settings=settings,
-    )
-    it = Bench(store, runner, outbound)
+    it = Bench(store, routes, outbound, settings)
+    it.runner = it.runner_of()
     try:
         yield it
     finally:

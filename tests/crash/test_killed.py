@@ -62,7 +62,7 @@ def test_a_dead_workers_copies_come_back_after_the_lease(memory_folder: Path) ->
         assert await store.claim(NOW + 59, 10, 60.0, "alive") == []
         second = await store.claim(NOW + 60, 10, 60.0, "alive")
         assert [item.id for item in second] == [item.id for item in first]
-        assert await store.give_back("alive", NOW + 61) == 2, "one that starts anew needs not wait"
+        assert await store.give_back(("alive",), NOW + 61) == 2, "one that starts anew needs not wait"
         assert len(await store.claim(NOW + 61, 10, 60.0, "alive")) == 2
         await store.close()
 

@@ -37,7 +37,7 @@ class Queue:
         )[:WINDOW]
         self.looked_at += len(found)
         chosen = self.line.choose(
-            look, found, whole=len(found) < WINDOW, room_of=self.room_of, limit=limit, now=self.now, seconds=self.seconds
+            look, found, last=found[-1][0] if len(found) == WINDOW else None, room_of=self.room_of, limit=limit, now=self.now, seconds=self.seconds
         )  # fmt: skip
         for place, where in found:
             if place[1] in chosen:

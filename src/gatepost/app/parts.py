@@ -30,6 +30,7 @@ from gatepost.delivery.directory import Directory
 from gatepost.delivery.notices import Notices
 from gatepost.delivery.results import Results
 from gatepost.delivery.runner import DeliveryRunner
+from gatepost.delivery.share import Share, part_of
 from gatepost.delivery.signing import Signer
 from gatepost.intake import Intake
 from gatepost.jobs.approvals import Approvals
@@ -230,9 +231,17 @@ class Parts:
             rewritten=self.forwarding,
         )
 
-    def delivery(self, *, jitter: Callable[[], float]) -> DeliveryRunner:
-        """The runner that empties the queue."""
-        config = self.loaded.config
+    def delivery(
+        self,
+        *,
+        jitter: Callable[[], float],
+        worker: str = "delivery",
+        gone: Sequence[str] = (),
+        share: Share | None = None,
+    ) -> DeliveryRunner:
+        """The runner that empties this process's share of the queue."""
+        config, share = self.loaded.config, share or Share()
+        settings = part_of(config.delivery, share.number, share.of)
         self.runner = DeliveryRunner(
             store=self.store,
             routes=self.loaded.routes,
@@ -241,7 +250,7 @@ class Parts:
                 sender=self.outbound,
                 hostname=config.hostname,
                 clock=time.time,
-                settings=config.delivery,
+                settings=settings,
                 junk_headers=junk_mark(config.marking.junk_headers),
                 forwarded_from=self.forwarding.sender,
                 signed_again=lambda octets, item: self.keeper.signer.signed_again(
@@ -256,17 +265,20 @@ class Parts:
                     original=self.store.octets_of,
                     new_ref=fresh_ref,
                     expand=self.directory.expand,
-                    settings=config.delivery,
+                    settings=settings,
                 ),
                 hostname=config.hostname,
                 clock=time.time,
                 jitter=jitter,
-                settings=config.delivery,
+                settings=settings,
                 retry_first_s=config.outbound.retry_first_s,
                 on_failed=self.came_back,
             ),
             clock=time.time,
-            settings=config.delivery,
+            settings=settings,
+            worker=worker,
+            gone=gone,
+            share=share,
         )
         return self.runner
 

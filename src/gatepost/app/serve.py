@@ -1,7 +1,7 @@
 """`gatepost serve`: processes, their parts, and how they hang together.
 
-The supervisor (`net.worker`) forks; here is what each process does. Workers receive mail, one process
-delivers and does what the clock starts. With `workers = 0` both live in one process and share its loop.
+The supervisor (`net.worker`) forks; here is what each process does. Workers receive mail, one process or several
+deliver, the first of them does what the clock starts. With `workers = 0` all live in one process and share its loop.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ from gatepost.app.warmup import warm_up
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, load
 from gatepost.delivery.carrying import junk_mark
+from gatepost.delivery.runner import DeliveryRunner
+from gatepost.delivery.settings import MOST_PROCESSES
+from gatepost.delivery.share import Share, Troubled, processes
 from gatepost.jobs.presence import is_running, presence
 from gatepost.jobs.rounds import run_rounds
 from gatepost.net.acceptor import CannotListen, bind
@@ -50,7 +54,7 @@ CONSOLE_NICE = 10
 
 
 class Bell:
-    """Rung by whoever accepted mail, heard by delivery: an eventfd shared by all processes."""
+    """Rung by whoever accepted mail, heard by one process that delivers: an eventfd shared by all processes."""
 
     def __init__(self) -> None:
         self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -96,7 +100,10 @@ class Gate:
         except CannotListen as fault:
             raise ConfigError(file, "listeners", str(fault)) from None
         self.console = self.open_console()
-        self.bell = Bell()
+        cores = len(os.sched_getaffinity(0))
+        self.delivering = processes(config.delivery, cores=cores) if config.workers else 1
+        self.bells = tuple(Bell() for _ in range(self.delivering))
+        self.troubled = Troubled()
         self.parts = Parts(loaded)
         self._ready = ready
 
@@ -120,7 +127,7 @@ class Gate:
                 limits=config.limits.connections,
                 serve=self.receive_mail,
                 workers=config.workers,
-                others=(Program("delivery", self.deliver), *self.console_program()),
+                others=(*self.delivery_programs(), *self.console_program()),
                 user=config.user or None,
                 on_start=self.share_forkserver,
                 on_ready=self.say_ready,
@@ -215,26 +222,72 @@ class Gate:
         log_entry(entry)
         self.parts.count(entry)
         if entry.kind == "message":
-            self.bell.ring()
+            for bell in self.bells:
+                bell.ring()
+
+    def delivery_programs(self) -> list[Program]:
+        """One for each process that delivers."""
+        further = range(1, self.delivering)
+        return [
+            Program(delivery_name(0), self.deliver),
+            *(Program(delivery_name(number), partial(self.deliver_too, number)) for number in further),
+        ]
 
     async def deliver(self, life: Life) -> None:
         """The process that delivers, and does what the clock starts."""
         with presence(self.loaded.state):
             await self._deliver(life)
 
+    async def deliver_too(self, number: int, life: Life) -> None:
+        """A further process that delivers, and does nothing else."""
+        with presence(self.loaded.state, number):
+            async with self.parts.opened() as parts:
+                runner = self.runner(parts, number)
+                life.on_reload(lambda: self.adopt_all(parts, runner))
+                spare_the_collector()
+                life.ready()
+                async with asyncio.TaskGroup() as group:
+                    rounds = group.create_task(run_rounds(parts.wire.rounds_beside()))
+                    await self.deliver_until_stopped(life, runner, group)
+                    rounds.cancel()
+
+    def runner(self, parts: Parts, number: int) -> DeliveryRunner:
+        """That of one process that delivers; the first gives back what those held that are not there any more."""
+        gone = range(self.delivering, MOST_PROCESSES) if number == 0 else ()
+        runner = parts.delivery(
+            jitter=random.random,
+            worker=delivery_name(number),
+            gone=[delivery_name(each) for each in gone],
+            share=Share(number, self.delivering, self.troubled),
+        )
+        self.bells[number].listen(runner.poke)
+        return runner
+
+    def adopt_all(self, parts: Parts, runner: DeliveryRunner) -> None:
+        """After a reload, in a process that delivers."""
+        if self.reread():
+            parts.adopt(self.loaded)
+            runner.routes = self.loaded.routes
+            runner.carrier.junk_headers = junk_mark(self.loaded.config.marking.junk_headers)
+
+    async def deliver_until_stopped(
+        self, life: Life, runner: DeliveryRunner, group: asyncio.TaskGroup
+    ) -> None:
+        """What a slow host still holds is broken off in the end, and tried again after the next start."""
+        delivering = group.create_task(runner.run())
+        await life.stopping.wait()
+        runner.stop()
+        await asyncio.wait({delivering}, timeout=self.loaded.config.limits.sessions.stop_grace_s)
+        delivering.cancel()
+
     async def _deliver(self, life: Life) -> None:
         async with self.parts.opened(checkpointer=True) as parts:
-            runner = parts.delivery(jitter=random.random)
-            self.bell.listen(runner.poke)
-
+            runner = self.runner(parts, 0)
             changed = asyncio.Event()
 
             def reload() -> None:
                 changed.set()
-                if self.reread():
-                    parts.adopt(self.loaded)
-                    runner.routes = self.loaded.routes
-                    runner.carrier.junk_headers = junk_mark(self.loaded.config.marking.junk_headers)
+                self.adopt_all(parts, runner)
 
             life.on_reload(reload)
             own = OwnSide(
@@ -247,16 +300,13 @@ class Gate:
             )
             self.may_change = known_to_change(parts.store, self.loaded.config.hostname)
             look_s = self.loaded.config.certificates.look_s
+            if self.loaded.config.workers:
+                spare_the_collector()
             life.ready()
             async with own.serving(self.sockets), asyncio.TaskGroup() as group:
                 rounds = group.create_task(run_rounds([*parts.jobs(), *own.rounds()]))
                 watching = group.create_task(watch(lambda: self.tls, own.may_change, look_s, changed))
-                delivering = group.create_task(runner.run())
-                await life.stopping.wait()
-                runner.stop()
-                # What a slow host still holds is broken off in the end, and tried again after the next start.
-                await asyncio.wait({delivering}, timeout=self.loaded.config.limits.sessions.stop_grace_s)
-                delivering.cancel()
+                await self.deliver_until_stopped(life, runner, group)
                 rounds.cancel()
                 watching.cancel()
 
@@ -307,6 +357,11 @@ class Gate:
             log.error("the certificate in use stays as it is: %s", fault)
             return in_use
         return settings
+
+
+def delivery_name(number: int) -> str:
+    """Of a process that delivers, counted from 0: in the log, and in its claims. The first had this name when it was alone."""
+    return f"delivery-{number + 1}" if number else "delivery"
 
 
 def spare_the_collector() -> None:

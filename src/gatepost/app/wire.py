@@ -51,6 +51,10 @@ class Wire:
         )
         return [*reports.rounds(), Round("mta-sts", REFRESH_EVERY_S, self.sts.refresh)]
 
+    def rounds_beside(self) -> Sequence[Round]:
+        """For the clock of a process that delivers beside that one."""
+        return [Round("mta-sts", REFRESH_EVERY_S, self.sts.tell_used)]
+
     async def close(self) -> None:
         """Connections first, then what they have to write."""
         await self.outbound.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gatepost.access.oidc import provider_problems
 from gatepost.access.settings import problem as access_problem
 from gatepost.config.load import ConfigError
+from gatepost.delivery.settings import MOST_PROCESSES
 from gatepost.delivery.signing import signing_problems
 from gatepost.jobs.heads import journal_problems
 from gatepost.jobs.ownpolicy import policy_problems
@@ -44,6 +45,8 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
             yield f"{key}.{unusable[0]}", unusable[1]
     if config.workers < 0:
         yield "workers", "cannot be less than 0."
+    if not 0 <= config.delivery.processes <= MOST_PROCESSES:
+        yield "delivery.processes", f"is {config.delivery.processes}, but 0 to {MOST_PROCESSES} is wanted."
     try:
         servers_of(config.dns)
     except ValueError as fault:

@@ -39,6 +39,8 @@ class Line:
     """Everything in front of this place was looked at."""
     _ended: bool = False
     _afresh_at: float = 0.0
+    _others: bool = False
+    """What was looked at since the front has copies that other processes deliver."""
     _went_back: bool = False
 
     def woken(self) -> None:
@@ -47,7 +49,7 @@ class Line:
 
     def start_over(self) -> None:
         """Forget what was seen."""
-        self._onward, self._ended = None, False
+        self._onward, self._ended, self._others = None, False, False
         self.behind.clear()
 
     def next_look(self, has_room: Callable[[Hashable], bool]) -> Look | None:
@@ -64,7 +66,8 @@ class Line:
         look: Look,
         copies: Sequence[tuple[Place, Hashable]],
         *,
-        whole: bool,
+        last: Place | None = None,
+        others: bool = False,
         room_of: Callable[[Hashable], int],
         limit: int,
         now: float,
@@ -72,10 +75,11 @@ class Line:
     ) -> list[int]:
         """The numbers of the copies to take in hand.
 
-        `copies` are place and destination of what was found from `look.start` on, in order; `whole`: up to its end, or more
-        follow. `room_of` says how many more a destination may have in hand, `now` is Unix time, `seconds` a clock of any epoch.
+        `copies` are place and destination of what was found from `look.start` on, in order; `last` is where reading stopped, None
+        when it came to the end; `others`: other processes' copies were among them. `room_of` says how many more a destination may have in hand, `now` is Unix time, `seconds` a clock of any epoch.
         """
-        end = look.end if whole else after(copies[-1][0])
+        end = look.end if last is None else after(last)
+        self._others |= others
         seen = [
             where
             for where, place in self.behind.items()
@@ -98,9 +102,9 @@ class Line:
             room[where] = left
         if not look.back:
             self._go_on(end, now=now, seconds=seconds)
-        elif not whole:  # of these there may be more in the rest of it
+        elif last is not None:  # of these there may be more in the rest of it
             for where in seen:
-                self.behind.setdefault(where, after(copies[-1][0]))
+                self.behind.setdefault(where, after(last))
         return chosen
 
     def _go_on(self, end: Place | None, *, now: float, seconds: float) -> None:
@@ -108,10 +112,10 @@ class Line:
             self._onward = end
             return
         self._ended = True
-        if not self.behind:
+        if not self.behind and not self._others:
             self._onward = None
         elif seconds >= self._afresh_at:
-            self._onward, self._afresh_at = None, seconds + AFRESH_S
+            self._onward, self._others, self._afresh_at = None, False, seconds + AFRESH_S
         else:
             self._onward = (now - LATE_S, 0)
 

@@ -24,6 +24,7 @@ from gatepost.delivery.results import Results
 from gatepost.delivery.routes import Destination as Where
 from gatepost.delivery.routes import MaildirAt, Routes
 from gatepost.delivery.settings import DeliverySettings
+from gatepost.delivery.share import Share, part
 from gatepost.delivery.window import BEGIN, Window
 from gatepost.net.outbound import Sent
 from gatepost.smtp.sending import Result
@@ -46,11 +47,11 @@ class Queue(Protocol):
 
     def due(
         self, now: float, *, start: Place | None, end: Place | None, limit: int
-    ) -> list[tuple[float, int, str]]: ...
+    ) -> list[tuple[float, int, str, int]]: ...
     async def claim(
         self, now: float, limit: int, lease_s: float, worker: str, *, only: Sequence[int] | None = None
     ) -> list[QueueItem]: ...
-    async def give_back(self, worker: str, now: float) -> int: ...
+    async def give_back(self, workers: Sequence[str], now: float) -> int: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +67,10 @@ class DeliveryRunner:
     settings: DeliverySettings = field(default_factory=DeliverySettings)
     worker: str = "delivery"
     """This process's name for its claims, the same after a restart."""
+    gone: Sequence[str] = ()
+    """Processes that may have been there before, and are no more: what they held falls due, too."""
+    share: Share = field(default_factory=Share)
+    """Which mail is this process's; `settings` are its part of what all processes may do together."""
     _line: Line = field(default_factory=Line)
     _destinations: dict[Where, Destination] = field(default_factory=dict)
     _in_hand: int = 0
@@ -120,10 +125,10 @@ class DeliveryRunner:
             self.results.end()
 
     async def _begin(self) -> None:
-        """What this process held when it last ended falls due."""
+        """What this process held when it last ended falls due, and what those held that are gone."""
         while not self._stopping:
             try:
-                await self.store.give_back(self.worker, self.clock())
+                await self.store.give_back((self.worker, *self.gone), self.clock())
             except StoreFailed as failure:
                 _LOG.error("the queue cannot be read: %s", failure)
                 await self._nap()
@@ -145,15 +150,23 @@ class DeliveryRunner:
         self._full = room < self._enough
         if self._full:
             return False
+        if self.share.changed():
+            self._line.start_over()
         look = self._line.next_look(lambda where: self._room_of(where) > 0)
         if look is None:
             return False
         now, limit = self.clock(), max(room, _LOOK)
         found = self.store.due(now, start=look.start, end=look.end, limit=limit)
-        places = [((due, number), self.routes.destination(address_of(to))) for due, number, to in found]
+        places = [
+            ((due, number), where)
+            for due, number, to, message in found
+            if self.share.may_have(message)
+            and self.share.has(message, where := self.routes.destination(address_of(to)))
+        ]
         behind = set(self._line.behind)
         chosen = self._line.choose(
-            look, places, whole=len(found) < limit, room_of=self._room_of, limit=room, now=now, seconds=monotonic()
+            look, places, last=found[-1][:2] if len(found) >= limit else None, others=len(places) < len(found),
+            room_of=self._room_of, limit=room, now=now, seconds=monotonic(),
         )  # fmt: skip
         if chosen:
             lease_s = self.settings.lease_s
@@ -202,7 +215,8 @@ class DeliveryRunner:
             if isinstance(where, MaildirAt):
                 window = Window(self.settings.at_once, self.settings.at_once)
             else:
-                window = Window(self.settings.at_once_per_destination, BEGIN)
+                begin = part(BEGIN, self.share.number, self.share.of)
+                window = Window(self.settings.at_once_per_destination, begin)
             there = Destination(where, self.settings.schedule, window, crowd)
             self._destinations[where] = there
         return there
@@ -237,6 +251,11 @@ class DeliveryRunner:
         """One group, whatever happens on the way."""
         settled: set[int] = set()
         try:
+            if self.share.left_to_another(there.where):
+                for item in group:
+                    self.results.not_now(item)
+                    settled.add(item.id)
+                return
             until = there.rests_until(self.clock(), others=there.running > 1)
             if until is not None:
                 for item in group:
@@ -293,11 +312,15 @@ class DeliveryRunner:
         ):
             there.reached()
             there.window.widen()
+            if there.window.room == there.window.most:
+                self.share.well(there.where)
         elif sent.outcomes[0].reply is not None and there.window.room > 1 and there.running > 1:
             there.window.narrow()  # it answers, only not so many of us at once
         else:
             there.window.narrow()
-            there.not_reached(self.clock(), sent.outcomes[0].words)
+            self.share.in_trouble(there.where)
+            if not self.share.left_to_another(there.where):
+                there.not_reached(self.clock(), sent.outcomes[0].words)
 
     def _out_of_hand(self, count: int) -> None:
         self._in_hand -= count

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from gatepost.smtp.sending import TlsUse
 
+MOST_PROCESSES = 32
+"""That deliver."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainSettings:
@@ -49,6 +52,8 @@ class ScheduleSettings:
 class DeliverySettings:
     """How mail is got out."""
 
+    processes: int = 0
+    """Processes that deliver, each its part of the messages; 0: two where the machine has more than one processor, else one."""
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     """When to try again."""
     at_once: int = 300
@@ -70,4 +75,4 @@ class DeliverySettings:
     returned_octets: int = 64 * 1024
     """A larger message is not sent back whole with a DSN, only its header."""
     notices_per_hour: int = 20
-    """Notices of undeliverable mail that the postmaster gets at most."""
+    """Notices of undeliverable mail that the postmaster gets at most, or one from each delivering process."""

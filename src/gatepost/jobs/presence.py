@@ -19,9 +19,10 @@ class AlreadyRunning(Exception):
 
 
 @contextlib.contextmanager
-def presence(state: Path) -> Iterator[None]:
-    """Held by the process that delivers, for as long as it lives. Raises AlreadyRunning."""
-    lock = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def presence(state: Path, number: int = 0) -> Iterator[None]:
+    """Held by process `number` of those that deliver, for as long as it lives. Raises AlreadyRunning."""
+    name = f"{LOCK}-{number + 1}" if number else LOCK
+    lock = os.open(state / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,9 +40,15 @@ def is_running(state: Path) -> bool:
 
 
 def running_since(state: Path) -> float | None:
-    """Since when, in Unix seconds; None when no gate does."""
+    """Since when, in Unix seconds; None when no gate does, nor a process that one left behind and that still delivers."""
+    found = (locked_since(path) for path in (state / LOCK, *sorted(state.glob(f"{LOCK}-*"))))
+    return next((since for since in found if since is not None), None)
+
+
+def locked_since(path: Path) -> float | None:
+    """The same of one process."""
     try:
-        lock = os.open(state / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:

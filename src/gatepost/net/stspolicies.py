@@ -104,14 +104,18 @@ class StsPolicies:
 
     async def refresh(self, limit: int = 100) -> None:
         """Fetch again what was fetched a while ago and is in use; for the clock."""
-        used, self._used = self._used, set()
-        if used:
-            await self.kept.used(sorted(used))
+        await self.tell_used()
         for domain in list(self.kept.due(self.clock() - REFRESH_S, limit)):
             await self.of(domain)
         self._used.clear()  # asking for ourselves is no use
         if self._flights:
             await asyncio.wait(list(self._flights.values()))
+
+    async def tell_used(self) -> None:
+        """Which policies this process used, so that one process refreshes them for all; for the clock."""
+        used, self._used = self._used, set()
+        if used:
+            await self.kept.used(sorted(used))
 
     async def close(self) -> None:
         """Give up what is on its way."""
@@ -122,9 +126,10 @@ class StsPolicies:
 
     def _remembered(self, domain: str, now: float) -> StsKnown | None:
         known = self._known.get(domain)
-        if known is None:
-            known = self.kept.load(domain)
-            if known is not None:
+        if known is None or self._stale(known, now):  # another process may have fetched it since
+            kept = self.kept.load(domain)
+            if kept is not None and (known is None or kept.fetched_at > known.fetched_at):
+                known = kept
                 self._remember(domain, known)
         return known if known is not None and known.expires_at > now else None
 

@@ -25,7 +25,7 @@ READ_ALONG_OCTETS = 16 * 1024
 LOOKED_AT = 100_000
 """Copies that are sorted by their domains."""
 MOST_NUMBER = 2**63 - 1
-DUE = "SELECT due_at, id, to_address FROM queue WHERE held_because IS NULL AND"
+DUE = "SELECT due_at, id, to_address, message FROM queue WHERE held_because IS NULL AND"
 CHANGES = msgspec.json.Decoder(tuple[Change, ...])
 SHOWN = (
     "SELECT q.id, m.ref, m.envelope, q.to_address, m.size, q.junk, q.created_at, q.due_at, q.worker, q.attempts,"
@@ -59,15 +59,15 @@ def due(
     limit: int,
     start: tuple[float, int] | None = None,
     end: tuple[float, int] | None = None,
-) -> list[tuple[float, int, str]]:
-    """When it fell due, number and address of copies that nobody has claimed, the longest due first.
+) -> list[tuple[float, int, str, int]]:
+    """When it fell due, number, address and message (its number) of copies that nobody has claimed, the longest due first.
 
     `start` (the first that counts) and `end` (the first that does not) are time and number of a copy.
     """
     since, number = (float("-inf"), 0) if start is None else start
     until, last = (now, MOST_NUMBER) if end is None else end
     # Each of the two finds its first row by the index; one condition for both would read all that fell due with the first.
-    rows: list[tuple[float, int, str]] = connection.execute(
+    rows: list[tuple[float, int, str, int]] = connection.execute(
         f"{DUE} due_at = ? AND id >= ? ORDER BY id LIMIT ?", (since, number, limit)
     ).fetchall()
     rows += connection.execute(
@@ -91,7 +91,7 @@ def claim(
     """Take at most `limit` due copies, the longest due first, or of `only` these; nobody else gets them until the lease ends."""
     until = now + lease_s
     if only is None:
-        only = [number for _, number, _ in due(connection, now=now, limit=limit)]
+        only = [number for _, number, *_ in due(connection, now=now, limit=limit)]
     taken = connection.execute(
         "UPDATE queue SET due_at = ?1, worker = ?2 WHERE id IN (SELECT value FROM json_each(?3))"
         " AND held_because IS NULL AND due_at <= ?4 RETURNING id",
@@ -206,16 +206,17 @@ def newest_attempts(connection: Connection, limit: int) -> list[DeliveryAttempt]
     return [ATTEMPT.decode(facts) for (facts,) in rows]
 
 
-def give_back(connection: Connection, worker: str, now: float) -> int:
-    """The copies this worker held fall due at once: it starts anew and knows nothing of them.
+def give_back(connection: Connection, workers: Sequence[str], now: float) -> int:
+    """The copies these workers held fall due at once: one starts anew and knows nothing of them, others are gone for good.
 
     Those that a person has stopped meanwhile stay as they are until their lease ends: by the index alone, a long queue
     keeps nobody waiting.
     """
     return int(
         connection.execute(
-            "UPDATE queue SET worker = NULL, due_at = ?1 WHERE worker = ?2 AND held_because IS NULL AND due_at > ?1",
-            (now, worker),
+            "UPDATE queue SET worker = NULL, due_at = ?1 WHERE worker IN (SELECT value FROM json_each(?2))"
+            " AND held_because IS NULL AND due_at > ?1",
+            (now, encode(workers).decode()),
         ).rowcount
     )
 

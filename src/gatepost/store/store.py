@@ -165,8 +165,8 @@ class Store:
         start: tuple[float, int] | None = None,
         end: tuple[float, int] | None = None,
         limit: int = 500,
-    ) -> list[tuple[float, int, str]]:
-        """Copies that wait to be claimed: when each fell due, its number, its address. See `queue.due`."""
+    ) -> list[tuple[float, int, str, int]]:
+        """Copies that wait to be claimed: when each fell due, its number, its address, its message's number. See `queue.due`."""
         return self.database.read(lambda c: queue.due(c, now=now, start=start, end=end, limit=limit))
 
     async def claim(
@@ -215,9 +215,9 @@ class Store:
         """Why this account's mail is held; None when it is not."""
         return self.database.read(lambda connection: heldaccounts.held_because(connection, account))
 
-    async def give_back(self, worker: str, now: float) -> int:
-        """At a worker's start: what it held when it died falls due at once. Returns how many copies."""
-        return await self.database.commit(lambda connection: queue.give_back(connection, worker, now))
+    async def give_back(self, workers: Sequence[str], now: float) -> int:
+        """At a worker's start: what it, and others that are gone, held when they died falls due at once. Returns how many copies."""
+        return await self.database.commit(lambda connection: queue.give_back(connection, workers, now))
 
     async def enqueue_notice(self, notice: Notice) -> None:
         """Queue a message of our own."""
