@@ -17,6 +17,7 @@ from gatepost.cli.story import odds, tell
 from gatepost.cli.terminal import folded
 from gatepost.mail.client import Client, Envelope, Recipient
 from gatepost.mail.finding import Finding, Mode
+from gatepost.mail.verdict import Action
 from gatepost.policy import PolicySettings, assemble, decide
 from gatepost.store.records import DeliveryAttempt, HistoryEntry, Judged
 from gatepost.store.store import Store
@@ -59,6 +60,16 @@ def test_the_first_line_says_what_was_done_and_why() -> None:
     assert lines(entry(FORGED))[0] == (
         "Refused, because the author's domain bank.example is not proved, and its owner asks to reject such mail."
     )
+
+
+def test_a_session_that_was_ended_is_told_in_one_sentence_too() -> None:
+    turned_away = entry(Finding("session.bare-lf", "The message has a CR or LF standing alone"))
+    verdict = replace(
+        turned_away.judged[0].verdict, action=Action.REFUSE, would_action=Action.REFUSE, rule="session.bare-lf",
+        reason="The message has a CR or LF standing alone",
+    )  # fmt: skip
+    story = lines(replace(turned_away, judged=(Judged(recipient=ANA, verdict=verdict),)))
+    assert story[0] == "Refused, because the message has a CR or LF standing alone."
 
 
 def test_the_deciding_rule_and_each_fact_name_where_to_read_more() -> None:

@@ -56,6 +56,11 @@ def test_history_finds_by_everything(tmp_path: Path) -> None:
             ("--message-id", "<second@good.example>"): {"second"},
             ("--message-id", "second@good.example"): {"second"},
             ("--action", "refuse"): {"forged"},
+            ("--to", "example.net"): {"first", "second", "null", "forged"},
+            ("--client-ip", "::ffff:203.0.113.5"): {"null"},
+            ("--subject", "FIRST"): {"first"},
+            ("--rule", "dmarc"): {"forged"},
+            ("--rule", "dmarc.reject", "--from", "@good.example"): set(),
             ("--since", "1h", "--limit", "2"): {"null", "forged"},
             ("--until", "1h"): set(),
             ("--from", "@good.example", "--to", "ben@example.net", "--since", "2020-01-01"): {"second"},
@@ -66,6 +71,7 @@ def test_history_finds_by_everything(tmp_path: Path) -> None:
         assert "203.0.113.9" in gate.run("explain", ref.lower())
         gate.run("explain", "ZZZZZZZZZZZZZ", status=1)
         gate.run("history", "--client-ip", "nonsense", status=2)
+        gate.run("history", "--since", "1h", "--until", "2h", status=2)
 
 
 def test_quarantine_releases_octet_for_octet(tmp_path: Path) -> None:

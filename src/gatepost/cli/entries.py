@@ -45,7 +45,7 @@ def block() -> None:
 
 def adding(kind: str, *, allowing: bool) -> click.Command:
     """add."""
-    about = f"Add a sender, or change its entry.\n\nExample: gatepost lists {kind} add example.org --reason 'asked by ana'"
+    about = f"Add a sender, or change its entry.\n\nExample: gatepost lists {kind} add example.org --reason 'asked by ana' --until 2099-12-31"
 
     @click.command("add", help=about)
     @click.argument("sender")

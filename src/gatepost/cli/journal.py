@@ -28,7 +28,7 @@ def journal() -> None:
 @click.option("--about", help="Only what was done about this message (its reference) or this address.")
 @click.option("--who", help="Only what this person did.")
 @click.option("--kind", help='Only acts of this kind, such as "quarantine release".')
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1))
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an entry.")
 @failing_clearly
 def journal_list(

@@ -82,8 +82,10 @@ def nowhere(ref: str, wanted: str) -> str:
 
 @click.command()
 @config_option
-@click.option("--from", "sender", help='Envelope sender: an address, "@domain", or "<>" for the null sender.')
-@click.option("--to", "recipient", help='Recipient: an address or "@domain".')
+@click.option("--from", "sender", help='Envelope sender: an address, a domain, or "<>" for the null sender.')
+@click.option("--to", "recipient", help="Recipient: an address or a domain.")
+@click.option("--subject", default="", help="Words within the subject, as they follow each other there.")
+@click.option("--rule", default="", help='The rule that decided, or its beginning: "dmarc.reject", "score".')
 @click.option("--client-ip", help="The client's address.")
 @click.option("--message-id", help="The Message-ID, with or without angle brackets.")
 @click.option("--action", type=click.Choice([one.value for one in Action]), help="What was done.")
@@ -106,24 +108,22 @@ def nowhere(ref: str, wanted: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help="One line a message, as explain --json has it.")
 @failing_clearly
 def history(
-    *, config: str | None, sender: str | None, recipient: str | None, client_ip: str | None,
+    *, config: str | None, sender: str | None, recipient: str | None, subject: str, rule: str, client_ip: str | None,
     message_id: str | None, action: str | None, would: str | None, since: str | None, until: str | None, limit: int, as_json: bool,
     outgoing: bool, account: str | None,
 ) -> None:  # fmt: skip
-    """Find messages by any of sender, recipient, client, Message-ID, time and action; the newest first.
+    """Find messages by any of sender, recipient, subject, rule, client, Message-ID, time and action; the newest first.
+
+    All that is given must hold. Times are in UTC. Exit status 0, also when nothing is found.
 
     Example: gatepost history --to ana@example.net --would refuse --since 3d
     """
     from gatepost.app.installation import opened
 
-    if client_ip is not None:
-        try:
-            client_ip = str(ip_address(client_ip))
-        except ValueError:
-            raise click.UsageError(f"--client-ip {client_ip} is not an IP address.") from None
+    start, end = read_span(since, until)
     search = Search(
-        sender=sender, recipient=recipient, client_ip=client_ip, message_id=message_id,
-        action=Action(action) if action else None, since=read_time(since, "--since"), until=read_time(until, "--until"),
+        sender=who(sender), recipient=who(recipient), subject=subject, rule=rule, message_id=message_id,
+        client_ip=read_client(client_ip), action=Action(action) if action else None, since=start, until=end,
         outgoing=outgoing, account=account,
     )  # fmt: skip
     with opened(find_config(config)) as installation, Progress(alone=True) as progress:
@@ -160,6 +160,31 @@ def one_line(entry: HistoryEntry) -> str:
     sender = str(entry.envelope.sender) if entry.envelope.sender else "<>"
     way = "out " if entry.client.account else ""
     return f"{entry.ref}  {moment(entry.at)[:19]}  {action:<10} {verdict.rule:<22} {way}{sender} -> {to}  {entry.subject[:50]}".rstrip()
+
+
+def who(text: str | None) -> str | None:
+    """An address as it was given; a domain alone is everybody there."""
+    alone = text is not None and "@" not in text and "." in text
+    return f"@{text}" if alone else text
+
+
+def read_client(text: str | None) -> str | None:
+    """A client's address as history has it: an IPv4 address in IPv6 form is the IPv4 address."""
+    if text is None:
+        return None
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise click.UsageError(f"--client-ip {text} is not an IP address.") from None
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def read_span(since: str | None, until: str | None) -> tuple[float | None, float | None]:
+    """From when, until when, as Unix seconds."""
+    start, end = read_time(since, "--since"), read_time(until, "--until")
+    if start is not None and end is not None and start >= end:
+        raise click.UsageError(f"--since {since} is not before --until {until}: nothing lies between.")
+    return start, end
 
 
 def read_time(text: str | None, option: str) -> float | None:

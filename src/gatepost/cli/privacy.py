@@ -278,7 +278,7 @@ def hold_release(number: int, why: str, config: str | None) -> None:
 
 
 @privacy.command("record")
-@click.option("--language", type=click.Choice(["en", "ja"]), default="en")
+@click.option("--language", type=click.Choice(["en", "ja"]), default="en", help="Of the text.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON instead of Markdown.")
 @config_option
 @failing_clearly
@@ -307,7 +307,13 @@ def record(language: str, *, as_json: bool, config: str | None) -> None:
 
 
 @privacy.command("retention")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many at most, the newest first.",
+)
 @config_option
 @json_option
 @failing_clearly

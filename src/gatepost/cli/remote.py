@@ -11,7 +11,7 @@ from urllib.parse import quote
 import click
 
 from gatepost.cli.afar import A_PAGE, Remote
-from gatepost.cli.looking import read_time
+from gatepost.cli.looking import read_client, read_span, who
 from gatepost.cli.story import moment
 from gatepost.cli.terminal import harmless, json_line, say
 
@@ -50,11 +50,13 @@ def status(remote: Remote, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--from", "sender", default="", help='Sender: an address, @domain, or "<>".')
-@click.option("--to", "recipient", default="", help="Recipient: an address or @domain.")
+@click.option("--from", "sender", default="", help='Sender: an address, a domain, or "<>".')
+@click.option("--to", "recipient", default="", help="Recipient: an address or a domain.")
 @click.option("--client-ip", default="", help="Who connected.")
 @click.option("--message-id", default="", help="With or without angle brackets.")
-@click.option("--action", type=click.Choice(["deliver", "junk", "quarantine", "refuse", "defer"]))
+@click.option(
+    "--action", type=click.Choice(["deliver", "junk", "quarantine", "refuse", "defer"]), help="What was done."
+)
 @click.option("--since", help="From when on: a date or how long ago.")
 @click.option("--until", help="Until when.")
 @limit_option
@@ -68,9 +70,9 @@ def history(
 
     Example: gatepost --remote https://console.example.net history --to ana@example.net --since 2d
     """
-    start, end = read_time(since, "--since"), read_time(until, "--until")
+    start, end = read_span(since, until)
     rows = remote.pages(
-        "/v1/messages", "messages", limit, sender=sender, recipient=recipient, client=client_ip, message_id=message_id,
+        "/v1/messages", "messages", limit, sender=who(sender), recipient=who(recipient), client=read_client(client_ip or None), message_id=message_id,
         action=action, since=int(start) if start is not None else None, until=int(end) if end is not None else None,
     )  # fmt: skip
     for row in rows:

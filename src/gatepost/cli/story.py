@@ -122,6 +122,10 @@ def summary(
 def because(verdict: Verdict) -> str:
     """The reason, so that it fits behind the word."""
     reason = inner(verdict.reason)
+    if (
+        verdict.rule.startswith("session.") and reason[1:2].islower()
+    ):  # an SMTP reply, which begins a sentence
+        reason = reason[0].lower() + reason[1:]
     return f"its {reason}" if reason.startswith("score ") else reason
 
 
