@@ -108,35 +108,43 @@ mode = "off"
             time.sleep(0.1)
         else:
             raise RuntimeError(f"gatepost did not start: {told[-2000:]}")
-        pids = self.programs.pids()
-        self.delivery = pids[-1] if workers else None
+        self.delivering = [pid for pid in self.programs.pids() if called(pid).startswith("gate delivery")]
 
     def receiving_s(self) -> float:
-        return sum(cpu_s(pid) for pid in self.programs.pids() if pid != self.delivery)
+        return sum(cpu_s(pid) for pid in self.programs.pids() if pid not in self.delivering)
 
     def begin(self) -> None:
-        if not (self._hold and self.delivery):
+        if not self._hold:
             return
         with (self._folder / "var/gatepost.db-turn").open("rb") as turn:
-            while True:  # not while it has its turn at the database, which the others would wait for
-                os.kill(self.delivery, signal.SIGSTOP)
+            while True:  # not while one has its turn at the database, which the others would wait for
+                self._tell(signal.SIGSTOP)
                 time.sleep(0.05)
                 try:
                     fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    os.kill(self.delivery, signal.SIGCONT)
+                    self._tell(signal.SIGCONT)
                 else:
                     return
 
     def finish(self) -> None:
-        if self._hold and self.delivery:
-            os.kill(self.delivery, signal.SIGCONT)
+        if self._hold:
+            self._tell(signal.SIGCONT)
         self.programs.settle(120)
 
     def end(self) -> None:
-        if self._hold and self.delivery:
-            os.kill(self.delivery, signal.SIGCONT)
+        if self._hold:
+            self._tell(signal.SIGCONT)
         super().end()
+
+    def _tell(self, number: signal.Signals) -> None:
+        for pid in self.delivering:
+            os.kill(pid, number)
+
+
+def called(pid: int) -> str:
+    """What `ps -o comm` calls it."""
+    return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
 
 
 def start_dns(folder: Path, zone: str) -> tuple[Programs, int]:
