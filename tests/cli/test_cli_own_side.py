@@ -213,6 +213,7 @@ def test_certificates_are_told_with_their_tlsa(here: Installation, tmp_path: Pat
     assert len(here.rows("cert", "records", "--file", str(following))) == 2
     assert here.run("cert", "records", "--file", str(tmp_path / "gatepost.toml")).exit_code == 1
     assert "others renew" in here.run("cert", "renew").output
+    assert "others renew" in here.run("cert", "account-key").output
 
 
 def test_status_and_doctor_say_that_a_key_waits(here: Installation) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from gatepost.dns.zone import Zone
-from gatepost.jobs.certificates import CertificateKeeping, TlsaGuard, ends_at, names_of, tlsa_name
+from gatepost.jobs.certificates import CertificateKeeping, ends_at, names_of
 from gatepost.jobs.concerns import Certificate, Level, of_certificates, worst
 from gatepost.jobs.letter import Letters
-from gatepost.jobs.owntrouble import ASKED, RENEW_KEY, own_concerns, own_side_facts
+from gatepost.jobs.owntrouble import ACCOUNT_KEY, ASKED, PROBLEMS_KEY, RENEW_KEY, own_concerns, own_side_facts
 from gatepost.jobs.settings import AlertSettings
+from gatepost.jobs.tlsaguard import TlsaGuard, tlsa_name
 from gatepost.mail.address import Address
 from gatepost.net.authority import CertificateSettings, certificate_problems
 from gatepost.net.certfiles import CertificateFolder, tlsa_of
@@ -346,6 +347,30 @@ def test_an_authority_that_asks_for_years_is_asked_after_a_week(
         bench.now += 60
         await bench.keeping.work()
         assert len(authority.orders) == 2
+
+    run(tmp_path, authority, story)
+
+
+def test_a_person_has_the_accounts_key_changed_and_is_told_when_that_fails(
+    tmp_path: Path, authority: AcmeServer
+) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.keeping.work()
+        (before,) = [key.thumbprint() for key in authority.accounts.values()]
+
+        async def ask() -> dict[str, str]:
+            await bench.memory.put(ACCOUNT_KEY, ASKED, ttl_s=60)
+            await bench.keeping.work()
+            (key,) = authority.accounts.values()
+            stored = await bench.memory.get(PROBLEMS_KEY + "certificates")
+            return {"changed": str(key.thumbprint() != before), "told": str(stored)}
+
+        assert await ask() == {"changed": "True", "told": "{}"}
+        (before,) = [key.thumbprint() for key in authority.accounts.values()]
+        bench.settings = replace(bench.settings, acme="http://127.0.0.1:9/directory")
+        failed = await ask()
+        assert failed["changed"] == "False"
+        assert "The key of the account at the certificate authority was not changed" in failed["told"]
 
     run(tmp_path, authority, story)
 

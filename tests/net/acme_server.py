@@ -58,6 +58,8 @@ class AcmeServer:
     """Say this to new orders."""
     again_in_s: int | None = None
     """And ask to be left alone for so long."""
+    dies_after_key_change: bool = False
+    """The reply to a change of keys is lost."""
     unproved: set[str] = field(default_factory=set)
     """Names that are never proved."""
 
@@ -209,9 +211,13 @@ class AcmeServer:
         return None
 
     def _newAccount(self, to: Any, _: str, payload: dict[str, Any], key: JWK) -> None:
-        thumb = base64.urlsafe_b64encode(key.thumbprint()).decode().rstrip("=")
-        where = f"{self.url}/account/{thumb}"
-        status = 200 if where in self.accounts else 201
+        known = next(
+            (one for one, held in self.accounts.items() if held.thumbprint() == key.thumbprint()), None
+        )
+        where = known or f"{self.url}/account/{secrets.token_hex(8)}"
+        status = 200 if known else 201
+        if payload.get("onlyReturnExisting") and not known:
+            return self._problem(to, "accountDoesNotExist", "no account has this key")
         if status == 201 and not payload.get("termsOfServiceAgreed"):
             return self._problem(to, "userActionRequired", "agree first")
         if self.bound_to is not None and not self._is_bound(payload.get("externalAccountBinding"), key):
@@ -220,6 +226,23 @@ class AcmeServer:
         return self._say(
             to, status, {"status": "valid", "contact": payload.get("contact", [])}, Location=where
         )
+
+    def _keyChange(self, to: Any, _: str, payload: dict[str, Any], key: JWK) -> None:
+        header = json.loads(base64.urlsafe_b64decode(payload["protected"] + "=="))
+        fresh, inner = JWK.from_json(header["jwk"]), JWS.from_json(payload)
+        said = json.loads(inner.payload)
+        old = JWK.from_json(said["oldKey"])
+        right = (
+            inner.verify(fresh) and header["url"] == f"{self.url}/keyChange" and "nonce" not in header
+            and self.accounts.get(said["account"]) is key and old.thumbprint() == key.thumbprint()
+        )  # fmt: skip
+        if not right:
+            return self._problem(to, "malformed", "the change of keys does not hold together")
+        self.accounts[said["account"]] = fresh
+        if self.dies_after_key_change:
+            to.close_connection = True
+            return None
+        return self._say(to, 200, {"status": "valid"})
 
     def _is_bound(self, given: Any, key: JWK) -> bool:
         if given is None or self.bound_to is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime
+import json
 import ssl
 import stat
 import warnings
@@ -15,7 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gatepost.net.acme import Acme, certificate_id
+from gatepost.net.acme import Acme, certificate_id, fresh_key
 from gatepost.net.authority import AcmeFailed, is_safe
 from gatepost.net.certfiles import CertificateFolder, pem_of, spki_of, tlsa_of, tlsa_of_file
 from gatepost.net.policyhost import PolicyHost, Proofs, listen
@@ -126,6 +127,58 @@ def test_the_account_is_kept_and_its_key_is_nobody_elses(authority: AcmeServer, 
         )
     assert len(authority.accounts) == 1
     assert stat.S_IMODE((tmp_path / "account.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["answered", "the reply is lost"])
+def test_the_accounts_key_is_changed_and_the_account_stays(
+    authority: AcmeServer, tmp_path: Path, *, lost: bool
+) -> None:
+    """RFC 8555 §7.3.5; after a lost reply whoever comes next finds out which key counts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+
+    def work(proofs: Proofs) -> None:
+        ours = Acme(authority.directory, tmp_path, prover=proofs)
+        ours.obtain(NAMES, key)
+        (where,) = authority.accounts
+        old, kept = authority.accounts[where].thumbprint(), (tmp_path / "account.json").read_bytes()
+        authority.dies_after_key_change = lost
+        if lost:
+            with pytest.raises(AcmeFailed):
+                ours.change_key()
+        else:
+            ours.change_key()
+        assert list(authority.accounts) == [where]
+        assert authority.accounts[where].thumbprint() != old
+        for one in (ours, Acme(authority.directory, tmp_path, prover=proofs)):
+            assert one.obtain(NAMES, key).startswith(b"-----BEGIN CERTIFICATE")
+        assert list(authority.accounts) == [where], "no other account was made"
+        assert stat.S_IMODE((tmp_path / "account.json").stat().st_mode) == 0o600
+        thief = tmp_path / "thief"
+        thief.mkdir()
+        (thief / "account.json").write_bytes(kept)
+        Acme(authority.directory, thief, prover=proofs).obtain(NAMES, key)
+        assert len(authority.accounts) == 2, "the old key is a stranger's"
+
+    with_servers(authority, work)
+
+
+def test_a_change_of_keys_that_the_authority_never_heard_of_changes_nothing(
+    authority: AcmeServer, tmp_path: Path
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+
+    def work(proofs: Proofs) -> None:
+        Acme(authority.directory, tmp_path, prover=proofs).obtain(NAMES, key)
+        (where,) = authority.accounts
+        path = tmp_path / "account.json"
+        kept = json.loads(path.read_text())
+        kept[authority.directory]["next"] = fresh_key().to_json()
+        path.write_text(json.dumps(kept))
+        Acme(authority.directory, tmp_path, prover=proofs).obtain(NAMES, key)
+        assert list(authority.accounts) == [where]
+        assert "next" not in json.loads(path.read_text())[authority.directory]
+
+    with_servers(authority, work)
 
 
 def test_an_authority_that_wants_to_know_us_besides(authority: AcmeServer, tmp_path: Path) -> None:

@@ -243,6 +243,18 @@ def test_the_certificate_is_got_and_taken_up_while_sessions_go_on(own: OwnSide) 
     assert following["value"] != record["value"]
 
 
+def test_the_accounts_key_is_changed_while_the_gate_runs(own: OwnSide) -> None:
+    file = own.gate.folder / "var/certificates/account.json"
+    before = file.read_bytes()
+    own.gate.run("cert", "account-key")
+    until(
+        lambda: file.read_bytes() != before and b'"next"' not in file.read_bytes(),
+        own.gate.log,
+        patience_s=40,
+    )
+    assert "cert account-key" in own.gate.run("journal", "list")
+
+
 def test_the_policy_is_fetched_by_its_own_name(own: OwnSide) -> None:
     def fetched() -> bytes:
         raw = socket.create_connection(("127.0.0.1", own.https), 10)

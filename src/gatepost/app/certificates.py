@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded, certificate_names_of
 from gatepost.dns.answer import Resolver
-from gatepost.jobs.certificates import CertificateKeeping, TlsaGuard
+from gatepost.jobs.certificates import CertificateKeeping
 from gatepost.jobs.letter import Letters
 from gatepost.jobs.ownpolicy import PolicyKeeping
 from gatepost.jobs.owntrouble import IN_USE
 from gatepost.jobs.rounds import Round
+from gatepost.jobs.tlsaguard import TlsaGuard
 from gatepost.jobs.tlsevidence import TlsEvidence
 from gatepost.mail.address import Address, parse_address
 from gatepost.net.certfiles import CertificateFolder

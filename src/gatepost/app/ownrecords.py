@@ -16,9 +16,9 @@ from gatepost.config.schema import Loaded
 from gatepost.delivery.signing import SigningSettings
 from gatepost.dns.answer import Answer, Resolver, Security, Status
 from gatepost.dns.names import normal, ptr_name
-from gatepost.jobs.certificates import tlsa_name
 from gatepost.jobs.keys import delegations, records_of
 from gatepost.jobs.ownpolicy import report_record, txt_record
+from gatepost.jobs.tlsaguard import tlsa_name
 from gatepost.mailauth.dmarc_record import is_policy_record, parse_policy_record
 from gatepost.mailauth.keylife import KeyFacts, KeyState
 from gatepost.mailauth.keyrecord import mismatch, zone_line

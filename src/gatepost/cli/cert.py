@@ -86,8 +86,32 @@ def renew(config: str | None) -> None:
 
     Example: gatepost cert renew
     """
+    from gatepost.jobs.owntrouble import RENEW_KEY
+
+    ask_the_gate(config, RENEW_KEY, "cert renew")
+    click.echo("The gate renews within half a minute: gatepost cert status tells how it went.")
+
+
+@cert.command("account-key")
+@config_option
+@failing_clearly
+def account_key(config: str | None) -> None:
+    """Ask the running gate to give its account at the certificate authority a new key (RFC 8555 §7.3.5), such as after a theft.
+
+    Certificates and their keys stay as they are. Who has the old key can do nothing with it any more.
+
+    Example: gatepost cert account-key
+    """
+    from gatepost.jobs.owntrouble import ACCOUNT_KEY
+
+    ask_the_gate(config, ACCOUNT_KEY, "cert account-key")
+    click.echo("The gate changes it within half a minute: gatepost status tells if that fails.")
+
+
+def ask_the_gate(config: str | None, key: str, act: str) -> None:
+    """Leave a wish for the gate that runs, on record."""
     from gatepost.app.installation import opened
-    from gatepost.jobs.owntrouble import ASKED, RENEW_KEY
+    from gatepost.jobs.owntrouble import ASKED
     from gatepost.jobs.presence import is_running
     from gatepost.store.memory import StoredMemory
     from gatepost.store.postmaster import Postmaster, Why
@@ -98,16 +122,15 @@ def renew(config: str | None) -> None:
                 "These certificates are files that others renew: [certificates] acme is not set."
             )
         if not is_running(installation.loaded.state):
-            raise click.UsageError("The gate is not running: it renews by itself when it does.")
+            raise click.UsageError("The gate is not running: it is the gate that speaks with the authority.")
         memory = StoredMemory(installation.store.database, time.time)
 
         async def ask() -> None:
-            await memory.put(RENEW_KEY, ASKED, ttl_s=3600)
-            await Postmaster(installation.store).note("cert renew", Why(who=whoami(), why="", at=time.time()))
+            await memory.put(key, ASKED, ttl_s=3600)
+            await Postmaster(installation.store).note(act, Why(who=whoami(), why="", at=time.time()))
             await memory.close()
 
         installation.run(ask())
-    click.echo("The gate renews within half a minute: gatepost cert status tells how it went.")
 
 
 @cert.command()
@@ -127,7 +150,7 @@ def records(config: str | None, files: tuple[Path, ...], as_json: bool) -> None:
     from gatepost.app.installation import opened
     from gatepost.app.ownfacts import tlsa_wanted
     from gatepost.config.load import ConfigError
-    from gatepost.jobs.certificates import tlsa_name
+    from gatepost.jobs.tlsaguard import tlsa_name
     from gatepost.mailauth.keyrecord import zone_line
     from gatepost.net.certfiles import tlsa_of_file
 

@@ -22,18 +22,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from gatepost.dns.answer import Resolver, Status
 from gatepost.jobs.letter import Letters
-from gatepost.jobs.owntrouble import ASKED, PROBLEMS_KEPT_S, PROBLEMS_KEY, RENEW_KEY
+from gatepost.jobs.owntrouble import ACCOUNT_KEY, ASKED, PROBLEMS_KEPT_S, PROBLEMS_KEY, RENEW_KEY
 from gatepost.jobs.rounds import Round
+from gatepost.jobs.tlsaguard import TlsaGuard, tlsa_name
 from gatepost.mailauth.keyrecord import zone_line
 from gatepost.net.authority import AcmeFailed, CertificateSettings, Prover, Renewal
 from gatepost.net.certfiles import NEXT_CHAIN, CertificateFolder, tlsa_of
-from gatepost.store import ownpolicies
-from gatepost.store.database import Database
 from gatepost.store.memory import StoredMemory
-from gatepost.store.ownpolicies import KeyChange
-from gatepost.tlspolicy.dane import in_use, judge, read_tlsa
 
 if TYPE_CHECKING:
     from gatepost.net.acme import Acme
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("gatepost.certificates")
 
 DAY_S = 86_400.0
-TTL_LEAST_S = 300
 FAILED_AGAIN_S = (3600.0, 6 * 3600.0, 24 * 3600.0)
 """After so many failures in a row the authority is asked again that much later: it counts failures too."""
 WAITS_KEY = "certificates:waits:"
@@ -50,62 +45,6 @@ LIFE_SHARE = 3
 """The last third of a certificate's life is for renewing it, whatever `renew_before_s` says."""
 URGENT_SHARE = 4
 """When a quarter of that time is left, a key that waits for TLSA waits no longer: the present key gets a new certificate."""
-
-
-@dataclass(slots=True, kw_only=True)
-class TlsaGuard:
-    """May a host present this certificate now, as far as the DNS goes?"""
-
-    database: Database
-    resolver: Resolver
-    clock: Callable[[], float]
-
-    async def problem(
-        self,
-        host: str,
-        chain: Sequence[bytes],
-        tlsa: str,
-        *,
-        instead_of: Sequence[bytes] = (),
-        whose: str = "the next key",
-    ) -> str:
-        """Why not yet, one sentence; empty when it may. `chain`: DER, its own first; `tlsa`: the record for its key.
-
-        `instead_of` is the chain in use: where it fits no published record either, there is nothing to lose.
-        """
-        now = self.clock()
-        known = self.database.read(lambda connection: ownpolicies.key_change(connection, host))
-        if known is not None and known.next_spki != tlsa:
-            known = None
-        answer = await self.resolver.lookup(tlsa_name(host), "TLSA")
-        seen_since = known.seen_since if known else None
-        ttl_s = max(answer.ttl_s, known.ttl_s if known else 0, TTL_LEAST_S)
-        if answer.status is Status.FAILED:
-            problem = f"{tlsa_name(host)} could not be looked up, and TLSA records may be there"
-        elif answer.status is not Status.FOUND:
-            problem, seen_since, ttl_s = "", None, 0
-        elif (
-            instead_of
-            and not fits(instead_of, answer.records, host, now)
-            and not fits(chain, answer.records, host, now)
-        ):
-            problem, seen_since = "", None
-        elif not fits(chain, answer.records, host, now):
-            problem, seen_since = (
-                f"no TLSA record at {tlsa_name(host)} fits {whose}; publish {tlsa}",
-                None,
-            )
-        else:
-            seen_since = now if seen_since is None else seen_since
-            left = seen_since + 2 * ttl_s - now
-            problem = ""
-            if left > 0:
-                problem = f"the TLSA record for the next key has not been published for long enough; {left:.0f} s are left"
-        change = KeyChange(
-            name=host, next_spki=tlsa, seen_since=seen_since, ttl_s=ttl_s, checked_at=now, problem=problem
-        )
-        await self.database.commit(lambda connection: ownpolicies.put_key_change(connection, change))
-        return problem
 
 
 @dataclass(slots=True)
@@ -150,6 +89,8 @@ class CertificateKeeping:
     memory: StoredMemory | None = None
     """Where a person's wish to renew is found, and problems are kept for the commands."""
     standing: dict[str, Standing] = field(default_factory=dict)
+    account_problem: str = ""
+    """Why the key of our account was not changed when a person last asked for it."""
     _acme: Acme | None = None
     _for: CertificateSettings | None = None
 
@@ -160,6 +101,9 @@ class CertificateKeeping:
 
     async def work(self) -> None:
         """Look after every certificate; renews them whether it is time or not when a person asked for it."""
+        if self.memory is not None and await self.memory.get(ACCOUNT_KEY) == ASKED:
+            await self.memory.put(ACCOUNT_KEY, "done", ttl_s=60)
+            await self._change_account_key()
         now_due = self.memory is not None and await self.memory.get(RENEW_KEY) == ASKED
         if now_due and self.memory is not None:
             await self.memory.put(RENEW_KEY, "done", ttl_s=60)
@@ -167,8 +111,22 @@ class CertificateKeeping:
             await self.attend(names, dane=number == 0, now_due=now_due)
         if self.memory is not None:
             told = {name: one.problem for name, one in self.standing.items() if one.problem}
+            if self.account_problem:
+                told["account"] = self.account_problem
             text = msgspec.json.encode(told).decode()
             await self.memory.put(PROBLEMS_KEY + "certificates", text, ttl_s=PROBLEMS_KEPT_S)
+
+    async def _change_account_key(self) -> None:
+        try:
+            await asyncio.to_thread(self._server().change_key)
+        except (AcmeFailed, OSError, ValueError) as failure:
+            self.account_problem = (
+                f"The key of the account at the certificate authority was not changed: {failure}"
+            )
+            log.error("%s", self.account_problem)
+        else:
+            self.account_problem = ""
+            log.info("the account at the certificate authority has a new key")
 
     async def attend(self, names: tuple[str, ...], *, dane: bool, now_due: bool = False) -> Standing:
         """One certificate: what is due, is done. What goes wrong is said in its standing and told once."""
@@ -345,16 +303,6 @@ class CertificateKeeping:
 def at_moment(at: float) -> str:
     """For the log."""
     return f"{datetime.datetime.fromtimestamp(at, datetime.UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def fits(chain: Sequence[bytes], records: Sequence[str], host: str, now: float) -> bool:
-    """Would a DANE sender be content with this chain?"""
-    return judge(chain, in_use(read_tlsa(records)), names=(host,), now=now) is None
-
-
-def tlsa_name(host: str) -> str:
-    """Where the records for our MX stand (RFC 7672 §2.2.3)."""
-    return f"_25._tcp.{host}"
 
 
 def names_of(certificate: x509.Certificate) -> list[str]:

@@ -16,6 +16,8 @@ from gatepost.store.ownpolicies import KeyChange, OwnPolicy
 
 RENEW_KEY = "jobs:renew-certificates"
 """A person asks for new certificates, by `ASKED`."""
+ACCOUNT_KEY = "jobs:change-account-key"
+"""A person asks for a new key of our account at the authority, by the same."""
 ASKED = "asked"
 PROBLEMS_KEY = "jobs:problems:"
 """What the rounds found wrong; the name of the round follows."""

@@ -31,7 +31,7 @@ from gatepost.net.certfiles import pem_of, write_secret
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # what acme does to pyOpenSSL is its own affair
-    from acme import challenges, client, errors, messages
+    from acme import challenges, client, errors, jws, messages
     from josepy.errors import Error as JoseError
     from josepy.json_util import field as json_field
     from josepy.jwa import ES256
@@ -48,6 +48,7 @@ PATIENCE_S = 120.0
 HOOK_PATIENCE_S = 300.0
 TIMEOUT_S = 30
 USER_AGENT = "gatepost"
+ACCOUNT = "account.json"
 AGAIN_MOST_S = 7 * 86_400.0
 """A server that asks to be left alone for longer is asked all the same."""
 ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
@@ -137,6 +138,21 @@ class Acme:
             at, again = acme.renewal_time(certificate.public_bytes(Encoding.PEM))
             return None if at is None else Renewal(at.timestamp(), again.timestamp())
 
+    def change_key(self) -> None:
+        """A new key for the account, in place of the present one (RFC 8555 §7.3.5). Raises AcmeFailed.
+
+        It is on the disk before the server hears of it: whichever of the two it knows afterwards, we have.
+        """
+        with self._speaking() as acme:
+            old, fresh = self._key, fresh_key()
+            self._write({"key": old.to_json(), "next": fresh.to_json()})
+            url = acme.directory["keyChange"]
+            said = {"account": acme.net.account.uri, "oldKey": old.public_key().to_json()}
+            inner = jws.JWS.sign(json.dumps(said).encode(), key=fresh, alg=ES256, nonce=None, url=url)
+            self._client = None  # whatever comes of it, the next who speaks finds out which key counts
+            acme.submit(url, inner)
+            self._write({"key": fresh.to_json()})
+
     @contextlib.contextmanager
     def _speaking(self) -> Iterator[Any]:
         if self._network is not None:
@@ -165,21 +181,15 @@ class Acme:
 
     def _open(self) -> Any:
         """The account, made at the first use: its key is on the disk before the server hears of it."""
-        path = self.folder / "account.json"
-        kept: dict[str, Any] = {}
-        with contextlib.suppress(FileNotFoundError):
-            kept = json.loads(path.read_text("ascii"))
-        known = kept.get(self.directory, {})
+        known = self._known().get(self.directory, {})
         if "key" not in known:
-            fresh = JWKEC(key=ComparableECKey(ec.generate_private_key(ec.SECP256R1())))
-            known = kept[self.directory] = {"key": fresh.to_json()}
-            write_secret(path, json.dumps(kept).encode("ascii"))
-        self._key = JWK.from_json(known["key"])
-        net = self._network = _Network(
-            self._key, alg=ES256, user_agent=USER_AGENT, timeout=TIMEOUT_S,
-            verify_ssl=self.trust_anchors or True,  # type: ignore[arg-type]  # requests takes a file as well
-        )  # fmt: skip
-        acme = _Client(client.ClientV2.get_directory(self.directory, net), net)
+            known = {"key": fresh_key().to_json()}
+            self._write(known)
+        if "next" in known:  # a change of keys that we do not know the end of
+            changed = self._is_account(self._client_with(known["next"]))
+            known = {"key": known["next"] if changed else known["key"]}
+            self._write(known)
+        acme = self._client_with(known["key"])
         registration = messages.NewRegistration.from_data(
             email=self.contact or None,
             terms_of_service_agreed=True,
@@ -189,8 +199,39 @@ class Acme:
             account = acme.new_account(registration)
         except errors.ConflictError as known_already:
             account = messages.RegistrationResource(uri=known_already.location, body=messages.Registration())
-        net.account = account
+        acme.net.account = account
         return acme
+
+    def _client_with(self, key: dict[str, Any]) -> Any:
+        self._key = JWK.from_json(key)
+        net = self._network = _Network(
+            self._key, alg=ES256, user_agent=USER_AGENT, timeout=TIMEOUT_S,
+            verify_ssl=self.trust_anchors or True,  # type: ignore[arg-type]  # requests takes a file as well
+        )  # fmt: skip
+        return _Client(client.ClientV2.get_directory(self.directory, net), net)
+
+    def _is_account(self, acme: Any) -> bool:
+        """Does the server know an account by this key? Makes none."""
+        try:
+            acme.new_account(messages.NewRegistration(only_return_existing=True))
+        except errors.ConflictError:
+            return True
+        except messages.Error as failure:
+            if failure.code != "accountDoesNotExist":
+                raise
+            return False
+        return True
+
+    def _known(self) -> dict[str, Any]:
+        """What is kept of accounts, by directory."""
+        with contextlib.suppress(FileNotFoundError):
+            kept: dict[str, Any] = json.loads((self.folder / ACCOUNT).read_text("ascii"))
+            return kept
+        return {}
+
+    def _write(self, account: dict[str, Any]) -> None:
+        kept = self._known() | {self.directory: account}
+        write_secret(self.folder / ACCOUNT, json.dumps(kept).encode("ascii"))
 
     def _binding(self, directory: Any) -> Any:
         assert self.binding is not None
@@ -246,6 +287,11 @@ class Acme:
             raise AcmeFailed(f"the command {self.hook[0]} ended with {done.returncode}: {words}")
 
 
+def fresh_key() -> Any:
+    """For an account."""
+    return JWKEC(key=ComparableECKey(ec.generate_private_key(ec.SECP256R1())))
+
+
 class _Network(client.ClientNetwork):
     """The library's network, which remembers for how long a server that refuses asks to be left alone (RFC 8555 §6.6)."""
 
@@ -264,6 +310,10 @@ class _Client(client.ClientV2):
     """The library's client; an order says what it replaces."""
 
     replaces = ""
+
+    def submit(self, url: str, signed: Any) -> None:
+        """Hand in what has no method of its own in the library."""
+        self._post(url, signed)
 
     def _post(self, url: str, obj: Any, **more: Any) -> Any:
         if isinstance(obj, messages.NewOrder) and self.replaces and "renewalInfo" in self.directory.to_json():

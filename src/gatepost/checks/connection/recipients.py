@@ -99,7 +99,7 @@ async def too_many(address: Address, tools: Tools, most: int) -> Sequence[Findin
         return ()
     if count == most + 1:
         await tools.memory.put(BOUNCED_KEY, printable(sender, 200), ttl_s=DAY_S)
-    text = f"{count} bounces today for {printable(sender, 200)}, whose mail was sent on from here; {most} are allowed"
+    text = f"{count} bounces today for a sender that we rewrote, {most} are allowed"
     return (BOUNCES.found(text, {"recipient": f"{address.local}@{address.domain}", "count": count}),)
 
 
