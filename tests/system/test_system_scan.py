@@ -226,6 +226,7 @@ def test_mailboxes_maildirs_and_folders(tmp_path: Path) -> None:
     status, found, told = scan(tmp_path, *GOOD, str(tmp_path / "folder"))
     assert (status, [one["path"][-5:] for one in found]) == (0, [f"{one}.eml" for one in range(5)])
     assert "picture.eml" in told
+    assert told.splitlines()[-1] == "5 messages judged: 5 deliver; 1 could not be read as one."
 
 
 def test_no_message_and_wrong_usage(tmp_path: Path) -> None:
@@ -234,6 +235,11 @@ def test_no_message_and_wrong_usage(tmp_path: Path) -> None:
     assert (status, found) == (1, [])
     assert "picture" in told
     assert scan(tmp_path, str(tmp_path / "not-there"))[0] in (1, 2)
+    (tmp_path / "empty").mkdir()
+    for nothing in (["empty"], ["picture", "not-there"]):
+        status, found, told = scan(tmp_path, *GOOD, *(str(tmp_path / name) for name in nothing))
+        assert (status, found) == (1, [])
+        assert "0 messages judged" in told
     assert scan(tmp_path, "--client-ip", "nonsense", str(tmp_path / "picture"))[0] == 2
     assert scan(tmp_path, "--no-such-option", str(tmp_path / "picture"))[0] == 2
     (tmp_path / "bad.toml").write_text('hostnam = "x.example"\n')

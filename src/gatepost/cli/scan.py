@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ class Wanted:
 def scan(paths: tuple[str, ...], no_dns: bool, **options: object) -> None:
     """Judge messages: files, mailboxes, Maildirs or folders; "-" is standard input.
 
-    Exit status for a single message: 0 deliver, 3 quarantine, 4 refuse, 5 defer, 6 junk; for many: 0.
+    Exit status for a single message: 0 deliver, 3 quarantine, 4 refuse, 5 defer, 6 junk; for many: 0; without any: 1.
+    Many are counted at the end, on standard error.
 
     Example: gatepost scan --client-ip 192.0.2.7 --mail-from a@b.example message.eml
     """
@@ -74,18 +76,29 @@ def scan(paths: tuple[str, ...], no_dns: bool, **options: object) -> None:
         except ValueError:
             raise click.UsageError(f"--client-ip {wanted.client_ip} is not an IP address.") from None
     files = [str(path) for given in paths for path in ([Path("-")] if given == "-" else paths_below(given))]
-    judged, only = 0, ""
+    done: Counter[str] = Counter()
+    unread = 0
     for lines in results(files, wanted):
         for action, text, problem in lines:
             if problem:
                 click.echo(problem, err=True)
+                unread += 1
                 continue
-            judged, only = judged + 1, action
+            done[action] += 1
             click.echo(text)
-    if judged == 1 and len(files) == 1:
-        sys.exit(EXIT_STATUS[only])
-    if judged == 0:
-        sys.exit(1 if len(files) == 1 else 0)
+    if len(files) != 1 or done.total() > 1:
+        click.echo(counted(done, unread), err=True)
+    elif done:
+        sys.exit(EXIT_STATUS[next(iter(done))])
+    if not done:
+        sys.exit(1)
+
+
+def counted(done: Counter[str], unread: int) -> str:
+    """How many messages fared how, in one line."""
+    each = ", ".join(f"{done[one]:,} {one}" for one in EXIT_STATUS if done[one])
+    others = f"; {unread:,} could not be read as one" if unread else ""
+    return f"{done.total():,} messages judged{': ' if each else ''}{each}{others}."
 
 
 Line = tuple[str, str, str]
@@ -145,8 +158,9 @@ class Scanner:
 
     async def _judge_one(self, examiner: Intake, loaded: Loaded, found: Found) -> Line:
         wanted = self.wanted
+        place = f"{found.path}#{found.index}" if found.index else found.path
         if found.problem:
-            return "", "", harmless(f"{found.path}: {found.problem}")
+            return "", "", harmless(f"{place}: {found.problem}")
         told = Told(
             client_ip=read_ip(wanted.client_ip) if wanted.client_ip else None,
             hello=wanted.hello, mail_from=wanted.mail_from, recipients=wanted.recipients,
@@ -161,7 +175,6 @@ class Scanner:
             shown: dict[str, Any] = {"path": found.path, "index": found.index} | verdict_json(entry)
             shown["milliseconds"]["total"] = round((time.perf_counter() - started) * 1000, 3)
             return verdict.action.value, json_line(shown), ""
-        place = f"{found.path}#{found.index}" if found.index else found.path
         width = terminal_width()
         lines = [
             folded(f"  {label}{harmless(text)}".rstrip(), hang=len(label) + 2, width=width)
