@@ -13,7 +13,7 @@ import pyotp
 
 from gatepost.access.rights import Role, on_this_machine
 from gatepost.access.settings import AccessSettings, PasswordCost
-from gatepost.office import enrolment, people, signin
+from gatepost.office import enrolment, people, signin, wayin
 from gatepost.office.office import Office
 from gatepost.office.passkeys import RelyingParty
 from gatepost.office.sessions import Admitted, Visit, Visitor, visit_of
@@ -52,7 +52,7 @@ class Place:
 
     async def enrolling(self, login: str = "ana@example.net", visitor: Visitor = HERE) -> Admitted:
         """Signed in by a link."""
-        link = await people.invite(self.office, ROOT, login)
+        link = await wayin.invite(self.office, ROOT, login)
         return await signin.by_link(self.office, link, visitor=visitor)
 
     async def visit(self, token: str) -> Visit:

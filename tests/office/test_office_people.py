@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role, rights_of
-from gatepost.office import apppasswords, people, sessions, signin
+from gatepost.office import apppasswords, people, sessions, signin, wayin
 from gatepost.office.office import Impossible, NotAllowed, ProveAgain
 from gatepost.office.sessions import SignInRefused
 from gatepost.store import identities
@@ -47,8 +47,8 @@ def acting(place: Place, *roles: Role, account: int = 99) -> Actor:
 
 
 ACTS: dict[str, Callable[[Place, Actor, str], Awaitable[object]]] = {
-    "invite": lambda p, who, login: people.invite(p.office, who, login),
-    "recover": lambda p, who, login: people.recover(p.office, who, login),
+    "invite": lambda p, who, login: wayin.invite(p.office, who, login),
+    "recover": lambda p, who, login: wayin.recover(p.office, who, login),
     "rename": lambda p, who, login: people.rename(p.office, who, login, name="x"),
     "link": lambda p, who, login: people.link(p.office, who, login, f"more.{login}"),
     "unlink": lambda p, who, login: people.unlink(p.office, who, login, "ana.k@example.net"),
@@ -106,7 +106,7 @@ def test_who_may_not_know_is_not_told_who_is_there(tmp_path: Path) -> None:
                     look(login)
                 said.add(str(refused.value))
             with pytest.raises(NotAllowed) as refused:
-                await people.invite(place.office, who, login)
+                await wayin.invite(place.office, who, login)
             said.add(str(refused.value))
         assert len(said) == 1
 
@@ -201,7 +201,7 @@ def test_what_cannot_be_added_is_refused_in_words(tmp_path: Path, login: str, wo
 def test_a_mistyped_login_gets_the_nearest_right_one(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         with pytest.raises(Impossible, match=r"Did you mean ana@example\.net"):
-            await people.invite(place.office, ROOT, "anna@example.net")
+            await wayin.invite(place.office, ROOT, "anna@example.net")
 
     in_office(tmp_path, story)
 
@@ -209,7 +209,7 @@ def test_a_mistyped_login_gets_the_nearest_right_one(tmp_path: Path) -> None:
 def test_recovery_by_an_administrator_forgets_every_factor(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         passkey, admitted = await place.with_passkey("ben@example.net")
-        link = await people.recover(place.office, ROOT, "ben@example.net", reason="lost")
+        link = await wayin.recover(place.office, ROOT, "ben@example.net", reason="lost")
         assert await sessions.actor_of(place.office, admitted.token) is None
         with pytest.raises(SignInRefused):
             await place.sign_in_by_passkey(passkey)
@@ -272,7 +272,7 @@ def test_one_may_rename_oneself_and_nobody_else(tmp_path: Path) -> None:
 def test_a_restored_backup_signs_nobody_in_and_opens_no_old_link(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         passkey, admitted = await place.with_passkey("ben@example.net")
-        link = await people.invite(place.office, ROOT, "ana@example.net")
+        link = await wayin.invite(place.office, ROOT, "ana@example.net")
         await asyncio.to_thread(backup, tmp_path, tmp_path.parent / "backup", now=place.clock.now)
         restore(tmp_path.parent / "backup", tmp_path.parent / "again", hold_because=None)
         store = Store.open(tmp_path.parent / "again")
@@ -293,8 +293,8 @@ def test_no_token_of_a_program_gives_anybody_a_way_in(tmp_path: Path) -> None:
         office = place.office
         program = replace(acting(place, Role.OWNER), via="api")
         for act in (
-            lambda: people.invite(office, program, "ana@example.net"),
-            lambda: people.recover(office, program, "ana@example.net"),
+            lambda: wayin.invite(office, program, "ana@example.net"),
+            lambda: wayin.recover(office, program, "ana@example.net"),
             lambda: people.set_roles(office, program, "ana@example.net", [Role.OWNER]),
             lambda: people.add(office, program, "new@example.net", roles=[Role.OWNER]),
             lambda: apppasswords.make(
@@ -316,7 +316,7 @@ def test_recovery_unlinks_the_identity_provider_too(tmp_path: Path) -> None:
         await database.commit(
             lambda c: identities.link(c, "https://idp.example", "42", admitted.account.id, at=now)
         )
-        await people.recover(place.office, ROOT, "ben@example.net")
+        await wayin.recover(place.office, ROOT, "ben@example.net")
         assert database.read(lambda c: identities.account_of(c, "https://idp.example", "42")) is None
 
     in_office(tmp_path, story)

@@ -15,7 +15,17 @@ import pytest
 from gatepost.access import apitoken
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role, rights_of
 from gatepost.net.directoryservice import DirectoryPerson, GroupRoles, PeopleSourceSettings
-from gatepost.office import apitokens, apppasswords, certificates, oidc, people, second, sessions, signin
+from gatepost.office import (
+    apitokens,
+    apppasswords,
+    certificates,
+    oidc,
+    people,
+    second,
+    sessions,
+    signin,
+    wayin,
+)
 from gatepost.office.apppasswords import Scope
 from gatepost.office.office import Impossible, NotAllowed, ProveAgain
 from gatepost.office.peoplesource import synchronise
@@ -81,11 +91,11 @@ def in_office(folder: Path, story: Callable[[Staffed], Awaitable[None]], **acces
 
 Path_ = Callable[[Staffed, Actor], Awaitable[object]]
 ESCALATIONS: dict[str, Path_] = {
-    "a link into another's account": lambda s, who: people.invite(s.office, who, ANA),
-    "forget another's ways in": lambda s, who: people.recover(s.office, who, ANA),
-    "a link into an administrator's account": lambda s, who: people.invite(s.office, who, AUDITOR),
-    "recover an administrator": lambda s, who: people.recover(s.office, who, OTHER),
-    "a link for an administrator by mail": lambda s, who: people.invite(s.office, who, AUDITOR, by_mail=lambda t: t),
+    "a link into another's account": lambda s, who: wayin.invite(s.office, who, ANA),
+    "forget another's ways in": lambda s, who: wayin.recover(s.office, who, ANA),
+    "a link into an administrator's account": lambda s, who: wayin.invite(s.office, who, AUDITOR),
+    "recover an administrator": lambda s, who: wayin.recover(s.office, who, OTHER),
+    "a link for an administrator by mail": lambda s, who: wayin.invite(s.office, who, AUDITOR, by_mail=lambda t: t),
     "a new account that reads all mail": lambda s, who: people.add(
         s.office, who, "new@example.net", roles=[Role.QUARANTINE_MANAGER]
     ),
@@ -187,7 +197,7 @@ def test_a_refusal_and_time_end_it(tmp_path: Path) -> None:
         office, clock = staffed.office, staffed.place.clock
 
         async def ask() -> object:
-            return await people.invite(office, staffed.actor(POSTMASTER), ANA)
+            return await wayin.invite(office, staffed.actor(POSTMASTER), ANA)
 
         with pytest.raises(Impossible):
             await ask()
@@ -218,7 +228,7 @@ def test_a_new_administrator_takes_one_agreement_for_account_and_link(tmp_path: 
 
         async def add() -> str:
             await people.add(office, staffed.actor(OWNER), new, roles=[Role.POSTMASTER])
-            return await people.invite(office, staffed.actor(OWNER), new)
+            return await wayin.invite(office, staffed.actor(OWNER), new)
 
         with pytest.raises(Impossible):
             await add()
@@ -226,7 +236,7 @@ def test_a_new_administrator_takes_one_agreement_for_account_and_link(tmp_path: 
         token = await add()
         assert (await signin.by_link(office, token, visitor=HERE)).account.login == new
         with pytest.raises(Impossible):
-            await people.invite(office, staffed.actor(OWNER), new)
+            await wayin.invite(office, staffed.actor(OWNER), new)
 
     in_office(tmp_path, story)
 
@@ -236,12 +246,12 @@ def test_a_link_by_mail_is_for_the_person_alone_and_takes_nobody_else(tmp_path: 
         office, new = staffed.office, "new@example.net"
         await people.add(office, staffed.actor(POSTMASTER), new)
         at = "https://mail.example.net/enrol/"
-        shown = await people.invite(office, staffed.actor(POSTMASTER), new, by_mail=lambda token: at + token)
+        shown = await wayin.invite(office, staffed.actor(POSTMASTER), new, by_mail=lambda token: at + token)
         assert shown == ""
         (letter,) = staffed.letters(new)
         (line,) = [one for one in letter.get_content().splitlines() if one.startswith(at)]
         assert (await signin.by_link(office, line.removeprefix(at), visitor=HERE)).account.login == new
-        shown = await people.recover(office, staffed.actor(POSTMASTER), ANA, by_mail=lambda token: at + token)
+        shown = await wayin.recover(office, staffed.actor(POSTMASTER), ANA, by_mail=lambda token: at + token)
         assert shown == ""
         assert at in staffed.letters(ANA)[-1].get_content()
         assert all(at not in one.get_content() for one in staffed.letters(POSTMASTER))
@@ -258,13 +268,13 @@ def test_the_last_owner_who_can_sign_in_is_not_locked_out(tmp_path: Path) -> Non
             lambda: people.disable(office, staffed.actor(OWNER), OWNER),
             lambda: people.remove(office, staffed.actor(OWNER), OWNER),
             lambda: people.set_roles(office, staffed.actor(OWNER), OWNER, [Role.PERSON]),
-            lambda: people.recover(office, staffed.actor(OWNER), OWNER),
+            lambda: wayin.recover(office, staffed.actor(OWNER), OWNER),
         ):
             before = staffed.state()
             with pytest.raises(Impossible, match="last owner"):
                 await act()
             assert staffed.state() == before
-        assert await people.recover(office, ROOT, OWNER)
+        assert await wayin.recover(office, ROOT, OWNER)
 
     in_office(tmp_path, story)
 
@@ -280,7 +290,7 @@ def test_where_nobody_else_may_agree_it_says_so_and_where_the_policy_is_off_one_
 
     async def enough(staffed: Staffed) -> None:
         await people.set_roles(staffed.office, staffed.actor(OWNER), ANA, [Role.HELP_DESK])
-        assert await people.invite(staffed.office, staffed.actor(OWNER), ANA)
+        assert await wayin.invite(staffed.office, staffed.actor(OWNER), ANA)
 
     in_office(tmp_path / "alone", alone)
     in_office(tmp_path / "enough", enough, second_person=False)

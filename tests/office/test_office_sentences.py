@@ -13,7 +13,7 @@ from gatepost.web.looks import Looks, words_of
 
 SAID_BY = {"Busy", "Impossible", "SignInRefused", "NotAllowed", "ProveAgain"}
 MODULES = (
-    "people", "charge", "second", "enrolment", "signin", "sessions", "apppasswords", "certificates", "passkeys", "hashing", "office", "longreads",
+    "people", "wayin", "naming", "charge", "second", "enrolment", "signin", "sessions", "apppasswords", "certificates", "passkeys", "hashing", "office", "longreads",
 )  # fmt: skip
 BARE = re.compile(r"%\(\w+\)s")
 

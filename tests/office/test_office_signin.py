@@ -13,7 +13,7 @@ import pytest
 from gatepost.access.rights import ADMINISTRATORS, Right, Role
 from gatepost.access.settings import PasswordCost
 from gatepost.access.standing import Admission, Strength
-from gatepost.office import enrolment, hashing, people, sessions, signin
+from gatepost.office import enrolment, hashing, people, sessions, signin, wayin
 from gatepost.office.office import Impossible, ProveAgain
 from gatepost.office.sessions import SignInRefused, Visitor, actor_of, end, visit_of
 from gatepost.store import accounts
@@ -352,8 +352,8 @@ def test_who_has_passkeys_only_recovers_with_a_code_alone_and_that_leads_to_a_ne
 def test_links_are_good_once_for_a_while_and_the_newest_only(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         await place.person()
-        old = await people.invite(place.office, ROOT, "ana@example.net")
-        link = await people.invite(place.office, ROOT, "ana@example.net")
+        old = await wayin.invite(place.office, ROOT, "ana@example.net")
+        link = await wayin.invite(place.office, ROOT, "ana@example.net")
         assert signin.whom_link_is_for(place.office, old) is None
         assert signin.whom_link_is_for(place.office, link) is not None
         assert signin.whom_link_is_for(place.office, link) is not None, "looking uses nothing up"
@@ -363,7 +363,7 @@ def test_links_are_good_once_for_a_while_and_the_newest_only(tmp_path: Path) -> 
         assert (await signin.by_link(place.office, link, visitor=HERE)).admission is Admission.ENROL
         with pytest.raises(SignInRefused, match="ask for another"):
             await signin.by_link(place.office, link, visitor=HERE)
-        late = await people.invite(place.office, ROOT, "ana@example.net")
+        late = await wayin.invite(place.office, ROOT, "ana@example.net")
         place.clock.forward(place.office.access.link_s)
         with pytest.raises(SignInRefused, match="ask for another"):
             await signin.by_link(place.office, late, visitor=HERE)
@@ -508,7 +508,7 @@ def test_the_list_of_sign_ins_shows_failures_and_places_never_addresses(tmp_path
 def test_no_secret_is_in_the_database_as_it_was_shown(tmp_path: Path) -> None:
     async def story(place: Place) -> None:
         codes, admitted, recovery = await place.with_password()
-        link = await people.invite(place.office, ROOT, "ana@example.net")
+        link = await wayin.invite(place.office, ROOT, "ana@example.net")
         dump = "\n".join(
             place.office.store.database.read(
                 lambda c: [repr(row) for t in TABLES for row in c.execute(f"SELECT * FROM {t}")]

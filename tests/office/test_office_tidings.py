@@ -14,7 +14,7 @@ import pytest
 
 from gatepost.access.rights import Role
 from gatepost.mail.address import Address
-from gatepost.office import apppasswords, people, signin
+from gatepost.office import apppasswords, people, signin, wayin
 from gatepost.office.sessions import Visitor, actor_of
 from people_samples import GOOD_PASSWORD, HERE, ROOT, THERE, Place, office_at
 
@@ -70,8 +70,8 @@ def test_a_new_place_is_told_and_a_known_one_is_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("act", "subject"),
     [
-        (lambda p: people.invite(p.office, ROOT, "ana@example.net"), "登録用リンクが作成されました"),
-        (lambda p: people.recover(p.office, ROOT, "ana@example.net"), "サインイン方法が削除されました"),
+        (lambda p: wayin.invite(p.office, ROOT, "ana@example.net"), "登録用リンクが作成されました"),
+        (lambda p: wayin.recover(p.office, ROOT, "ana@example.net"), "サインイン方法が削除されました"),
         (
             lambda p: people.set_roles(p.office, ROOT, "ana@example.net", [Role.AUDITOR]),
             "役割が変更されました",
@@ -104,7 +104,7 @@ def test_ones_own_new_passkey_is_told_and_a_device_that_nobody_enrols_gets_no_le
         assert await actor_of(place.office, admitted.token)
         await people.add(place.office, ROOT, "scan@example.net")
         await apppasswords.make(place.office, ROOT, "scan@example.net", name="scanner")
-        await people.invite(place.office, ROOT, "scan@example.net")
+        await wayin.invite(place.office, ROOT, "scan@example.net")
         assert len(letters(place)) == 1
 
     in_office(tmp_path, story)

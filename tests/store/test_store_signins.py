@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.office import apppasswords, people, signin
+from gatepost.office import apppasswords, signin, wayin
 from gatepost.office.sessions import SignInRefused, actor_of
 from gatepost.store.retention import DAY_S, Retention, expire
 from people_samples import HERE, ROOT, THERE, office_at
@@ -29,7 +29,7 @@ def test_sign_ins_failures_and_ended_app_passwords_expire(tmp_path: Path) -> Non
             gone = await apppasswords.make(office, ROOT, "ana@example.net", name="old")
             kept = await apppasswords.make(office, ROOT, "ana@example.net", name="kept")
             await apppasswords.revoke(office, ROOT, gone.kept.selector)
-            await people.invite(office, ROOT, "ana@example.net")
+            await wayin.invite(office, ROOT, "ana@example.net")
             with pytest.raises(SignInRefused):
                 await signin.by_password(office, "ana@example.net", "x", "y", visitor=THERE)
             before = count("sign_ins")

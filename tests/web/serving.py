@@ -19,7 +19,7 @@ from gatepost.access.standing import Strength
 from gatepost.config.schema import Loaded, load
 from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.verdict import Action, Verdict, Weighed
-from gatepost.office import legalholds, people, privacy, sessions
+from gatepost.office import legalholds, people, privacy, sessions, wayin
 from gatepost.office.office import Office
 from gatepost.store.records import Acceptance, DeliveryAttempt, Done, Judged, NewDelivery
 from gatepost.store.store import Store
@@ -142,7 +142,7 @@ async def fill(office: Office, served: Served) -> None:
         )
     for name, role in (("new-owner", Role.OWNER), ("new-person", Role.PERSON)):
         await people.add(office, machine, f"{name}@example.net", name="New", roles=(role,))
-        served.invitations[role.value] = await people.invite(office, machine, f"{name}@example.net")
+        served.invitations[role.value] = await wayin.invite(office, machine, f"{name}@example.net")
     now = office.clock()
     for kind in ("erasure", "access"):
         await privacy.register(

@@ -8,7 +8,7 @@ import pyotp
 import pytest
 
 from gatepost.access.rights import on_this_machine
-from gatepost.office import people
+from gatepost.office import people, wayin
 from web.desk_samples import Console, opened
 from web.visiting import RUNNER, Browser, csrf
 
@@ -23,7 +23,7 @@ def console(tmp_path_factory) -> Console:
 def invited(console: Console, login: str) -> str:
     async def work() -> str:
         await people.add(console.office, on_this_machine("root"), login)
-        return await people.invite(console.office, on_this_machine("root"), login)
+        return await wayin.invite(console.office, on_this_machine("root"), login)
 
     return RUNNER.run(work())
 

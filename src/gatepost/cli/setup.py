@@ -134,7 +134,7 @@ def first_steps(path: Path, wish: Any) -> tuple[str, list[str]]:
     from gatepost.dns.zone import Zone
     from gatepost.jobs.keys import records_of
     from gatepost.mailauth.keyrecord import zone_line
-    from gatepost.office import people
+    from gatepost.office import people, wayin
     from gatepost.office.enrolment import link_at
     from gatepost.store.journal import Why
     from gatepost.store.store import Store
@@ -146,7 +146,7 @@ def first_steps(path: Path, wish: Any) -> tuple[str, list[str]]:
         try:
             office, actor = office_of(loaded, store), on_this_machine(whoami())
             account = await people.add(office, actor, str(wish.owner), roles=[Role.OWNER])
-            link = link_at(console_url(loaded), await people.invite(office, actor, account.login))
+            link = link_at(console_url(loaded), await wayin.invite(office, actor, account.login))
             keeping = keeping_of(loaded, store, Zone())  # nothing is looked up: they are not published yet
             why = Why(who=whoami(), why="set up", at=time.time())
             algorithms = loaded.config.signing.algorithms

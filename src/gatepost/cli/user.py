@@ -95,7 +95,7 @@ def add(
 
     Example: gatepost user add ana@example.net --name 'Ana Kovač' --role postmaster
     """
-    from gatepost.office import people
+    from gatepost.office import people, wayin
 
     with at_desk(config) as desk:
         account = desk.run(
@@ -104,7 +104,7 @@ def add(
                 roles=[Role(one) for one in roles],
             )
         )  # fmt: skip
-        link = None if no_link else desk.run(people.invite(desk.office, desk.actor, account.login))
+        link = None if no_link else desk.run(wayin.invite(desk.office, desk.actor, account.login))
         say_link(desk, account.login, link, url, as_json=as_json)
 
 
@@ -120,10 +120,10 @@ def invite(login: str, config: str | None, why: str, url: str | None, as_json: b
 
     Example: gatepost user invite ana@example.net
     """
-    from gatepost.office import people
+    from gatepost.office import wayin
 
     with at_desk(config) as desk:
-        link = desk.run(people.invite(desk.office, desk.actor, login, reason=why))
+        link = desk.run(wayin.invite(desk.office, desk.actor, login, reason=why))
         say_link(desk, login, link, url, as_json=as_json)
 
 
@@ -141,10 +141,10 @@ def recover(login: str, config: str | None, why: str, url: str | None, as_json: 
 
     Example: gatepost user recover ana@example.net --why 'lost her telephone'
     """
-    from gatepost.office import people
+    from gatepost.office import wayin
 
     with at_desk(config) as desk:
-        link = desk.run(people.recover(desk.office, desk.actor, login, reason=why))
+        link = desk.run(wayin.recover(desk.office, desk.actor, login, reason=why))
         say_link(desk, login, link, url, as_json=as_json)
 
 

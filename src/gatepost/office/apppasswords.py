@@ -18,8 +18,8 @@ from gatepost.access.rights import ADMINISTRATORS, Actor, Right
 from gatepost.mail.address import printable
 from gatepost.office import second
 from gatepost.office.charge import there
+from gatepost.office.naming import sender_of
 from gatepost.office.office import Impossible, NotAllowed, Office
-from gatepost.office.people import sender_of
 from gatepost.office.sessions import record
 from gatepost.office.tidings import Tiding, tell
 from gatepost.store import accounts, signins

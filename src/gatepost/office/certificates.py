@@ -23,8 +23,8 @@ from gatepost.office.apppasswords import (
     senders,
     whose,
 )
+from gatepost.office.naming import sender_of
 from gatepost.office.office import Impossible, Office
-from gatepost.office.people import sender_of
 from gatepost.office.sessions import record
 from gatepost.store import accounts, signins
 from gatepost.store import apppasswords as rows

@@ -9,7 +9,7 @@ from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role
 from gatepost.mail.address import printable
 from gatepost.office.office import Impossible, Office
 from gatepost.office.sessions import normal_login
-from gatepost.store import accounts
+from gatepost.store import accounts, signins
 from gatepost.store.accounts import Account
 from gatepost.store.database import Connection
 
@@ -83,3 +83,9 @@ def nobody(connection: Connection, login: str) -> str:
     near = get_close_matches(normal_login(login), known, n=1)
     meant = f" Did you mean {near[0]}?" if near else " What there is: gatepost user list"
     return f"There is no account {printable(login, 100)}.{meant}"
+
+
+def end_sessions(connection: Connection, account: int) -> None:
+    """Nobody is signed in to it any more, and no browser is known."""
+    signins.close_sessions(connection, account)
+    signins.forget_devices(connection, account)

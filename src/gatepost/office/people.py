@@ -1,4 +1,4 @@
-"""People and devices: accounts are added, invited, given roles and addresses, disabled and removed.
+"""People: accounts are added, given roles and addresses, disabled and removed; `wayin` is how they come to sign in.
 
 Whoever has `Right.PEOPLE` looks after persons; an account with an administrative role, and every role but person, takes
 `Right.ROLES`: else whoever resets accounts could become anybody. What gives a way into another's account or mail, or power,
@@ -7,27 +7,26 @@ takes a second person besides (`second`). An owner who can sign in is always lef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pysqlite3 import dbapi2
 
-from gatepost.access import tokens
 from gatepost.access.rights import ADMINISTRATORS, Actor, Right, Role
-from gatepost.mail.address import normal_domain, parse_address, printable
+from gatepost.mail.address import printable
 from gatepost.office import second
-from gatepost.office.charge import allowed, insist_on_owner, nobody, on, owner_is_left, owners_able, there
+from gatepost.office.charge import allowed, end_sessions, insist_on_owner, nobody, on, owners_able, there
 from gatepost.office.legalholds import insist_on_no_hold
+from gatepost.office.naming import address_of, language_of, sender_of
 from gatepost.office.office import Impossible, Office
-from gatepost.office.sessions import fresh, normal_login, own_or_others, record
+from gatepost.office.sessions import normal_login, own_or_others, record
 from gatepost.office.tidings import Tiding, tell
-from gatepost.store import accounts, identities, signins
+from gatepost.store import accounts, signins
 from gatepost.store.accounts import Account, Passkey
 from gatepost.store.database import Connection
 
 HANDLE_OCTETS = 32
-LANGUAGES = ("en", "ja")
 T = TypeVar("T")
 
 
@@ -104,77 +103,6 @@ async def add(
     return await office.store.database.commit(work)
 
 
-ByMail = Callable[[str], str]
-"""The address in the console that a link's token leads to."""
-
-
-async def invite(
-    office: Office, actor: Actor, login: str, *, reason: str = "", by_mail: ByMail | None = None
-) -> str:
-    """A new enrolment link's token, shown once; an older one ends. Raises NotAllowed, Impossible.
-
-    With `by_mail` the person gets it by mail, and nobody else: the token that comes back is empty.
-    """
-    await _insist_on_way_in(office, actor, "invite", login, reason=reason, by_mail=by_mail)
-    token = fresh(office)
-
-    def work(connection: Connection, account: Account) -> str:
-        _give_link(
-            connection,
-            office,
-            actor,
-            account,
-            token=token,
-            tiding=Tiding.LINK,
-            reason=reason,
-            by_mail=by_mail,
-        )
-        record(connection, office, account, who=actor.who, what=f"account invite {account.login}", why=reason)
-        return "" if by_mail else token
-
-    return await on(office, actor, login, work)
-
-
-async def recover(
-    office: Office, actor: Actor, login: str, *, reason: str = "", by_mail: ByMail | None = None
-) -> str:
-    """Somebody lost what they sign in with: all of it is forgotten, and a new link's token comes back; see `invite`.
-
-    App passwords and tokens stay. Raises NotAllowed, Impossible.
-    """
-    await _insist_on_way_in(office, actor, "recover", login, reason=reason, by_mail=by_mail)
-    token = fresh(office)
-
-    def work(connection: Connection, account: Account) -> str:
-        if actor.via != "command" and not owner_is_left(connection, but=account):
-            raise Impossible(
-                f"{account.login} is the last owner who can sign in: recover it by a command on the machine."
-            )
-        _give_link(
-            connection,
-            office,
-            actor,
-            account,
-            token=token,
-            tiding=Tiding.FORGOTTEN,
-            reason=reason,
-            by_mail=by_mail,
-        )
-        for one in accounts.passkeys(connection, account.id):
-            accounts.remove_passkey(connection, account.id, one.id)
-        accounts.set_password(connection, account.id, None)
-        accounts.set_seed(connection, account.id, None, None, session=None, step=0)
-        accounts.set_recovery(connection, account.id, ())
-        identities.unlink(connection, account.id)
-        _end_sessions(connection, account.id)
-        record(
-            connection, office, account, who=actor.who, what=f"account recover {account.login}", why=reason
-        )
-        return "" if by_mail else token
-
-    return await on(office, actor, login, work)
-
-
 async def set_roles(
     office: Office, actor: Actor, login: str, roles: Iterable[Role], *, reason: str = ""
 ) -> Account:
@@ -199,7 +127,7 @@ async def set_roles(
         able = owners_able(connection)
         accounts.set_roles(connection, account.id, given)
         insist_on_owner(connection, account, actor, able)
-        _end_sessions(connection, account.id)
+        end_sessions(connection, account.id)
         told = f"{', '.join(sorted(account.roles))} -> {', '.join(sorted(given))}"
         tell(connection, office, account, Tiding.ROLES, by=actor.who, what=told)
         if (given - account.roles) & ADMINISTRATORS:
@@ -287,7 +215,7 @@ async def disable(office: Office, actor: Actor, login: str, *, reason: str = "")
             tell(connection, office, account, Tiding.DISABLED, by=actor.who, what=reason)
             accounts.set_disabled(connection, account.id, office.clock(), printable(reason, 200))
             insist_on_owner(connection, account, actor, able)
-            _end_sessions(connection, account.id)
+            end_sessions(connection, account.id)
             accounts.end_links(connection, account.id)
             what = f"account disable {account.login}"
             record(connection, office, account, who=actor.who, what=what, why=reason)
@@ -358,66 +286,6 @@ def of_source(office: Office, source: str, key: str) -> Account | None:
     return office.store.database.read(lambda connection: accounts.of_source(connection, source, key))
 
 
-def address_of(text: str) -> str:
-    """An address in its normal form. Raises Impossible."""
-    address = parse_address(text.strip(), smtputf8=True)
-    if address is None or not address.domain or address.domain.startswith("["):
-        raise Impossible(f"{printable(text, 100)} is no mail address such as ana@example.net.")
-    return address.key
-
-
-def sender_of(text: str) -> str:
-    """An address, or ``@domain`` for every address of a domain. Raises Impossible."""
-    if text.strip().startswith("@"):
-        domain = normal_domain(text.strip()[1:])
-        if domain is None:
-            raise Impossible(f"{printable(text, 100)} is no domain such as @example.net.")
-        return f"@{domain}"
-    return address_of(text)
-
-
-def language_of(text: str) -> str:
-    """One of ours. Raises Impossible."""
-    if text not in LANGUAGES:
-        raise Impossible(f"{printable(text, 20)} is no language of ours: {', '.join(LANGUAGES)}.")
-    return text
-
-
-async def _insist_on_way_in(
-    office: Office, actor: Actor, act: str, login: str, *, reason: str, by_mail: ByMail | None
-) -> None:
-    """Before a link into an account is made. Raises NotAllowed, ProveAgain, Impossible."""
-    office.insist_on_person(actor)
-    account = office.store.database.read(lambda connection: allowed(connection, office, actor, login))
-    if not account.usable:
-        raise Impossible(f"{account.login} is disabled: enable it first.")
-    if by_mail is None:
-        if account.id != actor.account:
-            await second.insist(office, actor, f"{act} {account.login}", about=account, reason=reason)
-    elif account.roles & ADMINISTRATORS:
-        raise Impossible("A link for somebody with a role beyond person is not sent by mail: hand it over.")
-    elif office.finals is None:
-        raise Impossible("No letters are written here: hand the link over.")
-
-
-def _give_link(
-    connection: Connection, office: Office, actor: Actor, account: Account, *, token: str, tiding: Tiding, reason: str,
-    by_mail: ByMail | None,
-) -> None:  # fmt: skip
-    """The rows of a new link; the person is told, and owners of a way in for an administrator."""
-    if not account.usable:
-        raise Impossible(f"{account.login} is disabled: enable it first.")
-    now = office.clock()
-    tell(
-        connection, office, account, tiding, by=actor.who, what=reason, link=by_mail(token) if by_mail else ""
-    )
-    if account.roles & ADMINISTRATORS:
-        second.tell_owners(connection, office, actor, f"account {tiding.value} {account.login}")
-    accounts.add_link(
-        connection, account.id, tokens.digest(token), at=now, expires_at=now + office.access.link_s
-    )
-
-
 def _link(connection: Connection, account: int, address: str, *, delegated: bool) -> None:
     owner = accounts.owner_of(connection, address)
     if delegated and owner is not None and owner.id == account:
@@ -429,11 +297,6 @@ def _link(connection: Connection, account: int, address: str, *, delegated: bool
         raise Impossible(
             f"{address} is {whose}'s own address; another account can be let write as it (delegated)."
         ) from None
-
-
-def _end_sessions(connection: Connection, account: int) -> None:
-    signins.close_sessions(connection, account)
-    signins.forget_devices(connection, account)
 
 
 def _person(connection: Connection, office: Office, account: Account) -> Person:

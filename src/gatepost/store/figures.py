@@ -82,7 +82,7 @@ def octets_of(connection: Connection, messages: int) -> int:
         " SELECT (SELECT size FROM messages WHERE id >= first + (last - first) * n / ?1 ORDER BY id LIMIT 1) FROM ends, place",
         (SAMPLED,),
     ).fetchall()
-    return round(messages * sum(size for (size,) in sizes) / len(sizes))
+    return int(messages * sum(size for (size,) in sizes) / len(sizes))
 
 
 def standing(connection: Connection) -> tuple[int, int]:

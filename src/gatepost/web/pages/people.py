@@ -7,7 +7,7 @@ from functools import partial
 from starlette.responses import Response
 
 from gatepost.access.rights import ADMINISTRATORS, GRANTS, Right, Role
-from gatepost.office import apppasswords, people, second, sessions
+from gatepost.office import apppasswords, people, second, sessions, wayin
 from gatepost.office.glass import Glass
 from gatepost.office.office import Impossible
 from gatepost.office.peoplesource import DirectoryNow
@@ -57,13 +57,13 @@ async def add(visit: Visit) -> Response:
             language=visit.field("language", 5) or "en", roles=roles,
         )  # fmt: skip
         by_mail = None if account.roles & ADMINISTRATORS else way_of(visit)
-        token = await people.invite(visit.office, visit.me, account.login, by_mail=by_mail)
+        token = await wayin.invite(visit.office, visit.me, account.login, by_mail=by_mail)
     except Impossible as fault:
         raise Refused(visit._(str(fault))) from None
     return link_page(visit, account.login, token)
 
 
-def way_of(visit: Visit) -> people.ByMail | None:
+def way_of(visit: Visit) -> wayin.ByMail | None:
     """How an enrolment link is handed over: by mail where that was asked for, else shown here."""
     if visit.field("way", 10) != "mail":
         return None
@@ -110,10 +110,10 @@ async def change(visit: Visit) -> Response:
     try:
         match visit.field("do", 30):
             case "invite":
-                token = await people.invite(desk, actor, login, reason=reason, by_mail=way_of(visit))
+                token = await wayin.invite(desk, actor, login, reason=reason, by_mail=way_of(visit))
                 return link_page(visit, login, token)
             case "recover":
-                token = await people.recover(desk, actor, login, reason=reason, by_mail=way_of(visit))
+                token = await wayin.recover(desk, actor, login, reason=reason, by_mail=way_of(visit))
                 return link_page(visit, login, token)
             case "roles":
                 await people.set_roles(desk, actor, login, roles_of(visit), reason=reason)
