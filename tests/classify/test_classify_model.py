@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatepost.classify.calibration import JUNK_AT, calibrated
+from gatepost.classify.calibration import JUNK_AT, Calibration, calibrated
 from gatepost.classify.features import Features, features
 from gatepost.classify.model import Lesson, SiteModel, Unreadable, UserLayer, train
 from gatepost.mail.content import content_of
@@ -140,6 +140,33 @@ def test_one_lesson_however_strong_turns_nothing() -> None:
     fresh.learn(UNSEEN[0][0], True, 1e9)
     wrong = sum((fresh.opinion(found).log_odds > 0) != spam for found, spam in UNSEEN)
     assert wrong <= 4
+
+
+def wrong(model: SiteModel) -> int:
+    return sum((model.opinion(found).log_odds > 0) != spam for found, spam in UNSEEN)
+
+
+@pytest.mark.parametrize("lie", [False, True])
+def test_lessons_of_less_weight_do_not_outweigh_those_before_them(lie: bool) -> None:
+    lies = [(found, lie) for found, spam in UNSEEN if spam is not lie][:60]
+    weights = [1.0] * len(LESSONS) + [0.4] * len(lies)
+    assert wrong(train([*LESSONS, *lies], weights=weights)) == 0
+    fresh = train(LESSONS)
+    for found, spam in lies:
+        fresh.learn(found, spam, 0.4)
+    assert wrong(fresh) == 0
+
+
+def test_where_nobody_says_more_lessons_of_less_weight_make_a_calibrated_model(model: SiteModel) -> None:
+    weak = train(LESSONS, weights=[0.3] * len(LESSONS))
+    assert weak.calibration != Calibration()
+    assert wrong(weak) == wrong(model) == 0
+
+
+@pytest.mark.parametrize("few", [False, True])
+def test_much_of_one_kind_and_little_of_the_other_does_not_lean_to_one_side(few: bool) -> None:
+    some = [one for one in LESSONS if one[1] is not few] + [one for one in LESSONS if one[1] is few][:6]
+    assert wrong(train(some)) <= len(UNSEEN) // 20
 
 
 def test_dates_and_headers_of_the_time_are_no_features() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.classify.calibration import JUNK_AT, Calibration
 from gatepost.classify.model import SiteModel, train
 from gatepost.demo.mailbag import unwanted, wanted
 from gatepost.jobs.learning import Learning, catch_up
@@ -125,6 +126,33 @@ def test_the_postmasters_word_counts_over_everybodys(state: Path) -> None:
     assert (done.ham, done.spam) == (120, 120)
 
 
+@pytest.mark.parametrize("anew", [True, False])
+def test_one_person_who_lies_a_hundred_times_turns_nothing_for_the_others(
+    state: Path, monkeypatch: pytest.MonkeyPatch, anew: bool
+) -> None:
+    if not anew:
+        monkeypatch.setattr("gatepost.jobs.learning.ANEW_BELOW", 0)
+    tell(state, list(wanted(250, now=NOW))[150:], spam=True, owner="mallory@example.net")
+    catch_up(state, MINE)
+    assert all(opinion(state, one).log_odds < 0 for one in HAM[120:])
+    assert all(opinion(state, one).log_odds > 0 for one in SPAM[120:])
+    layer = opinion(state, HAM[121], "mallory@example.net")
+    assert layer.log_odds > opinion(state, HAM[121]).log_odds  # it is their own mail that changes
+
+
+def test_people_alone_can_teach_a_model_that_means_what_it_says(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    for number, owner in enumerate(("ana", "ben", "chie")):
+        tell(state, HAM[number:120:3], spam=False, owner=f"{owner}@example.net")
+        tell(state, SPAM[number:120:3], spam=True, owner=f"{owner}@example.net")
+    assert catch_up(state, MINE).ready
+    found = Snapshots(state, clock=lambda: 0.0).current()
+    assert found is not None
+    assert found.model.calibration != Calibration()
+    assert all(opinion(state, one).log_odds < 0 for one in HAM[120:])
+    assert all(opinion(state, one).log_odds >= JUNK_AT for one in SPAM[120:])
+
+
 def test_nobody_teaches_more_than_so_much_in_a_day(state: Path) -> None:
     assert tell(state, SPAM[120:130], spam=False, owner="ana@example.net", a_day=4) == (4, 0, 6)
     assert tell(state, SPAM[130:140], spam=False, owner="ana@example.net", a_day=4) == (0, 0, 10)
@@ -241,9 +269,9 @@ def test_the_share_of_wanted_mail_that_may_be_junk_is_the_sites(
 ) -> None:
     asked: list[float] = []
 
-    def watched(lessons: object, lost: float) -> SiteModel:
+    def watched(lessons: object, lost: float, weights: object) -> SiteModel:
         asked.append(lost)
-        return train(lessons, lost)  # type: ignore[arg-type]
+        return train(lessons, lost, weights)  # type: ignore[arg-type]
 
     monkeypatch.setattr("gatepost.jobs.learning.train", watched)
     for number, wanted_as_junk in enumerate((1.0, 5.0, 1000.0, -1.0)):

@@ -18,7 +18,6 @@ from gatepost.classify.tokens import Hashes
 SLOTS = (1 << 20, 1 << 20, 1 << 14)
 """Weights of each view, a power of 2."""
 SHARES = (1.0, 0.5, 1.0)
-MOST_OF_MANNER = 1.0
 RATE = 1.0
 FLOOR = 0.01
 """Added to the sum of squared gradients."""
@@ -47,17 +46,16 @@ class Logistic:
         return max(alone, together)
 
     def learn(self, views: Sequence[Hashes], *, spam: bool, weight: float = 1.0) -> None:
-        """One step towards the label. Messages share the facts of their manner, so of these a strong lesson teaches no more than a plain one."""
+        """One step towards the label."""
         score = max(min(self.score(views), 30.0), -30.0)
         wrong = 1 / (1 + math.exp(-score)) - spam
         if abs(wrong * weight) < 1e-4:
             return
         self.bias -= 0.02 * wrong * weight
-        strengths = (weight, weight, min(weight, MOST_OF_MANNER))
         for at, (values, weights, steps) in enumerate(zip(views, self.weights, self.steps, strict=True)):
             if len(values):
                 slots = values & np.uint32(len(weights) - 1)
-                push = SHARES[at] * strengths[at] * wrong / math.sqrt(len(values))
+                push = SHARES[at] * weight * wrong / math.sqrt(len(values))
                 seen = steps[slots] + push * push
                 steps[slots] = seen
                 weights[slots] -= (RATE * push) / np.sqrt(seen + FLOOR)

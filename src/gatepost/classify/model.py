@@ -29,8 +29,8 @@ READY_AT = (100, 100)
 """Ham and spam it must have learnt before it counts."""
 BOUND = 12.0
 """Log-odds beyond which it never goes."""
-MOST_WEIGHT = 3.0
-"""Of one lesson."""
+MOST_WEIGHT = 1.0
+"""Of one lesson, however many agree on it: nobody turns the model with one message."""
 SHOWN = 12
 PASSES = 2
 PARTS = 3
@@ -54,17 +54,23 @@ class SiteModel:
         self.calibration = Calibration()
 
     def learn(self, features: Features, spam: bool, weight: float = 1.0) -> None:
-        """One lesson, at most MOST_WEIGHT strong."""
+        """One lesson more, at most MOST_WEIGHT strong.
+
+        The regression remembers what it learnt last best, so a lesson of less weight is only counted here; it takes its place among
+        all others when the model is made anew (`train`). Else a few such lessons in a row would outweigh hundreds before them.
+        """
         weight = min(max(weight, 0.0), MOST_WEIGHT)
         self.bayes.learn(features.all_words, spam=spam, weight=weight)
-        self.logistic.learn(features.views, spam=spam, weight=weight)
+        if weight >= MOST_WEIGHT:
+            self.logistic.learn(features.views, spam=spam, weight=weight)
         self.learnt[spam] += 1
 
     def unlearn(self, features: Features, spam: bool, weight: float = 1.0) -> None:
         """Take a lesson back."""
         weight = min(max(weight, 0.0), MOST_WEIGHT)
         self.bayes.learn(features.all_words, spam=spam, weight=-weight)
-        self.logistic.learn(features.views, spam=not spam, weight=weight)
+        if weight >= MOST_WEIGHT:
+            self.logistic.learn(features.views, spam=not spam, weight=weight)
         self.learnt[spam] = max(self.learnt[spam] - 1, 0)
 
     def score(self, features: Features) -> float:
@@ -95,21 +101,26 @@ class SiteModel:
             words=_deciding(features, words, each),
         )
 
-    def calibrate(self, lessons: Sequence[Lesson], lost: float = LOST) -> None:
-        """Set what scores mean from lessons: each part of them is judged by what the others teach.
+    def calibrate(
+        self, lessons: Sequence[Lesson], lost: float, weights: Sequence[float] | None, judged: Sequence[int]
+    ) -> None:
+        """Set what scores mean from the lessons numbered `judged`: each part of all is judged by what the others teach.
 
         `lost` is the share of wanted mail that may score as junk.
         """
         if not lessons:
             return
         part = np.random.default_rng(len(lessons)).permutation(len(lessons)) % PARTS
+        asked = np.zeros(len(lessons), bool)
+        asked[list(judged)] = True
         spam = np.array([is_spam for _, is_spam in lessons], bool)
         bayes, logistic = np.zeros(len(lessons)), np.zeros(len(lessons))
         for number in range(PARTS):
-            known = _taught([lessons[int(at)] for at in np.flatnonzero(part != number)])
-            for at in np.flatnonzero(part == number).tolist():
+            others = (part != number).nonzero()[0].tolist()
+            known = _taught([lessons[at] for at in others], weights and [weights[at] for at in others])
+            for at in ((part == number) & asked).nonzero()[0].tolist():
                 bayes[at], logistic[at] = known.scores(lessons[at][0])
-        self.calibration = calibrated(bayes, logistic, spam, lost)
+        self.calibration = calibrated(bayes[asked], logistic[asked], spam[asked], lost)
 
     def to_bytes(self) -> bytes:
         """A snapshot: small when little was learnt."""
@@ -204,23 +215,30 @@ def _deciding(features: Features, words: Hashes, odds: Odds) -> tuple[tuple[str,
     return tuple((name, round(weight, 2)) for name, weight in named if name)[:SHOWN]
 
 
-def train(lessons: Sequence[Lesson], lost: float = LOST) -> SiteModel:
-    """A model from all lessons, calibrated; the same for the same lessons in the same order."""
-    model = _taught(lessons)
-    model.calibrate(lessons, lost)
+def train(lessons: Sequence[Lesson], lost: float = LOST, weights: Sequence[float] | None = None) -> SiteModel:
+    """A model from all lessons, calibrated; the same for the same lessons in the same order.
+
+    `weights` are 1 where nothing is said. Lessons of less weight are learnt among the others, never after them, and the
+    model is calibrated without them where the others are enough.
+    """
+    strong = [number for number, weight in enumerate(weights or ()) if weight >= MOST_WEIGHT]
+    enough = all(sum(lessons[at][1] == spam for at in strong) >= READY_AT[spam] for spam in (False, True))
+    model = _taught(lessons, weights)
+    model.calibrate(lessons, lost, weights, strong if enough else range(len(lessons)))
     model.bayes.settle()
     return model
 
 
-def _taught(lessons: Sequence[Lesson]) -> SiteModel:
+def _taught(lessons: Sequence[Lesson], weights: Sequence[float] | None = None) -> SiteModel:
     """Every lesson counted once, and replayed to the regression in shuffled order."""
     model = SiteModel()
-    for features, spam in lessons:
-        model.bayes.learn(features.all_words, spam=spam)
+    each = [1.0] * len(lessons) if weights is None else [min(max(one, 0.0), MOST_WEIGHT) for one in weights]
+    for (features, spam), weight in zip(lessons, each, strict=True):
+        model.bayes.learn(features.all_words, spam=spam, weight=weight)
         model.learnt[spam] += 1
     chance = np.random.default_rng(1)
     for _ in range(PASSES):
         for at in chance.permutation(len(lessons)).tolist():
             features, spam = lessons[at]
-            model.logistic.learn(features.views, spam=spam)
+            model.logistic.learn(features.views, spam=spam, weight=each[at])
     return model

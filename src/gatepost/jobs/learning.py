@@ -39,6 +39,8 @@ log = logging.getLogger("gatepost.jobs")
 ANEW_BELOW = 3000
 """Messages up to which the model is made anew at every round: seconds of work."""
 GROWN = 1.25
+OF_OTHERS = 0.1
+"""The most that one person's lessons weigh in the model of all, as a share of what everybody else taught."""
 IN_A_LAYER = 500
 """A person's newest lessons that make the layer."""
 AT_ONCE = 500
@@ -181,35 +183,33 @@ def pending(connection: Connection, since: int) -> list[Lesson]:
 
 def made_anew(connection: Connection, settings: LearningSettings) -> SiteModel:
     """The model that all lessons that hold make."""
-    given = lessons.by_owner(connection)
-    strong: list[tuple[int, Features, float]] = []
-    weak: list[tuple[int, Features, float]] = []
+    worth = worths(connection, settings)
+    found: list[tuple[int, Features, float]] = []
     in_order = sorted(lessons.standing(connection), key=lambda one: one.content)
     for _, group in groupby(in_order, key=lambda one: one.content):
         about = list(group)
-        strength = voted(about, given, settings)
+        strength = voted(about, worth)
         features = Features.from_bytes(about[-1].features)
-        if features is None or not strength:
-            continue
-        place = (about[0].number, features, strength)
-        (strong if abs(strength) >= 1 else weak).append(place)
-    strong.sort(key=lambda one: one[0])
+        if features is not None and strength:
+            found.append((about[0].number, features, strength))
+    found.sort(key=lambda one: one[0])
     lost = max(min(settings.wanted_as_junk, 50.0), 0.1) / 1000
-    model = train([(features, strength > 0) for _, features, strength in strong], lost)
-    for _, features, strength in weak:
-        model.learn(features, strength > 0, abs(strength))
-    return model
+    return train(
+        [(features, strength > 0) for _, features, strength in found],
+        lost,
+        [abs(strength) for *_, strength in found],
+    )
 
 
 def add(model: SiteModel, new: Iterable[Lesson], connection: Connection, settings: LearningSettings) -> None:
     """Lesson by lesson: what the message counted for before is taken back, what it counts for now is learnt."""
-    given = lessons.by_owner(connection)
+    worth = worths(connection, settings)
     for one in new:
         features = Features.from_bytes(one.features)
         if features is None:
             continue
         before, after = (
-            voted(lessons.standing(connection, one.content, upto=upto), given, settings)
+            voted(lessons.standing(connection, one.content, upto=upto), worth)
             for upto in (one.number - 1, one.number)
         )
         if before == after:
@@ -220,20 +220,33 @@ def add(model: SiteModel, new: Iterable[Lesson], connection: Connection, setting
             model.learn(features, after > 0, abs(after))
 
 
-def voted(about: Sequence[Lesson], given: Mapping[str, int], settings: LearningSettings) -> float:
+def worths(connection: Connection, settings: LearningSettings) -> dict[str, float]:
+    """How much each lesson of a person counts in the site's model; the postmaster's counts 1.
+
+    The more one gave, the less each: all of them together never weigh more than OF_OTHERS of what everybody else taught,
+    where that alone would make a model.
+    """
+    standing = lessons.taught(connection)
+    worth = {}
+    for owner, given in lessons.by_owner(connection).items():
+        worth[owner] = settings.person_weight * min(1.0, settings.person_in_site / given)
+        others = standing.ham + standing.spam - given
+        if others >= sum(READY_AT):
+            worth[owner] = min(worth[owner], OF_OTHERS * others / given)
+    return worth
+
+
+def voted(about: Sequence[Lesson], worth: Mapping[str, float]) -> float:
     """How strongly one message counts in the site's model: positive as unwanted, negative as wanted, 0 not at all.
 
-    What the site's own people taught decides; else each person has a small vote, smaller the more lessons that
-    person gave, so that nobody can turn the model alone.
+    What the site's own people taught decides; else each person has a small vote, and nobody can turn the model alone.
     """
     strength = 0.0
     for one in about:
         side = 1.0 if one.spam else -1.0
         if not one.owner:
             return side
-        strength += (
-            side * settings.person_weight * min(1.0, settings.person_in_site / given.get(one.owner, 1))
-        )
+        strength += side * worth.get(one.owner, 0.0)
     return max(min(strength, MOST_WEIGHT), -MOST_WEIGHT)
 
 
