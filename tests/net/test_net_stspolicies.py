@@ -91,6 +91,21 @@ def test_it_is_fetched_once_and_outlives_a_restart(tmp_path: Path) -> None:
     asyncio.run(go())
 
 
+def test_a_policy_that_lasts_no_time_does_not_cost_a_fetch_for_every_message(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with bench(tmp_path) as it:
+            it.serve("enforce", max_age=0)
+            for _ in range(20):
+                assert await it.mode() == "enforce"
+                it.now += 1
+            assert len(it.web.asked) == 1
+            it.now += 60
+            assert await it.mode() == "enforce"
+            assert len(it.web.asked) == 2
+
+    asyncio.run(go())
+
+
 def test_many_who_ask_at_once_cost_one_fetch(tmp_path: Path) -> None:
     async def go() -> None:
         async with bench(tmp_path) as it:

@@ -134,8 +134,7 @@ class StsPolicies:
         return known if known is not None and known.expires_at > now else None
 
     def _stale(self, known: StsKnown, now: float) -> bool:
-        assert known.policy is not None
-        return now >= known.fetched_at + min(REFRESH_S, known.policy.max_age_s / 2)
+        return now >= known.fetched_at + min(REFRESH_S, known.life_s / 2)
 
     def _remember(self, domain: str, known: StsKnown) -> None:
         if len(self._known) >= REMEMBERED:

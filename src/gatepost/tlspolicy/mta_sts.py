@@ -16,6 +16,8 @@ POLICY_MOST = 64 * 1024
 """Octets of a policy file (RFC 8461 §3.3)."""
 MAX_AGE_MOST_S = 31_557_600
 """RFC 8461 §3.2: about a year."""
+LIFE_LEAST_S = 60.0
+"""A policy of less is used for so long all the same, or its host would be asked for every message (RFC 8461 §3.3)."""
 MX_MOST = 500
 LINES_MOST = 2_000
 _RECORD = re.compile(r"v=STSv1[ \t]*;(.*)", re.DOTALL)
@@ -145,6 +147,11 @@ class StsKnown:
     """The record's DNSSEC signatures are wrong, and no policy is remembered."""
 
     @property
+    def life_s(self) -> float:
+        """How long the policy is used after it was fetched; 0 when there is none."""
+        return max(self.policy.max_age_s, LIFE_LEAST_S) if self.policy is not None else 0.0
+
+    @property
     def expires_at(self) -> float:
         """Unix seconds; a policy is good until then whatever happens (RFC 8461 §3.3)."""
-        return self.fetched_at + self.policy.max_age_s if self.policy is not None else 0.0
+        return self.fetched_at + self.life_s
