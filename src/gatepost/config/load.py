@@ -32,11 +32,12 @@ QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*\Z")
 
 
 class ConfigError(Exception):
-    """An operator's mistake in the configuration: file, key, value, and the way out."""
+    """An operator's mistake in the configuration: file, line where it is known, key, value, and the way out."""
 
-    def __init__(self, file: str, key: str, problem: str, hint: str = "") -> None:
+    def __init__(self, file: str, key: str, problem: str, hint: str = "", *, line: int | None = None) -> None:
         self.file, self.key, self.problem, self.hint = file, key, problem, hint
-        where = f"{file}: {key}: " if key else f"{file}: "
+        place = f"{file}:{line}" if line else file
+        where = f"{place}: {key}: " if key else f"{place}: "
         super().__init__(where + problem + (f" {hint}" if hint else ""))
 
 

@@ -19,6 +19,7 @@ from gatepost.config.load import ConfigError, parse_toml, read_table
 from gatepost.config.overlay import NAME as OVERLAY
 from gatepost.config.overlay import merged, read_overlay
 from gatepost.config.problems import refuse_unusable
+from gatepost.config.where import line_of
 from gatepost.delivery.directory import Directory
 from gatepost.delivery.routes import MaildirAt, Routes
 from gatepost.delivery.settings import DeliverySettings, DomainSettings
@@ -208,11 +209,23 @@ def load(path: Path, *, over: dict[str, Any] | None = None) -> Loaded:
         over, overlay_file = read_overlay(folder / state) if isinstance(state, str) else ({}, "")
     else:
         overlay_file = OVERLAY
+    try:
+        alone = settle(table, file=file, path=path, folder=folder)
+    except ConfigError as fault:  # what is wrong in the file alone is told of the file
+        raise with_line(fault, path) from None
     if not over:
-        return settle(table, file=file, path=path, folder=folder)
-    settle(table, file=file, path=path, folder=folder)  # what is wrong in the file alone is told of the file
+        return alone
     loaded = settle(merged(table, over), file=f"{file} with {overlay_file}", path=path, folder=folder)
     return dataclasses.replace(loaded, overlay=over)
+
+
+def with_line(fault: ConfigError, path: Path) -> ConfigError:
+    """The same fault with the line of its setting, where that is found."""
+    try:
+        line = line_of(path.read_text(encoding="utf-8"), fault.key)
+    except (OSError, UnicodeDecodeError):  # it was changed meanwhile
+        line = None
+    return ConfigError(fault.file, fault.key, fault.problem, fault.hint, line=line)
 
 
 def defaults(hostname: str = "localhost") -> Loaded:
