@@ -48,14 +48,17 @@ COUNTRIES, OTHERS, FILES = (frozenset(each.split()) for each in (_COUNTRIES, _OT
 def clickable(text: str, limit: int = 500) -> list[str]:
     """URLs in order of appearance, ``http://`` before those without a scheme; at most `limit`."""
     found: dict[int, tuple[int, str]] = {}
-    _with_scheme(text, "://", found, limit)
-    if ":\\\\" in text:
-        _with_scheme(text, ":\\\\", found, limit)
-    lowered = text.lower() if "www" in text or "WWW" in text or "Www" in text or ":" in text else ""
+    colon, dot = ":" in text, "." in text
+    if colon:
+        _with_scheme(text, "://", found, limit)
+        if ":\\\\" in text:
+            _with_scheme(text, ":\\\\", found, limit)
+    marked = colon or (dot and ("www" in text or "WWW" in text or "Www" in text))
+    lowered = text.lower() if marked else ""
     if len(lowered) == len(text):
         for mark, before in (("www.", "http://"), ("mailto:", ""), ("tel:", "")):
             _with_mark(text, lowered, (mark, before), found, limit)
-    if "." in text:
+    if dot:
         _bare(text, found, limit)
     return [url for _, (_, url) in sorted(found.items())][:limit]
 

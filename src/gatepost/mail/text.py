@@ -94,23 +94,21 @@ def plain_text(decoded: Decoded, part: int) -> Text:
     )  # fmt: skip
 
 
-# What str.split takes for blanks, beside the blank itself and the end of a line.
+# What str.strip and str.split take for blanks, beside the blank itself and the end of a line.
 BLANKS = "\t\x0b\x0c\r\x1c\x1d\x1e\x1f"
 FAR_BLANKS = "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
 def folded(text: str) -> str:
     """Blanks and empty lines folded, at most MAX_VISIBLE characters."""
-    text = text[: 2 * MAX_VISIBLE].replace("\r\n", "\n")
+    lines = text[: 2 * MAX_VISIBLE].split("\n")
+    text = "\n".join(filter(None, map(str.strip, lines)))
     for blank in BLANKS if text.isascii() else (*BLANKS, *FAR_BLANKS):
         if blank in text:
             text = text.replace(blank, " ")
     while "  " in text:
         text = text.replace("  ", " ")
-    text = text.replace(" \n", "\n").replace("\n ", "\n")
-    while "\n\n" in text:
-        text = text.replace("\n\n", "\n")
-    return text.strip(" \n")[:MAX_VISIBLE]
+    return text[:MAX_VISIBLE]
 
 
 def seen(text: str) -> tuple[str, bool]:
