@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import mailbox
 import smtplib
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from outside import MX, Outside, letter, sending
 from pysqlite3 import dbapi2
-from test_system_next_hops import scripted
-from test_system_submission import LISTENERS, MX, SOON, ZONE, Outside, letter
-from whole import running, tls_for
 
 from gatepost.demo.mailbag import unwanted, wanted
-from scripted_peer import Peer
 
 HERE = MX.replace("0.25", "0.27")
 ELSEWHERE = "127.77.200.9"
@@ -29,24 +25,15 @@ OFFER = next(unwanted(1, seed=7, now=0.0))
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Outside, str]]:
     """A gate that has learnt what is wanted, where ana has written letters for ten days; and her app password."""
-    try:
-        socket.create_server((HERE, 25)).close()
-    except OSError:
-        pytest.skip(f"may not listen on {HERE}:25")
     folder = tmp_path_factory.mktemp("gate")
-    peer = Peer(address=HERE, port=25)
-    with ExitStack() as stack:
-        stack.enter_context(scripted(peer))
-        gate = stack.enter_context(
-            running(folder, zone=ZONE.replace(MX, HERE), listeners=LISTENERS, more=tls_for(folder) + SOON)
-        )
+    with sending(folder, mx=HERE) as outside:
+        gate = outside.gate
         for kind, bag in (("ham", wanted(now=time.time())), ("spam", unwanted(now=time.time()))):
             box = mailbox.mbox(folder / kind)
             for one in bag:
                 box.add(one)
             box.close()
             gate.run("learn", kind, str(folder / kind))
-        outside = Outside(gate, peer)
         password = outside.app_password()
         send(
             outside,

@@ -6,124 +6,24 @@ import contextlib
 import email
 import re
 import smtplib
-import socket
-import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from outside import MX, Outside, letter, sending
 from pysqlite3 import dbapi2
-from test_system_next_hops import scripted
-from whole import Gate, running, tls_for, until
+from whole import until
 
 from conftest import real_program
 from file_samples import word_package
-from scripted_peer import Peer
-
-MX = "127.77.0.25"
-"""Where the mail host of the world outside listens, on its right port."""
-ZONE = f"""
-elsewhere.example.        MX  10 mx.elsewhere.example.
-mx.elsewhere.example.     A   {MX}
-"""
-LISTENERS = """
-[[listeners]]
-address = "127.0.0.1:0"
-role = "submission"
-relay_for = ["127.0.0.1"]
-
-[[listeners]]
-address = "127.0.0.1:0"
-role = "submissions"
-relay_for = ["127.0.0.1"]
-
-[[listeners]]
-address = "127.0.0.1:0"
-role = "submission"
-
-[[listeners]]
-address = "127.0.0.1:0"
-role = "submissions"
-
-[[listeners]]
-address = "127.0.0.1:0"
-role = "mx"
-relay_for = ["127.0.0.1"]
-"""
-SOON = """
-[outbound]
-retry_first = "200ms"
-[delivery]
-poll = "100ms"
-postmaster = "ben@example.net"
-"""
-
-
-@dataclass
-class Outside:
-    """A gate that sends, and the mail host of the others."""
-
-    gate: Gate
-    peer: Peer
-
-    def arrived(self, word: bytes) -> bytes:
-        """The message with that word in it, once it is there."""
-        until(lambda: any(word in one for one in self.peer.messages), self.gate.log)
-        return next(one for one in self.peer.messages if word in one)
-
-    @property
-    def trusting(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.gate.folder / "ca.pem"))
-
-    def signing_in(self, listener: str = "submission") -> int:
-        """The port of the listener that wants AUTH."""
-        return [port for name, port in self.gate.ports.items() if name.rstrip("0123456789") == listener][1]
-
-    def app_password(self, login: str = "ana@example.net", name: str = "laptop") -> str:
-        """Of an account that is made for it."""
-        if login not in self.gate.run("user", "list"):
-            self.gate.run("user", "add", login, "--no-link")
-        return str(self.gate.rows("user", "app-password", "add", login, "--name", name)[0]["password"])
-
-    def session(self) -> smtplib.SMTP:
-        """On the submission listener, under TLS."""
-        session = smtplib.SMTP("127.0.0.1", self.gate.ports["submission"], "laptop.lan", timeout=20)
-        session.starttls(context=self.trusting)
-        session.ehlo()
-        return session
 
 
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
-    try:
-        socket.create_server((MX, 25)).close()
-    except OSError:
-        pytest.skip(f"may not listen on {MX}:25")
-    folder = tmp_path_factory.mktemp("gate")
-    peer = Peer(address=MX, port=25)
-    with ExitStack() as stack:
-        stack.enter_context(scripted(peer))
-        gate = stack.enter_context(
-            running(folder, zone=ZONE, listeners=LISTENERS, more=tls_for(folder) + SOON, workers="0")
-        )
-        yield Outside(gate, peer)
-
-
-def letter(word: str, *more: str, author: str = "ana@example.net") -> bytes:
-    lines = [
-        f"From: Ana <{author}>",
-        "To: bo@elsewhere.example",
-        f"Subject: {word}",
-        *more,
-        "",
-        "naïve text",
-        "",
-    ]
-    return "\r\n".join(lines).encode()
+    with sending(tmp_path_factory.mktemp("gate"), workers="0") as made:
+        yield made
 
 
 def test_a_machine_sends_over_tls_and_it_arrives_with_what_was_missing(outside: Outside) -> None:
@@ -375,20 +275,8 @@ device = { strangers_hour = 0 }
 
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_flood_is_stopped_before_it_leaves_and_the_postmaster_is_told(tmp_path: Path, workers: str) -> None:
-    try:
-        socket.create_server((MX.replace("25", "26"), 25)).close()
-    except OSError:
-        pytest.skip("may not listen on port 25")
-    peer = Peer(address=MX.replace("25", "26"), port=25)
-    with ExitStack() as stack:
-        stack.enter_context(scripted(peer))
-        gate = stack.enter_context(
-            running(
-                tmp_path, zone=ZONE.replace(MX, peer.address), listeners=LISTENERS, workers=workers,
-                more=tls_for(tmp_path) + SOON + FLOOD,
-            )
-        )  # fmt: skip
-        thief = Outside(gate, peer)
+    with sending(tmp_path, mx=MX.replace("25", "26"), more=FLOOD, workers=workers) as thief:
+        gate, peer = thief.gate, thief.peer
         password = thief.app_password()
         with smtplib.SMTP("127.0.0.1", thief.signing_in(), "x", timeout=20) as session:
             session.starttls(context=thief.trusting)
