@@ -158,3 +158,41 @@ def test_what_is_wrong_with_url_or_token_is_told(token_file: Path, tmp_path: Pat
     )
     nobody = run.invoke(gatepost, ["--remote", "http://127.0.0.1:1", "--token-file", str(empty), "status"])
     assert nobody.exit_code == 1
+
+
+def test_requests_of_data_subjects_are_kept_from_afar(desk: Console, tmp_path: Path) -> None:
+    made = RUNNER.run(
+        apitokens.make(
+            desk.office, desk.actor("data-protection-officer"), name="cli", expires_at=NOW + 86_400, scopes=[Right.PRIVACY]
+        )
+    )  # fmt: skip
+    file = tmp_path / "officer"
+    file.write_text(made.token)
+    file.chmod(0o600)
+    app = site(desk.office, desk.premises.sessions, origin=desk.premises.origin, premises=desk.premises, api=Api(desk.premises))  # fmt: skip
+
+    async def story(url: str, invoke: Invoke) -> None:
+        there = ("--remote", url, "--token-file", str(file), "privacy")
+        opened_ = await invoke(
+            *there,
+            "register",
+            "erasure",
+            "ana@example.net",
+            "--person",
+            "Ana Gil",
+            "--received",
+            "2026-11-01",
+            "--json",
+        )
+        assert opened_.exit_code == 0, opened_.output
+        number = str(json.loads(opened_.output)["number"])
+        assert "Ana Gil" in (await invoke(*there, "requests", "--status", "open")).output
+        assert (await invoke(*there, "extend", number, "--why", "holidays")).exit_code == 0
+        closed = await invoke(*there, "close", number, "--outcome", "done by hand")
+        assert "done: done by hand" in closed.output, closed.output
+        assert "erasure" in (await invoke(*there, "show", number)).output
+        gone = await invoke(*there, "show", "999")
+        assert gone.exit_code == 1
+        assert "There is no such thing" in gone.output
+
+    served(app, story)

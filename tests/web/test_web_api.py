@@ -19,12 +19,13 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from visiting import NOW, ORIGIN, RUNNER
 
-from gatepost.access.rights import Right, Role, rights_of
-from gatepost.office import apitokens
+from gatepost.access.rights import Right, Role, on_this_machine, rights_of
+from gatepost.access.standing import Strength
+from gatepost.office import apitokens, people, privacy, sessions
 from gatepost.web.api.document import document
-from gatepost.web.api.operations import OPERATIONS
 from gatepost.web.api.pace import Pace
 from gatepost.web.api.serving import Api
+from gatepost.web.api.table import OPERATIONS
 from gatepost.web.server import listening, serve
 
 SCHEMA = schemathesis.openapi.from_dict(document())
@@ -82,6 +83,16 @@ def token_of(desk: Console, who: str, *scopes: Right, runner: asyncio.Runner = R
     return made.token
 
 
+async def everything(desk: Console) -> None:
+    """Somebody who has every role, and a request of a data subject to act on."""
+    machine = on_this_machine("root")
+    account = await people.add(desk.office, machine, "everything@example.net", roles=tuple(Role))
+    desk.tokens["everything"] = await sessions.start(
+        desk.office, account, strength=Strength.PASSKEY, ip=None, agent="test"
+    )
+    await privacy.register(desk.office, machine, kind="access", person="Ana", addresses="ana@example.net")
+
+
 @pytest.fixture(scope="module")
 def owner(desk: Console, api: Api) -> Program:
     return Program(api, token_of(desk, "owner"))
@@ -94,7 +105,8 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(desk_samples, "RUNNER", runner)  # a loop of its own, for a thread
         console = opened(tmp_path_factory.mktemp("tried"))
-        token = token_of(console, "owner", runner=runner)
+        runner.run(everything(console))
+        token = token_of(console, "everything", runner=runner)
     api = Api(console.premises, monotonic=lambda: float(next(ticks)))  # nobody is too fast
     on, stopping = listening("127.0.0.1", 0), asyncio.Event()
     serving = Thread(target=lambda: runner.run(serve(Starlette(routes=[Mount("/api", api)]), on, stopping)))
@@ -122,7 +134,7 @@ def test_every_operation_takes_one_of_its_scopes(desk: Console, api: Api, clock:
         program = Program(api, token_of(desk, role.value, right))
         for one in OPERATIONS:
             clock.at += 1000
-            path = one.path.replace("{ref}", "BENSPAM")
+            path = one.path.replace("{ref}", "BENSPAM").replace("{number}", "1")
             body = {} if one.method in ("GET", "DELETE") else {"json": {}}
             answer = program.call(one.method, path, **body)
             if right in one.rights:
@@ -322,3 +334,51 @@ def test_pace_fills_again_and_forgets_the_longest_silent() -> None:
     for number in range(20_000):
         pace.wait_s(str(number))
     assert len(pace._empty_at) <= 10_000
+
+
+def test_requests_of_data_subjects_from_afar(desk: Console, api: Api, clock: Clock) -> None:
+    clock.at += 10_000
+    officer = Program(api, token_of(desk, "data-protection-officer", Right.PRIVACY))
+    made = officer.call(
+        "POST", "/v1/requests", json={"kind": "access", "addresses": ["Ana@Example.net"], "person": "Ana Gil"}
+    )
+    assert made.status_code == 200, made.text
+    one = made.json()
+    assert (one["status"], one["addresses"], one["proof"]) == ("open", ["ana@example.net"], {})
+    assert one["due_at"] > NOW + 27 * 86_400
+    path = f"/v1/requests/{one['number']}"
+    assert [
+        each["number"]
+        for each in officer.call("GET", "/v1/requests?status=open&address=ana@example.net").json()["requests"]
+    ] == [one["number"]]
+    longer = officer.call("POST", path, json={"act": "extend", "text": "many mailboxes"}).json()
+    assert (longer["extended_because"], longer["due_at"] > one["due_at"]) == ("many mailboxes", True)
+    again = officer.call("POST", path, json={"act": "extend", "text": "more"})
+    assert (again.status_code, "once" in again.json()["detail"]) == (409, True)
+    RUNNER.run(privacy.access_file(desk.office, desk.actor("data-protection-officer"), one["number"]))
+    assert officer.call("GET", path).json()["proof"]["messages handed out"] > 0, (
+        "the state of the export is told"
+    )
+    closed = officer.call("POST", path, json={"act": "close", "text": "handed over"}).json()
+    assert (closed["status"], closed["outcome"], closed["closed_by"]) == (
+        "done", "handed over", "data-protection-officer@example.net"
+    )  # fmt: skip
+    assert officer.call("POST", path, json={"act": "note", "text": "late"}).status_code == 409
+    assert officer.call("GET", "/v1/requests?status=open").json()["requests"] == []
+    for missing in ("999", "0", "x", "1e3"):
+        assert officer.call("GET", f"/v1/requests/{missing}").status_code == 404
+    for body in (
+        {"kind": "access", "addresses": []},
+        {"kind": "other", "addresses": ["a@b.example"]},
+        {"kind": "access", "addresses": ["a@b.example"] * 21},
+    ):
+        assert officer.call("POST", "/v1/requests", json=body).status_code == 400
+    assert (
+        officer.call("POST", "/v1/requests", json={"kind": "access", "addresses": ["nobody"]}).status_code
+        == 409
+    )
+    for who in ("owner", "postmaster", "auditor", "ana"):
+        clock.at += 1000
+        assert Program(api, token_of(desk, who)).call("GET", path).status_code == 403
+    whats = {entry.what for entry in desk.office.store.journal(who="data-protection-officer@example.net")}
+    assert {f"request extend {one['number']}", f"request close {one['number']}"} <= whats

@@ -12,6 +12,7 @@ import click
 
 from gatepost.cli.afar import A_PAGE, Remote
 from gatepost.cli.looking import read_client, read_span, who
+from gatepost.cli.remoteprivacy import privacy
 from gatepost.cli.story import moment
 from gatepost.cli.terminal import harmless, json_line, say
 
@@ -292,6 +293,6 @@ KEPT = (
 )
 
 COMMANDS: Mapping[str, click.Command] = {
-    "status": status, "history": history, "explain": explain, **{one.name: one.group() for one in KEPT},
+    "status": status, "history": history, "explain": explain, "privacy": privacy, **{one.name: one.group() for one in KEPT},
 }  # fmt: skip
 """What works from afar."""

@@ -9,7 +9,8 @@ import msgspec
 
 from gatepost import __version__
 from gatepost.web.api import shapes
-from gatepost.web.api.operations import OPERATIONS, Operation
+from gatepost.web.api.operations import Operation
+from gatepost.web.api.table import OPERATIONS
 
 PROBLEMS = {
     "400": "What was sent cannot be read or is not allowed to be; `detail` says what.",

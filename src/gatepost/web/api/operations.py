@@ -1,4 +1,4 @@
-"""The API's operations: one table, each with its right, what it takes and gives, and the office's act behind it."""
+"""The API's operations at the desk: one table, each with its right, what it takes and gives, and the office's act behind it."""
 
 from __future__ import annotations
 
@@ -282,7 +282,7 @@ def delivery(one: DeliveryAttempt) -> shapes.Delivery:
 
 
 SEES = (Right.MESSAGES, Right.OWN)
-OPERATIONS: tuple[Operation, ...] = (
+DESK_OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="status", method="GET", path="/v1/status", rights=(Right.OVERVIEW,), takes=shapes.Nothing,
         gives=shapes.Status, answer=status, about="How the installation is.",
@@ -328,4 +328,4 @@ OPERATIONS: tuple[Operation, ...] = (
         gives=shapes.JournalPage, answer=journal_list, about="Who did what, newest first.",
     ),
 )  # fmt: skip
-"""Everything there is."""
+"""Mail, queue, senders and journal; see `table`."""

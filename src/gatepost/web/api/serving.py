@@ -29,9 +29,10 @@ from gatepost.office.office import Impossible, NotAllowed, ProveAgain
 from gatepost.store.failures import StoreFailed, StoreFull
 from gatepost.store.patience import Patience, TookTooLong, patient
 from gatepost.web.api.document import REF, document, path_names
-from gatepost.web.api.operations import OPERATIONS, Call, Operation
+from gatepost.web.api.operations import Call, Operation
 from gatepost.web.api.pace import Pace
 from gatepost.web.api.shapes import ENCODER, Problem
+from gatepost.web.api.table import OPERATIONS
 from gatepost.web.guard import BODY_S
 from gatepost.web.visit import Premises, address_of
 
