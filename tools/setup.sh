@@ -54,7 +54,7 @@ PY
 }
 
 # The real programs the tests start, and the Debian package of each.
-PEERS="unbound:unbound knotd:knot postfix:postfix dovecot:dovecot-core /usr/lib/dovecot/lmtp:dovecot-lmtpd cc:gcc,libc6-dev swaks:swaks curl:curl openssl:openssl clamd:clamav-daemon 7zz:7zip /usr/share/doc/libarchive13/copyright:libarchive13 chromium:chromium /usr/share/fonts/opentype/noto:fonts-noto-cjk slapd:slapd ldapadd:ldap-utils opendkim:opendkim opendkim-testmsg:opendkim-tools dkimverify:python3-dkim msmtp:msmtp samba:samba-ad-dc /usr/share/samba/setup/provision.ldif:samba-ad-provision"
+PEERS="unbound:unbound knotd:knot postfix:postfix dovecot:dovecot-core /usr/lib/dovecot/lmtp:dovecot-lmtpd cc:gcc,libc6-dev swaks:swaks curl:curl openssl:openssl clamd:clamav-daemon 7zz:7zip /usr/share/doc/libarchive13/copyright:libarchive13 chromium:chromium /usr/share/fonts/opentype/noto:fonts-noto-cjk slapd:slapd ldapadd:ldap-utils opendkim:opendkim opendkim-testmsg:opendkim-tools dkimverify:python3-dkim msmtp:msmtp samba:samba-ad-dc rspamd:rspamd /usr/share/samba/setup/provision.ldif:samba-ad-provision"
 # Mail servers whose packages would drive Postfix out: unpacked into .peers beside it, never installed.
 UNPACKED="exim4-daemon-light:usr/sbin/exim4 opensmtpd:usr/sbin/smtpd"
 PATH="$PATH:/usr/sbin:/sbin"

@@ -22,7 +22,7 @@ from gatepost.delivery.settings import DomainSettings
 from gatepost.delivery.signing import Signer, SigningSettings
 from gatepost.dns.zone import Zone
 from gatepost.mail.address import Address
-from gatepost.mail.authresults import AuthResults
+from gatepost.mail.authresults import AuthResults, SpfResult
 from gatepost.mail.client import Client
 from gatepost.mail.marking import Change
 from gatepost.mail.message import Message
@@ -350,7 +350,8 @@ def test_sealing_is_off_and_can_be_switched_on(tmp_path: Path) -> None:
         replace(one, recipient=replace(one.recipient, address=parsed("ana@example.net")))
         for one in story.deliveries
     )
-    story = replace(story, deliveries=sent_on)
+    asked = AuthResults(spf_mail_from=SpfResult(result="none", identity="mail_from", domain="example.com"))
+    story = replace(story, deliveries=sent_on, entry=replace(story.entry, auth=asked))
     assert kept(story, tmp_path / "off") == octets
     copy = kept(story, tmp_path / "on", arc=True)
     chain = drive(validate_chain(Message.parse(copy), ZONE, NOW))
