@@ -281,7 +281,21 @@ def stop() -> None:
     run("systemctl", "stop", "gatepost", check=False)
 
 
-for part in (start, look, reload, survive, stop):
+def without_certificate() -> None:
+    print("Without a certificate")
+    for name in ("key.pem", "fullchain.pem"):
+        (TLS / name).unlink()
+    CONFIG.write_text(re.sub(r"(?ms)^\[tls\]\n.*?(?=^\[|\Z)", "", CONFIG.read_text()))
+    run("systemctl", "reset-failed", "gatepost", check=False)
+    run("systemctl", "start", "gatepost", check=False)
+    proved(
+        "it starts where the files that LoadCredential names are not there",
+        show("ActiveState") == "active",
+        run("systemctl", "status", "--no-pager", "-l", "gatepost", check=False),
+    )
+
+
+for part in (start, look, reload, survive, stop, without_certificate):
     part()
 if failures:
     sys.exit("Not so:\n  " + "\n  ".join(failures))

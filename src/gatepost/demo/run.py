@@ -98,7 +98,7 @@ def run_demo(say: Say, *, port: int, quiet_log: bool = True) -> int:
         loaded = load(config)
         learnt = go_to_school(loaded)
         say(
-            f"The classifier has read {learnt.ham:,} wanted and {learnt.spam:,} unwanted messages that the demo brings along."
+            f"The classifier has read {learnt.ham:,} wanted and {learnt.spam:,} unwanted messages of the demo's own."
         )
         move_in(loaded)
         gate = DemoGate(loaded, ready=lambda _: seed(folder, say, started, gate.link))
@@ -241,7 +241,8 @@ def invitation(
     command = Path(sys.argv[0]).absolute()
     found = f"export PATH={command.parent}:$PATH" if command.name == "gatepost" else "export PATH=…:$PATH"
     return f"""
-Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s). Look at it here (the link signs in once, as ana):
+Gatepost is running on 127.0.0.1:{port} (ready after {seconds:.1f} s), and mail keeps coming.
+Look at it here (the link signs in once, as ana):
 
   {link}
 
@@ -263,7 +264,8 @@ In another terminal:
   gatepost evaluate --ham {folder}/ham.mbox --spam {folder}/spam.mbox   # on mail it was not taught
   swaks --server 127.0.0.1:{port} --from me@friends.example --to ana@{OUR_DOMAIN}
 
-Ana sends, too, and may write as herself only; a card number for others waits for approval:
+Ana sends, too, and may write as herself only; a card number for others waits for
+approval (swaks speaks TLS with libnet-ssleay-perl):
 
   swaks --server 127.0.0.1:{submission_port} --tls --auth-user {SENDER} --auth-password {password} --from {SENDER} --to bo@friends.example --body "my card is 4111 1111 1111 1111"
   gatepost history --outgoing
