@@ -77,3 +77,13 @@ def test_the_record_and_the_proofs(config: Path) -> None:
         == 30 * 86_400
     )
     assert "has not run yet" in told(config, "retention")
+
+
+def test_the_draft_of_a_breach_notice(config: Path) -> None:
+    text = told(config, "breach", "--incident", "account", "--whose", "ana@example.net", "--since", "2d")
+    assert text.startswith("# Draft of a notice of a personal data breach")
+    assert "72" in text or "71" in text
+    facts = json.loads(told(config, "breach", "--incident", "other", "--since", "2d", "--json"))
+    assert facts["due_at"] == facts["asked"]["known_at"] + 72 * 3600
+    assert "監督機関" in told(config, "breach", "--incident", "release", "--since", "2d", "--language", "ja")
+    told(config, "breach", "--incident", "account", "--since", "2d", status=1)

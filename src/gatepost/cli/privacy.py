@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gatepost.cli.breach import breach
 from gatepost.cli.story import moment
 from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say
 from gatepost.cli.user import at_desk
@@ -29,6 +30,9 @@ def privacy() -> None:
 
     Example: gatepost privacy requests
     """
+
+
+privacy.add_command(breach)
 
 
 # Requests

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gatepost.web import demodoor
 from gatepost.web.page import Page
 from gatepost.web.pages import (
+    breach,
     live,
     me,
     message,
@@ -41,5 +42,6 @@ ALL_PAGES: tuple[Page, ...] = (
     *me.ROUTES,
     *privacy.ROUTES,
     *requests.ROUTES,
+    *breach.ROUTES,
 )  # fmt: skip
 """Every page with its methods and the right it takes: one table, so that every role can be tried against every page."""
