@@ -59,18 +59,27 @@ async def fill(folder: Path) -> None:
     await store.close()
 
 
-async def process(folder: Path, port: int) -> asyncio.subprocess.Process:
+async def process(folder: Path, port: int, *several: int) -> asyncio.subprocess.Process:
     started = await asyncio.create_subprocess_exec(
-        sys.executable, str(HERE / "sending_out.py"), str(folder), str(port),
+        sys.executable, str(HERE / "sending_out.py"), str(folder), str(port), *map(str, several),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": PATHS},
+        start_new_session=True,
     )  # fmt: skip
-    assert started.stdout is not None
-    assert await started.stdout.readline() == b"begun\n"
+    if not several:
+        assert await begun(started) == started.pid
     return started
 
 
+async def begun(started: asyncio.subprocess.Process) -> int:
+    """The next one that begins to deliver."""
+    assert started.stdout is not None
+    async with asyncio.timeout(30):
+        return int(await started.stdout.readline())
+
+
 async def ended(started: asyncio.subprocess.Process) -> None:
-    started.send_signal(signal.SIGKILL)
+    """All of it, in one instant."""
+    os.killpg(started.pid, signal.SIGKILL)
     await started.wait()
 
 
@@ -106,7 +115,41 @@ def test_killed_in_the_middle(memory_folder: Path, kills_at: tuple[int, ...]) ->
     assert again <= len(kills_at) * 60
 
 
-def test_a_network_that_cuts_connections_anywhere(memory_folder: Path) -> None:
+def test_one_of_three_killed_in_the_middle_again_and_again(memory_folder: Path) -> None:
+    """The others go on, it comes back, and in the end fewer begin anew with what all three held."""
+
+    async def go() -> Counter[int]:
+        await fill(memory_folder)
+        async with Peer(keywords=("PIPELINING",)).serve() as peer:
+
+            async def until_taken(count: int) -> None:
+                async with asyncio.timeout(30):
+                    while len(peer.messages) < count:
+                        await asyncio.sleep(0.001)
+
+            running = await process(memory_folder, peer.port, 3)
+            alive = [await begun(running) for _ in range(3)]
+            for taken in (5, 20, 35):
+                await until_taken(taken)
+                os.kill(alive.pop(0), signal.SIGKILL)
+                alive.append(await begun(running))
+            await until_taken(60)
+            await ended(running)
+            running = await process(memory_folder, peer.port)
+            async with asyncio.timeout(30):
+                while await asyncio.to_thread(left, memory_folder):
+                    await asyncio.sleep(0.02)
+            await ended(running)
+            return numbers_in(peer)
+
+    arrived = asyncio.run(go())
+    assert set(arrived) == set(range(COUNT)), "nothing is lost, nor waits for a process that is no more"
+    # Of each that was killed, what was on its way and what waited for the disk.
+    assert sum(arrived.values()) - COUNT <= 3 * 60 + 60
+
+
+@pytest.mark.parametrize("several", [(), (3,)], ids=["one", "three"])
+def test_a_network_that_cuts_connections_anywhere(memory_folder: Path, several: tuple[int, ...]) -> None:
     chance = random.Random(8)
 
     def answer(verb: str, line: str) -> str | None:
@@ -115,7 +158,7 @@ def test_a_network_that_cuts_connections_anywhere(memory_folder: Path) -> None:
     async def go() -> tuple[Counter[int], int]:
         await fill(memory_folder)
         async with Peer(keywords=("PIPELINING",), answer=answer).serve() as peer:
-            running = await process(memory_folder, peer.port)
+            running = await process(memory_folder, peer.port, *several)
             async with asyncio.timeout(60):
                 while await asyncio.to_thread(left, memory_folder):
                     await asyncio.sleep(0.05)
@@ -186,6 +229,33 @@ async def said(started: asyncio.subprocess.Process, words: bytes) -> None:
 def room_for(started: asyncio.subprocess.Process, octets: int) -> None:
     """No file of the process may be longer from now on: to its disk it is as if that were full."""
     resource.prlimit(started.pid, resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))
+
+
+def test_a_disk_that_is_full_for_one_of_two(memory_folder: Path) -> None:
+    """What one cannot write down it keeps; the other delivers its own mail meanwhile, and none of the first's."""
+
+    async def go() -> tuple[Counter[int], int]:
+        await fill(memory_folder)
+        async with Peer(keywords=("PIPELINING",)).serve() as peer:
+            running = await process(memory_folder, peer.port, 2)
+            one, _ = await begun(running), await begun(running)
+            async with asyncio.timeout(20):
+                while len(peer.messages) < 10:
+                    await asyncio.sleep(0.001)
+            resource.prlimit(one, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+            await said(running, b"not written down yet")
+            before = await asyncio.to_thread(left, memory_folder)
+            resource.prlimit(one, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            await said(running, b"is written down again")
+            async with asyncio.timeout(30):
+                while await asyncio.to_thread(left, memory_folder):
+                    await asyncio.sleep(0.02)
+            await ended(running)
+            return numbers_in(peer), before
+
+    arrived, before = asyncio.run(go())
+    assert before > 0, "the queue still had what was delivered meanwhile"
+    assert arrived == Counter(range(COUNT)), "nothing is lost, nothing comes twice"
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["until-there-is-room", "killed-meanwhile"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.jobs.presence import AlreadyRunning, is_running, presence, running_since
+from gatepost.jobs.presence import AlreadyRunning, delivering, is_running, presence, running_since
 
 
 def test_is_seen_while_it_is_there(tmp_path: Path) -> None:
@@ -19,6 +19,18 @@ def test_is_seen_while_it_is_there(tmp_path: Path) -> None:
         with pytest.raises(AlreadyRunning), presence(tmp_path):
             pass
         assert is_running(tmp_path)
+    assert not is_running(tmp_path)
+
+
+def test_each_that_delivers_is_seen(tmp_path: Path) -> None:
+    assert delivering(tmp_path) == 0
+    with presence(tmp_path, 1):
+        with presence(tmp_path), presence(tmp_path, 2):
+            assert delivering(tmp_path) == 3
+        assert is_running(tmp_path), "one that was left behind still delivers"
+        with pytest.raises(AlreadyRunning), presence(tmp_path, 1):
+            pass
+    assert delivering(tmp_path) == 0
     assert not is_running(tmp_path)
 
 

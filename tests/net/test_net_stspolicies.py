@@ -155,6 +155,31 @@ def test_it_is_refreshed_before_it_ends_by_the_clock_while_it_is_in_use(tmp_path
     asyncio.run(go())
 
 
+def test_what_another_process_refreshed_holds_here_too(tmp_path: Path) -> None:
+    """Both deliver; one fetches the policy again, and then it is taken off the web and out of DNS."""
+
+    async def go() -> None:
+        async with bench(tmp_path) as it:
+            it.serve("enforce")
+            assert await it.mode() == "enforce"
+            first = it.sts
+            it.now += 5 * DAY
+            it.start()
+            await it.sts.of("example.org")
+            await it.sts.refresh()
+            await it.kept.close()
+            assert len(it.web.asked) == 2
+            it.now += 5 * DAY  # the one that was fetched first has ended
+            it.start(record="")
+            first.resolver = it.zone("")
+            assert await it.mode() == "enforce"
+            known = await first.of("example.org")
+            assert known.policy is not None
+            assert known.policy.mode is StsMode.ENFORCE
+
+    asyncio.run(go())
+
+
 def test_mail_is_not_kept_waiting_by_a_refresh(tmp_path: Path) -> None:
     async def go() -> None:
         async with bench(tmp_path) as it:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -185,6 +186,7 @@ def test_whoever_dies_is_replaced_and_the_others_go_on(tmp_path: Path) -> None:
                 session.close()
             assert gate.send(mail(f"after {number}"))[0] == 250
         gate.wait_for("ana@example.net", len(victims))
+        assert json.loads(gate.run("status", "--json", status=None))["delivering"] == 2
         assert max(survivors) == 8  # delivery died, no session noticed
         assert any(0 < count < 8 for count in survivors)
 

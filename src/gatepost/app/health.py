@@ -13,7 +13,7 @@ from gatepost.checks.dnslists.health import HEALTH_KEY, ListState, plan, read_st
 from gatepost.config.schema import Loaded
 from gatepost.jobs.concerns import Certificate, Concern, Facts, Level, concerns
 from gatepost.jobs.look import certificates_of, look, remembered, validated
-from gatepost.jobs.presence import running_since
+from gatepost.jobs.presence import delivering, running_since
 from gatepost.jobs.work import BEAT_KEY, BEAT_S, Beat
 from gatepost.mail.finding import Mode
 from gatepost.net.resolver import CachingResolver, Validation
@@ -38,6 +38,8 @@ class Health:
     last_day: dict[str, int]
     """Messages by action, and what was turned down before there was one, of the last 24 hours."""
     concerns: tuple[Concern, ...]
+    delivering: int = 0
+    """Processes that deliver now."""
     digest_sent: float | None = None
     """When the last letter about held mail went out to anybody."""
 
@@ -60,6 +62,7 @@ def health(installation: Installation) -> Health:
     states = read_states(known.get(HEALTH_KEY))
     return Health(
         since=since,
+        delivering=delivering(loaded.state),
         beat=beat,
         facts=facts,
         lists={

@@ -269,6 +269,7 @@ class Gate:
             parts.adopt(self.loaded)
             runner.routes = self.loaded.routes
             runner.carrier.junk_headers = junk_mark(self.loaded.config.marking.junk_headers)
+            runner.ask_again()
 
     async def deliver_until_stopped(
         self, life: Life, runner: DeliveryRunner, group: asyncio.TaskGroup

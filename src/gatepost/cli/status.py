@@ -131,7 +131,7 @@ def tell(seen: Health, name: str, mode: str) -> None:
     heading = {"well": "It is well", "warning": "Something wants a look", "critical": "It is not well"}[level]
     click.echo(click.style(f"{name}: {heading.lower()}", fg=COLOURS[level], bold=True))
     running = "not running" if seen.since is None else f"running since {moment(seen.since)}"
-    click.echo(f"  gate         {running}, mode {mode}")
+    click.echo(f"  gate         {running}, mode {mode}; processes that deliver: {seen.delivering}")
     oldest = f", the oldest for {age(figures.oldest_queued_s)}" if figures.oldest_queued_s is not None else ""
     click.echo(f"  queue        {figures.queued} copies{oldest}; {figures.stopped} stopped")
     click.echo(
@@ -183,6 +183,7 @@ def status_json(seen: Health, name: str, mode: str) -> dict[str, Any]:
         "hostname": name,
         "running": seen.since is not None,
         "since": seen.since,
+        "delivering": seen.delivering,
         "version": seen.beat.version if seen.since is not None and seen.beat else None,
         "mode": mode,
         "queue": asdict(facts.figures),

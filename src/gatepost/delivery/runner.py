@@ -94,6 +94,12 @@ class DeliveryRunner:
         self._line.woken()
         self._woken.set()
 
+    def ask_again(self) -> None:
+        """After a reload: a destination that was down, or where the password was wrong, is asked as soon as mail for it is due."""
+        for there in self._destinations.values():
+            there.reached()
+        self.poke()
+
     def stop(self) -> None:
         """Claim nothing more; `run` returns when what is in hand is settled."""
         self._stopping = True

@@ -45,6 +45,11 @@ def running_since(state: Path) -> float | None:
     return next((since for since in found if since is not None), None)
 
 
+def delivering(state: Path) -> int:
+    """How many processes deliver now."""
+    return sum(locked_since(path) is not None for path in state.glob(f"{LOCK}*"))
+
+
 def locked_since(path: Path) -> float | None:
     """The same of one process."""
     try:
