@@ -117,6 +117,22 @@ def test_connections_are_shared_and_a_dead_worker_is_replaced():
         two.close()
 
 
+def test_processes_are_told_apart_by_name():
+    with gate_process("2") as gate:
+        ours = [
+            stat.parent for stat in Path("/proc").glob("[0-9]*/stat") if parent_of(stat) == gate.process.pid
+        ]
+        names = sorted((one / "comm").read_text().strip() for one in ours)
+    assert names == ["gate acceptor", "gate another", "gate worker-1", "gate worker-2"]
+
+
+def parent_of(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except OSError:  # it has just ended
+        return 0
+
+
 def test_counts_of_a_dead_worker_are_cleared():
     with gate_process("1") as gate:
         clients = [gate.connect() for _ in range(4)]
