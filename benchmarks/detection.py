@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from gatepost.classify.calibration import JUNK_AT
 from gatepost.classify.features import Features, features
 from gatepost.classify.model import train
-from gatepost.classify.roc import Scored, figures, losing, share_missed
+from gatepost.classify.roc import Scored, area, figures, losing, share_missed
+from gatepost.jobs.learning import OF_OTHERS
+from gatepost.jobs.settings import LearningSettings
 from gatepost.mail.content import content_of
 from gatepost.mail.message import Message, to_crlf
 
@@ -162,6 +164,57 @@ def online(ours: Ours, peer: Bogofilter | None, samples: list[Sample]) -> None:
             print(f"| {name} | {only.one_minus_roca:.3f} | {figures(rows).one_minus_roca:.3f} |")
 
 
+def lopsided(ours: Ours, taught: list[Sample]) -> None:
+    """Much of one kind and little of the other: twelve draws from the training part, judged on 800 others of it."""
+    print(
+        "\n### Much of one kind taught, little of the other (inside the training part, twelve draws, means)\n"
+    )
+    print("| taught | 1-ROCA% | spam caught at its own threshold | ham lost |\n| --- | --- | --- | --- |")
+    kinds = [[one for one in taught if one.spam is spam] for spam in (False, True)]
+    for rare, common in ((0, 1), (1, 0)):
+        for few in (5, 8, 16):
+            found = []
+            for draw in range(12):
+                chance = np.random.default_rng((few, draw))
+                drawn = [chance.permutation(len(kinds[which])).tolist() for which in (rare, common)]
+                many = (60, 200, 500)[draw % 3]
+                known = [kinds[rare][at] for at in drawn[0][:few]] + [
+                    kinds[common][at] for at in drawn[1][:many]
+                ]
+                rest = [kinds[rare][at] for at in drawn[0][few:]] + [
+                    kinds[common][at] for at in drawn[1][many:]
+                ]
+                judged = [rest[at] for at in chance.permutation(len(rest))[:800].tolist()]
+                scores = ours([known[at] for at in chance.permutation(len(known)).tolist()], judged)
+                spam = np.array([one.spam for one in judged])
+                roca = 100 * (1 - area(scores[~spam], scores[spam]))
+                found.append((roca, (scores[spam] >= JUNK_AT).mean(), (scores[~spam] >= JUNK_AT).mean()))
+            roca, caught, lost = np.mean(found, axis=0)
+            print(f"| {few} {('ham', 'spam')[rare]} | {roca:.2f} | {caught:.1%} | {lost:.2%} |")
+
+
+def liar(ours: Ours, taught: list[Sample]) -> None:
+    """One person calls wanted mail unwanted: what that costs the others, inside the training part."""
+    print("\n### One person lies (400 ham and 400 spam taught by others; inside the training part)\n")
+    print("| wanted mail this person called unwanted | spam of the others caught | ham of the others lost |")
+    print("| --- | --- | --- |")
+    ham, spam = ([one for one in taught if one.spam is kind] for kind in (False, True))
+    site = [*ham[:400], *spam[:400]]
+    judged = [*ham[1000:], *spam[400:]]
+    usual = LearningSettings()
+    for lies in (0, 20, 100, 400):
+        # As `jobs/learning.py` weighs a person.
+        few, many = min(1.0, usual.person_in_site / max(lies, 1)), OF_OTHERS * len(site) / max(lies, 1)
+        weight = min(usual.person_weight * few, many)
+        lessons = [(ours.of(one), one.spam) for one in site] + [
+            (ours.of(one), True) for one in ham[400 : 400 + lies]
+        ]
+        model = train(lessons, weights=[1.0] * len(site) + [weight] * lies)
+        odds = np.array([model.opinion(ours.of(one)).log_odds for one in judged])
+        bad = np.array([one.spam for one in judged])
+        print(f"| {lies} | {(odds[bad] >= JUNK_AT).mean():.1%} | {(odds[~bad] >= JUNK_AT).mean():.2%} |")
+
+
 def phishing(ours: Ours, taught: list[Sample], judged: list[Sample]) -> None:
     """Two of three taught, by hash; the rest judged beside the corpus's newest ham."""
     if not PHISHING.is_dir():
@@ -257,7 +310,7 @@ def progress(text: str) -> None:
 
 def main() -> None:
     """All of it, or parts."""
-    parts = ("split", "few", "online", "phishing", "gate", "cost")
+    parts = ("split", "few", "online", "lopsided", "liar", "phishing", "gate", "cost")
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--only", default=",".join(parts), help=f"of {', '.join(parts)}")
     reader.add_argument(
@@ -294,6 +347,10 @@ def main() -> None:
             compared("A new installation: 500 messages taught", filters, few, new)
         if "online" in wanted:
             online(ours, peer, samples)
+        if "lopsided" in wanted:
+            lopsided(ours, old)
+        if "liar" in wanted:
+            liar(ours, old)
         if "phishing" in wanted:
             phishing(ours, old, new)
         if "gate" in wanted:
