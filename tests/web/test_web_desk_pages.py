@@ -200,9 +200,10 @@ def test_ones_own_data_holds_ones_own_and_nobody_elses(desk: Console) -> None:
     ]
     told = folder.read("data.json").decode()
     assert "ANAEVIL" in told, "malware is named, and stays here"
-    assert json.loads(told)["account"]["login"] == "ana@example.net"
+    account = json.loads(told)["data"]["ana@example.net"]["account"][0]["account"]
+    assert account["login"] == "ana@example.net"
     assert "Secret of ben" not in told
-    assert "seed" not in json.loads(told)["account"]
+    assert "seed" not in account
 
 
 def test_an_app_password_is_shown_once_and_revoked(desk: Console) -> None:

@@ -1,32 +1,33 @@
-"""A person's own data, as one file they can take along: what is kept about them, in plain JSON, and their held mail."""
+"""A person's own data, as one file they can take along: what is kept about them, in plain JSON, and their held mail.
+
+What is kept about an address says `store/personal.py` alone, the same for the data protection officer's file. What of it is about
+others, or theirs to say, is left out here: who wants that asks for access, and a person answers.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from gatepost.access.rights import Actor, Right
-from gatepost.mail.address import Address
 from gatepost.office.glass import may_take_out
 from gatepost.office.longreads import EXPORT_S
 from gatepost.office.office import Office
-from gatepost.office.senders import Senders
-from gatepost.store import accounts, apppasswords, digests, glass, history, journal, searching, signins
+from gatepost.store import journal, personal
 from gatepost.store.approvals import CATEGORY as APPROVAL
 from gatepost.store.database import Connection
 from gatepost.store.failures import StoreFailed
-from gatepost.store.quarantine import Wanted, search
+from gatepost.store.quarantine import State
 
-MOST_MESSAGES = 5000
-"""Of history, for each address and direction."""
 MOST_HELD = 200
 MOST_OCTETS = 64 << 20
 """Of held mail in one file; the rest is named only, and so is malware."""
-SECRET = frozenset({"password", "seed", "seal", "hash", "salt", "handle", "public_key", "credential"})
+Row = Mapping[str, Any]
 
 
 async def export(office: Office, actor: Actor) -> bytes:
@@ -40,76 +41,80 @@ async def export(office: Office, actor: Actor) -> bytes:
     await office.store.database.commit(
         partial(journal.append, at=why.at, who=why.who, what=f"data export <{actor.login}>", why="")
     )
-    told = await office.read_long(actor, partial(collected, office=office, actor=actor), seconds=EXPORT_S)
-    made, room = io.BytesIO(), MOST_OCTETS
+    found = await office.read_long(actor, partial(collected, actor=actor), seconds=EXPORT_S)
+    told = {
+        "made_at": office.clock(), "addresses": list(actor.addresses), "data": found,
+        "about": {part.name: part.about for part in personal.PARTS},
+    }  # fmt: skip
+    files = {"data.json": json.dumps(told, ensure_ascii=False, indent=1, default=str).encode()}
+    files |= letters(office, actor, [one for parts in found.values() for one in parts["held"]])
+    return await asyncio.to_thread(zipped, files)  # long enough to keep the loop from others
+
+
+def letters(office: Office, actor: Actor, held: list[Row]) -> dict[str, bytes]:
+    """The held messages that may be taken out, by the names of their files."""
+    room, found = MOST_OCTETS, dict[str, bytes]()
+    for one in held[:MOST_HELD]:
+        if one["state"] not in ("held", "requested") or one["size"] > room:
+            continue
+        if not may_take_out(actor, office.store.held(ref=one["ref"])):
+            continue
+        try:
+            octets = office.store.octets_of(one["ref"])
+        except (KeyError, StoreFailed):
+            continue
+        room -= len(octets)
+        found[f"held/{one['ref']}.eml"] = octets
+    return found
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """As one file."""
+    made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as folder:
-        folder.writestr("data.json", json.dumps(told, ensure_ascii=False, indent=1, default=str))
-        for one in told["held"][:MOST_HELD]:
-            if one["state"] not in ("held", "requested") or one["size"] > room:
-                continue
-            if not may_take_out(actor, office.store.held(ref=one["ref"])):
-                continue
-            try:
-                octets = office.store.octets_of(one["ref"])
-            except (KeyError, StoreFailed):
-                continue
-            room -= len(octets)
-            folder.writestr(f"held/{one['ref']}.eml", octets)
+        for name, octets in files.items():
+            folder.writestr(name, octets)
     return made.getvalue()
 
 
-def collected(connection: Connection, *, office: Office, actor: Actor) -> dict[str, Any]:
-    """What is kept about the actor, without secrets and without others' addresses beyond those of each message."""
-    account = accounts.find(connection, id=actor.account)
-    held = (
-        search(
-            connection, Wanted(addresses=actor.addresses, decided=True, without=APPROVAL), limit=MOST_MESSAGES
-        )
-        if actor.addresses
-        else []
+def collected(connection: Connection, *, actor: Actor) -> dict[str, dict[str, list[Row]]]:
+    """Address -> part -> rows, of the actor's own addresses: what is theirs to see."""
+    waiting = unknown_to_recipients(connection, actor)
+    found: dict[str, dict[str, list[Row]]] = {}
+    for address in dict.fromkeys([actor.login, *actor.addresses]):
+        parts = personal.collected(connection, address)
+        found[address] = {
+            name: [one for one in rows if OWN.get(name, everything)(one, actor, waiting)]
+            for name, rows in parts.items()
+        }
+    return found
+
+
+def unknown_to_recipients(connection: Connection, actor: Actor) -> frozenset[str]:
+    """References of mail to the actor that waits for approval on its way out, or was declined: they know nothing of it."""
+    marks = ", ".join("?" * len(actor.addresses))
+    rows = connection.execute(
+        f"SELECT ref FROM quarantine WHERE category = ? AND state <> ? AND lower(to_address) IN ({marks})",  # noqa: S608
+        (APPROVAL, State.RELEASED, *actor.addresses),
     )
-    return {
-        "made_at": office.clock(),
-        "account": plain(asdict(account)) if account else {"login": actor.login},
-        "addresses": list(actor.addresses),
-        "passkeys": [plain(asdict(one)) for one in accounts.passkeys(connection, actor.account)],
-        "app_passwords": [plain(asdict(one)) for one in apppasswords.listed(connection, actor.account)],
-        "sign_ins": [asdict(one) for one in signins.noted(connection, actor.account, limit=MOST_MESSAGES)],
-        "senders": [asdict(one) for one in Senders(office=office).listed(actor, mine=True)],
-        "digests": [asdict(digests.standing(connection, one)) for one in actor.addresses],
-        "held": [asdict(one) for one in held],
-        "messages": [message for one in actor.addresses for message in messages(connection, one)],
-        "journal": [asdict(one) for one in journal.read(connection, who=actor.who, limit=MOST_MESSAGES)],
-        "looked_at_by": [
-            asdict(one) for one in glass.views(connection, owners=actor.addresses, limit=MOST_MESSAGES)
-        ],
-    }
+    return frozenset(ref for (ref,) in rows)
 
 
-def messages(connection: Connection, address: str) -> list[dict[str, Any]]:
-    """What is on record of mail from and to an address."""
-    found = {}
-    for wanted in (history.Search(recipient=address), history.Search(sender=address)):
-        for entry in searching.find(connection, wanted, limit=MOST_MESSAGES).entries:
-            mine = [one for one in entry.judged if same(one.recipient.address, address)]
-            found[entry.ref] = {
-                "ref": entry.ref, "at": entry.at, "from": str(entry.envelope.sender or ""), "author": entry.author,
-                "subject": entry.subject, "size": entry.size, "message_id": entry.message_id,
-                "client": str(entry.client.ip or ""),
-                "verdicts": [{"action": one.verdict.action.value, "reason": one.verdict.reason} for one in mine],
-            }  # fmt: skip
-    return sorted(found.values(), key=lambda one: -one["at"])
+def everything(_: Row, __: Actor, ___: frozenset[str]) -> bool:
+    """All of a part."""
+    return True
 
 
-def same(address: Address, text: str) -> bool:
-    """Is it this one?"""
-    return str(address).lower() == text.lower()
+def _mine(row: Row, actor: Actor, *fields: str) -> bool:
+    return any(actor.owns(str(row[name])) for name in fields)
 
 
-def plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Without what is secret or only makes sense inside."""
-    return {
-        name: sorted(map(str, value)) if isinstance(value, frozenset | set) else value
-        for name, value in row.items()
-        if name not in SECRET
-    }
+OWN: Mapping[str, Callable[[Row, Actor, frozenset[str]], bool]] = {
+    # What others did stays with them; who looked at one's mail is a part of its own.
+    "journal": lambda row, actor, _: row["who"] == actor.who,
+    "messages": lambda row, actor, waiting: row["ref"] not in waiting or row["client"].get("user") == actor.login,
+    "held": lambda row, actor, _: _mine(row, actor, "to") and row["category"] != APPROVAL,
+    # Whether somebody else blocks them is that one's own.
+    "senders": lambda row, actor, _: _mine(row, actor, "owner", "recipient"),
+}  # fmt: skip
+"""Of these parts some rows only."""
