@@ -43,6 +43,7 @@ from gatepost.net.reception import Reception
 from gatepost.net.service import Service
 from gatepost.net.tls import ServerTls, TlsSettings, TlsUnusable, watch
 from gatepost.net.worker import Plan, Program, run
+from gatepost.store.migrations import insist_on_ours
 from gatepost.store.records import HistoryEntry
 
 if TYPE_CHECKING:
@@ -399,8 +400,9 @@ def own_state(state: Path, user: str) -> None:
 
 
 def serve(path: Path) -> int:
-    """Run the gate that the file describes until SIGTERM; the exit status. Raises ConfigError."""
+    """Run the gate that the file describes until SIGTERM; the exit status. Raises ConfigError or StoreFailed."""
     loaded = load(path)
+    insist_on_ours(loaded.state / "gatepost.db")
     start_log(loaded.config.log.format)
     gate = Gate(loaded, ready=say)
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from importlib import resources
+from pathlib import Path
 
 from pysqlite3 import dbapi2
 
-from gatepost.store.failures import StoreFailed
+from gatepost.store.failures import StoreFailed, translated
 from gatepost.store.gist import folded
 
 APPLICATION_ID = 0x47504F53
@@ -18,10 +20,20 @@ def migrate(connection: dbapi2.Connection) -> int:
 
     Raises StoreFailed when the file belongs to a newer program or to something else.
     """
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
-    (owner,) = connection.execute("PRAGMA application_id").fetchone()
     scripts = schema()
     newest = scripts[-1][0]
+    found = ours(connection, newest)
+    connection.create_function("folded", 1, folded, deterministic=True)
+    for number, script in scripts:
+        if number > found:
+            apply(connection, number, script)
+    return newest
+
+
+def ours(connection: dbapi2.Connection, newest: int) -> int:
+    """The version found, when it is one that this program can bring up to `newest`. Raises StoreFailed."""
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
     if owner not in (0, APPLICATION_ID) or (owner == 0 and found):
         raise StoreFailed("the database file belongs to another program")
     if found > newest:
@@ -29,11 +41,15 @@ def migrate(connection: dbapi2.Connection) -> int:
             f"the database has schema {found} and this program knows up to {newest}: "
             "it was written by a newer Gatepost; upgrade, or restore a backup made before"
         )
-    connection.create_function("folded", 1, folded, deterministic=True)
-    for number, script in scripts:
-        if number > found:
-            apply(connection, number, script)
-    return newest
+    return int(found)
+
+
+def insist_on_ours(path: Path) -> None:
+    """Say so before anything is started when a database cannot be used; changes nothing. Raises StoreFailed."""
+    if not path.exists():
+        return
+    with translated(), closing(dbapi2.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        ours(connection, schema()[-1][0])
 
 
 def apply(connection: dbapi2.Connection, number: int, script: str) -> None:
