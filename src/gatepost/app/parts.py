@@ -41,7 +41,7 @@ from gatepost.jobs.look import DROPPED_KEPT_S, DROPPED_KEY
 from gatepost.jobs.peoplesync import PeopleSync
 from gatepost.jobs.rounds import Round
 from gatepost.jobs.tallies import Differences, Tallies
-from gatepost.jobs.work import Jobs
+from gatepost.jobs.work import BEAT_S, Jobs
 from gatepost.mail.address import Address, parse_address
 from gatepost.mail.client import IpAddress
 from gatepost.net.callout import RecipientCallout
@@ -370,6 +370,14 @@ class Parts:
         """For the metrics; costs an addition or two."""
         self.tallies.entry(entry)
         self.counted.soon()
+
+    def counting(self) -> Round:
+        """In a process without the jobs, whose beat does it there: what it counted is written soon."""
+
+        async def work() -> None:
+            self.counted.soon()
+
+        return Round("counts", BEAT_S, work)
 
     async def _write_counts(self) -> None:
         """Add what this process counted to the sums of all."""

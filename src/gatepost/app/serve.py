@@ -248,7 +248,7 @@ class Gate:
                 spare_the_collector()
                 life.ready()
                 async with asyncio.TaskGroup() as group:
-                    rounds = group.create_task(run_rounds(parts.wire.rounds_beside()))
+                    rounds = group.create_task(run_rounds([*parts.wire.rounds_beside(), parts.counting()]))
                     await self.deliver_until_stopped(life, runner, group)
                     rounds.cancel()
 
