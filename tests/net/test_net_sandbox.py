@@ -204,6 +204,32 @@ def folder() -> Iterator[Path]:
         yield path
 
 
+def test_without_the_process_they_come_from_children_come_from_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))  # what nobody removes any more goes with it
+
+    async def story() -> tuple[list[str], int, int]:
+        server = Forkserver()
+        sandbox = Sandbox(SandboxSettings(children=1), server=server)
+        try:
+            first = await dug(sandbox)
+            above = parent(first.pid)
+            assert list(folder.iterdir()), "scratch folders lie where temporary files do"
+            os.kill(above, signal.SIGKILL)
+            assert await asyncio.get_running_loop().sock_recv(first.rein, 16) == b""
+            reports = await sandbox.inspect(with_attachments(("b.zip", zipped(x=b"1"))))
+            [second] = sandbox._all
+            return [one.shown for one in reports], above, parent(second.pid)
+        finally:
+            await sandbox.close()
+            server.close()
+
+    inside, before, after = asyncio.run(story())
+    assert inside == ["b.zip", "b.zip › x"]
+    assert before != after
+
+
 def in_the_cage(code: str, folder: Path, *, use_landlock: bool = True) -> subprocess.CompletedProcess[str]:
     scratch = folder / "scratch"
     scratch.mkdir()

@@ -75,14 +75,14 @@ class Facts:
 
 
 RECORDS = {
-    "sent": "messages sent in the account's name",
-    "received": "messages to the account, as facts (addresses, subject, verdict)",
-    "held": "messages held for the account, whole",
-    "sign_ins": "sign-ins of the account, with network and program",
-    "released": "held messages that were let go, whole",
-    "looks": "looks at held messages",
-    "read": "held messages that were looked at, whole",
-    "messages": "messages, as facts (addresses, subject, verdict)",
+    "sent": "Messages sent in the account's name",
+    "received": "Messages to the account, as facts (addresses, subject, verdict)",
+    "held": "Messages held for the account, whole",
+    "sign_ins": "Sign-ins of the account, with network and program",
+    "released": "Held messages that were let go, whole",
+    "looks": "Looks at held messages",
+    "read": "Held messages that were looked at, whole",
+    "messages": "Messages, as facts (addresses, subject, verdict)",
 }
 HAPPENED = {
     Incident.ACCOUNT: "Somebody else was signed in to the account %(whose)s, or sent mail in its name.",
@@ -203,16 +203,9 @@ def _other(connection: Connection, asked: Asked) -> tuple[set[str], dict[str, in
     }  # fmt: skip
 
 
-DONE = (
-    "account ",
-    "app-password revoke",
-    "token revoke",
-    "sign-out",
-    "session",
-    "quarantine delete",
-    "queue ",
-    "second ",
-)
+DONE = ("account disable", "account enable", "account recover", "account remove", "account roles", "account unlink", "account identity",
+        "app-password revoke", "certificate remove", "token revoke", "sign-out", "session", "quarantine delete", "queue hold", "queue drop")  # fmt: skip
+"""Acts that answer an incident."""
 
 
 def _acts(connection: Connection, asked: Asked) -> tuple[str, ...]:
@@ -261,7 +254,7 @@ def draft(facts: Facts, settings: PrivacySettings, now: float) -> list[Section]:
         Line(HAPPENED[asked.incident], {"whose": asked.whose} if asked.incident is Incident.ACCOUNT else {}),
         Line("From %(since)s to %(until)s.", {"since": _moment(asked.since), "until": _moment(asked.until)}),
         Line("People concerned: about %(number)s, with a mailbox here or writing to one.", {"number": f"{facts.person_count:,}"}),
-        *(Line("%(number)s %(what)s", {"number": f"{number:,}", "what": RECORDS[name]}) for name, number in facts.records.items()),
+        *(Line("%(what)s: %(number)s", {"number": f"{number:,}", "what": RECORDS[name]}) for name, number in facts.records.items()),
         Line("How it happened: %(gap)s.", {"gap": GAP}),
     ]  # fmt: skip
     contact = [

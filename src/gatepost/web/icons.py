@@ -24,6 +24,7 @@ PATHS = {
     "retention": "M12 3a9 9 0 100 18 9 9 0 000-18zM12 7v5l3 3",
     "me": "M12 12a4 4 0 100-8 4 4 0 000 8zM4 21c0-4 4-6 8-6s8 2 8 6",
     "privacy": "M6 11h12v9H6zM8 11V7a4 4 0 018 0v4",
+    "breach": "M12 3l8 3v6c0 5-4 8-8 9-4-1-8-4-8-9V6zM12 8v5M12 16h.1",
     "requests": "M4 5h16v11H9l-5 4zM8 9h8M8 12h5",
     "holds": "M7 11V6a5 5 0 0110 0v5M5 11h14v9H5zM12 14v3",
     "record": "M6 3h12v18H6zM9 7h6M9 11h6M9 15h6M9 18h3",

@@ -15,9 +15,9 @@ from gatepost.web.pages.requests import download
 from gatepost.web.visit import Refused, Visit
 
 INCIDENTS = {
-    "account": N_("An account was taken over"),
-    "release": N_("Held mail was let go wrongly"),
-    "reading": N_("Held mail was read wrongly"),
+    "account": N_("Account taken over"),
+    "release": N_("Mail wrongly released"),
+    "reading": N_("Mail wrongly read"),
     "other": N_("Something else"),
 }
 
@@ -37,7 +37,7 @@ async def draft(visit: Visit) -> Response:
     given = {name: visit.field(name, 320) for name in FIELDS}
     now = visit.office.clock()
     since, until, known = (moment_of(visit, given[name], word) for name, word in
-                           (("since", N_("From")), ("until", N_("To")), ("known", N_("Known since"))))  # fmt: skip
+                           (("since", N_("Began")), ("until", N_("Ended")), ("known", N_("Known since"))))  # fmt: skip
     if given["incident"] not in INCIDENTS or since is None:
         raise Refused(visit._("Say what happened, and since when."))
     asked = Asked(
