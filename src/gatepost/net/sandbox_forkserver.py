@@ -1,6 +1,6 @@
 """Where sandboxed children come from: a process that imports the parsers once, and forks for each child that is asked for.
 
-It is a fresh interpreter, never a fork of ours: it has no keys, no threads, no environment, no descriptor but the socket it is
+It is a fresh interpreter, never a fork of ours: it has no keys, no threads, nothing of our environment but where temporary files go, no descriptor but the socket it is
 asked by, and its memory lies elsewhere than the gate's. Children share what it has imported and begin in some milliseconds. It
 reads nothing of what strangers sent, but it lends children the places of everything in memory: when one of them was struck
 down, it becomes another program (execve) and keeps those that live, so that nobody learns those places by trial.
@@ -53,7 +53,7 @@ class Forkserver:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 _command(theirs.fileno(), {}), pass_fds=(theirs.fileno(),), cwd="/", start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env={"MALLOC_ARENA_MAX": "1", "LC_ALL": "C.UTF-8"},
+                env={"MALLOC_ARENA_MAX": "1", "LC_ALL": "C.UTF-8", "TMPDIR": tempfile.gettempdir()},
             )  # fmt: skip
         ours.setblocking(False)
         self._asking = ours
