@@ -1,7 +1,7 @@
 """Where sandboxed children come from: a process that imports the parsers once, and forks for each child that is asked for.
 
-It is a fresh interpreter, never a fork of ours: it has no keys, no threads, nothing of our environment but where temporary files go, no descriptor but the socket it is
-asked by, and its memory lies elsewhere than the gate's. Children share what it has imported and begin in some milliseconds. It
+It is a fresh interpreter, never a fork of ours: it has no keys, no threads, nothing of our environment but where temporary
+files go, no descriptor but the socket it is asked by, and its memory lies elsewhere than the gate's. Children share what it has imported and begin in some milliseconds. It
 reads nothing of what strangers sent, but it lends children the places of everything in memory: when one of them was struck
 down, it becomes another program (execve) and keeps those that live, so that nobody learns those places by trial.
 
