@@ -140,7 +140,7 @@ def test_a_reload_takes_configuration_and_certificate_and_drops_nobody(tmp_path:
             new.mkdir()
             issue(new)
             (new / "ca.pem").replace(folder / "ca.pem")
-            moved = gate.path.read_text().replace("[dns]", "[dns]\npatience = 4")
+            moved = gate.path.read_text().replace("[dns]", "[dns]\npatience = '4s'")
             for name in ("certificate.pem", "key.pem"):
                 moved = moved.replace(f'"{name}"', f'"new/{name}"')
             gate.path.write_text(moved)
