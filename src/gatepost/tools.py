@@ -59,7 +59,9 @@ class RecipientAnswer:
 
     standing: Standing
     text: str
-    """One sentence."""
+    """One sentence, which whoever asks may hear."""
+    behind: str = ""
+    """What the host behind us said, which names it: for the postmaster alone."""
     only_bounces: bool = False
     """It takes mail from the null sender alone: it stands for the sender of something that we sent on."""
 

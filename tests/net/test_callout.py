@@ -63,6 +63,18 @@ def test_what_an_answer_means(verb: str, reply: str, standing: Standing) -> None
     assert "DATA" not in peer.lines
 
 
+@pytest.mark.parametrize("reply", ["550 5.1.1 nobody in room 7", "450 4.2.1 later, says room 7"])
+def test_who_asks_hears_nothing_of_the_host_behind_us(reply: str) -> None:
+    async def act(callout: RecipientCallout, hop: Hop, now: list[float]) -> None:
+        answer = await callout.ask(hop, ANA)
+        assert "127.0.0.1" not in answer.text
+        assert "room 7" not in answer.text
+        assert str(hop) in answer.behind
+        assert "room 7" in answer.behind
+
+    asking(act, lambda verb, line: reply if verb == "RCPT" else None)
+
+
 def test_yes_is_kept_long_and_no_shortly() -> None:
     async def act(callout: RecipientCallout, hop: Hop, now: list[float]) -> None:
         for moment, address in [

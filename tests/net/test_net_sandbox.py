@@ -21,9 +21,11 @@ from gatepost.files.yararules import compile_rules
 from gatepost.mail.filereport import FileReport
 from gatepost.mail.message import Message
 from gatepost.net import landlock
+from gatepost.net import sandbox as sandboxes
 from gatepost.net.sandbox import Child, Lost, Sandbox, SandboxSettings, obstacle
 from gatepost.net.sandbox_forkserver import Forkserver
 from gatepost.net.sandbox_wire import Answer, WireFact, WireReport, reports_of
+from gatepost.tools import Unavailable
 
 
 def with_attachments(*files: tuple[str, bytes], text: str = "hello") -> Message:
@@ -228,6 +230,32 @@ def test_without_the_process_they_come_from_children_come_from_another(
     inside, before, after = asyncio.run(story())
     assert inside == ["b.zip", "b.zip › x"]
     assert before != after
+
+
+def test_a_process_they_come_from_that_hangs_is_left_for_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    async def story() -> int:
+        server = Forkserver()
+        server.begin()
+        assert server._process is not None
+        hung = server._process
+        os.kill(hung.pid, signal.SIGSTOP)
+        try:
+            with monkeypatch.context() as impatient:
+                impatient.setattr(sandboxes, "START_S", 0.2)
+                with pytest.raises(Unavailable, match="did not come up within 0 s; gatepost doctor says"):
+                    await Child.start(SandboxSettings(), server)
+            child = await Child.start(SandboxSettings(), server)
+            child.end()
+        finally:
+            hung.kill()
+            server.close()
+        return hung.wait(10)
+
+    assert asyncio.run(story()) == -signal.SIGKILL
 
 
 def in_the_cage(code: str, folder: Path, *, use_landlock: bool = True) -> subprocess.CompletedProcess[str]:

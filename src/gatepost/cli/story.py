@@ -9,6 +9,7 @@ from math import exp
 from gatepost.checks.references import reference_of
 from gatepost.mail.authresults import AuthResults, DkimResult, SpfResult
 from gatepost.mail.client import Client
+from gatepost.mail.finding import BEHIND
 from gatepost.mail.verdict import Action, Verdict, Weighed
 from gatepost.store.records import DeliveryAttempt, HistoryEntry, Judged
 
@@ -269,6 +270,8 @@ def seen(entry: HistoryEntry) -> Iterator[Part]:
         words = weighed.finding.evidence.get("words")
         if isinstance(words, list) and words:
             yield " " * SEEN_INDENT, f"by the words {', '.join(words)}"
+        if BEHIND in weighed.finding.evidence:
+            yield " " * SEEN_INDENT, f"behind us: {weighed.finding.evidence[BEHIND]}"
     if any(weight_words(one).startswith("(") for one in shown.values()):
         yield "  ", "In parentheses: what only observes; it was not counted."
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gatepost.jobs.concerns import Concern, Level, age
 from gatepost.mail.address import parse_address
+from gatepost.mail.finding import BEHIND
 from gatepost.store.records import DeliveryAttempt, HistoryEntry
 
 LOOKED_AT = 2000
@@ -80,7 +81,9 @@ def of_callouts(now_unsure: Sequence[HistoryEntry], *, before: bool) -> Iterator
     if not before or len(now_unsure) < TRIES:
         return
     judged = now_unsure[0].judged
-    reason = judged[0].verdict.reason.rstrip(".") if judged else "nobody answers"
+    weighed = judged[0].verdict.weighed if judged else ()
+    said = (str(one.finding.evidence[BEHIND]) for one in weighed if BEHIND in one.finding.evidence)
+    reason = next(said, judged[0].verdict.reason if judged else "nobody answers").rstrip(".")
     yield Concern(
         "callout",
         Level.WARNING,

@@ -17,6 +17,10 @@ ONLY_FOR = "only_for"
 """Evidence: the recipients a finding is about, as `Address.key`, where it is not about all."""
 
 
+BEHIND = "behind"
+"""Evidence: what a host behind us said, for the postmaster alone; the sentence goes to whoever asked."""
+
+
 class Mode(StrEnum):
     """How far a check, a list, a rule or the whole gate is trusted."""
 

@@ -16,6 +16,9 @@ from gatepost.net.outbound import Sent
 from gatepost.smtp.sending import Hop, Outcome, Outgoing, OutgoingRecipient, Result
 from gatepost.tools import RecipientAnswer, Standing
 
+NOT_NOW = "whether there is {address} cannot be asked just now"
+"""Which host behind us is asked, and what it said, is nobody else's business."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalloutSettings:
@@ -67,7 +70,9 @@ class RecipientCallout:
         task = self._asking.get(key)
         if task is None:
             if len(self._asking) >= self.settings.at_once + self.settings.waiting:
-                return RecipientAnswer(Standing.UNSURE, f"too many questions wait for {hop}")
+                return RecipientAnswer(
+                    Standing.UNSURE, NOT_NOW.format(address=address), f"too many questions wait for {hop}"
+                )
             task = self._asking[key] = asyncio.create_task(self._ask(hop, address))
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         # One who hangs up does not spoil the answer for the others who wait for it.
@@ -79,7 +84,11 @@ class RecipientCallout:
             async with self._gate, asyncio.timeout(self.settings.timeout_s):
                 sent = await self.sender.send(hop, question)
         except TimeoutError:
-            answer = RecipientAnswer(Standing.UNSURE, f"{hop} did not say in time whether it knows {address}")
+            answer = RecipientAnswer(
+                Standing.UNSURE,
+                NOT_NOW.format(address=address),
+                f"{hop} did not say in time whether it knows {address}",
+            )
         else:
             answer = meaning(sent.outcomes[0], hop, address)
         self._keep((hop, address.key), answer)
@@ -103,5 +112,11 @@ def meaning(outcome: Outcome, hop: Hop, address: Address) -> RecipientAnswer:
     words = printable(outcome.words, 200)
     about_recipient = outcome.stage == "rcpt" and not outcome.status.startswith(("5.7.", "5.5."))
     if outcome.result is Result.FAILED and about_recipient:
-        return RecipientAnswer(Standing.UNKNOWN, f"{hop} does not know {address}: {words}")
-    return RecipientAnswer(Standing.UNSURE, f"{hop} does not say whether it knows {address}: {words}")
+        return RecipientAnswer(
+            Standing.UNKNOWN, f"there is no {address}", f"{hop} does not know {address}: {words}"
+        )
+    return RecipientAnswer(
+        Standing.UNSURE,
+        NOT_NOW.format(address=address),
+        f"{hop} does not say whether it knows {address}: {words}",
+    )

@@ -98,9 +98,14 @@ class Child:
                 child.pid = int(await child._told())
                 await child.say(setup)
                 ready = msgspec.msgpack.decode(await child.hear(), type=Ready)
-        except (Lost, TimeoutError, ValueError, *UNREADABLE):
+        except (Lost, TimeoutError, ValueError, *UNREADABLE) as why:
             child.end(well=False)
-            raise Unavailable("the child that would look into attachments did not come up") from None
+            if isinstance(why, TimeoutError) and not child.pid:
+                server.leave()
+            late = f" within {START_S:.0f} s" if isinstance(why, TimeoutError) else ""
+            raise Unavailable(
+                f"the child that would look into attachments did not come up{late}; gatepost doctor says whether one can"
+            ) from None
         except BaseException:
             child.end()
             raise

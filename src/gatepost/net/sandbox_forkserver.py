@@ -69,6 +69,14 @@ class Forkserver:
         assert self._asking is not None
         return self._ask(self._asking)
 
+    def leave(self) -> None:
+        """It does not answer: the next child comes from another. Who shares it finds out by itself."""
+        if self._asking is not None:
+            self._asking.close()
+        if self._process is not None:
+            self._process.kill()  # only its parent's call does anything
+        self._asking = self._process = None
+
     def close(self) -> None:
         """Leave the server; without anybody left it ends its children and itself."""
         if self._asking is not None:

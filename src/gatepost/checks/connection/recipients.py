@@ -13,7 +13,7 @@ from gatepost.checks.check import BOTH_WAYS, Check, Emits, OnFailure
 from gatepost.checks.connection.network import UNKNOWN_WINDOW_S, counted_as, unknown_key
 from gatepost.mail.address import Address, printable
 from gatepost.mail.client import Attempt
-from gatepost.mail.finding import Finding
+from gatepost.mail.finding import BEHIND, Finding
 from gatepost.mail.verdict import Action
 from gatepost.mailauth.srs import stands_for
 from gatepost.tools import Standing, Tools
@@ -85,7 +85,10 @@ async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings
     who = counted_as(attempt.client)
     if emits is UNKNOWN and who is not None:
         await tools.memory.add(unknown_key(who), ttl_s=UNKNOWN_WINDOW_S)
-    return (emits.found(answer.text, {"recipient": f"{address.local}@{address.domain}"}),)
+    evidence = {"recipient": f"{address.local}@{address.domain}"}
+    if answer.behind:
+        evidence[BEHIND] = answer.behind
+    return (emits.found(answer.text, evidence),)
 
 
 async def too_many(address: Address, tools: Tools, most: int) -> Sequence[Finding]:
