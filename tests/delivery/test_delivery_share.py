@@ -79,8 +79,9 @@ def test_all_processes_together_keep_to_what_is_set(
 def test_one_process_has_the_settings_as_they_are() -> None:
     settings = DeliverySettings()
     assert part_of(settings, 0, 1) == settings
-    assert processes(settings, cores=1) == 1
-    assert processes(settings, cores=8) == 2
+    assert processes(settings, cores=8) == 1
+    by_itself = DeliverySettings(processes=0)
+    assert [processes(by_itself, cores=cores) for cores in (1, 8)] == [1, 2]
     assert processes(DeliverySettings(processes=3, at_once_per_destination=1), cores=8) == 1
 
 

@@ -52,8 +52,9 @@ class ScheduleSettings:
 class DeliverySettings:
     """How mail is got out."""
 
-    processes: int = 0
-    """Processes that deliver, each its part of the messages; 0: two where the machine has more than one processor, else one."""
+    processes: int = 1
+    """Processes that deliver, each its part of the messages: one delivers more than nearly anybody receives, and each takes memory. 0: two
+    where the machine has more than one processor, else one."""
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     """When to try again."""
     at_once: int = 300
