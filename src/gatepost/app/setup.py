@@ -13,7 +13,7 @@ import os
 import pwd
 import socket
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from gatepost.mail.address import Address, normal_domain, parse_address
 from gatepost.mailauth.dmarc_record import is_policy_record
 from gatepost.net.authority import is_safe
 from gatepost.net.resolver import CachingResolver, validates
+from gatepost.scan.nothing import NoDns
 
 CONNECT_S = 10.0
 ACCOUNT = "gatepost"
@@ -145,6 +146,7 @@ async def looks(
     `named` is the resolver that the configuration names; `resolver` answers everything else.
     """
     found = [await validation(named or resolver)]
+    resolver = worth_asking(resolver, found, named)
     concerns = [one async for one in own_name(wish.hostname, resolver)]
     found += [Look("name", one.level, one.text, one.remedy) for one in concerns]
     if not concerns:
@@ -156,6 +158,11 @@ async def looks(
     return found + [
         port_free(port, what) for port, what in (ports | {wish.console_port: "the console"}).items()
     ]
+
+
+def worth_asking(resolver: Resolver, found: Sequence[Look], named: Resolver | None) -> Resolver:
+    """`resolver`, or one that says at once that it could not ask: where nobody answers, each question would be waited for in vain."""
+    return NoDns() if resolver is named and found[0].level is Level.CRITICAL else resolver
 
 
 async def validation(resolver: Resolver) -> Look:

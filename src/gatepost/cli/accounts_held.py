@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gatepost.cli.acting import HANG, json_option, queue, why_option
+from gatepost.cli.acting import HANG, queue, why_option
 from gatepost.cli.story import moment
 from gatepost.cli.terminal import (
     config_option,
@@ -18,6 +18,7 @@ from gatepost.cli.terminal import (
     find_config,
     harmless,
     json_line,
+    json_option,
     say,
     whoami,
 )

@@ -17,11 +17,11 @@ from gatepost.cli.terminal import (
     find_config,
     harmless,
     json_line,
+    json_option,
     say,
     whoami,
 )
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 why_option = click.option("--why", default="", help="The reason, for the journal.")
 to_option = click.option("--to", help="Only the copy for this final address.")
 

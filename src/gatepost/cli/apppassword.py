@@ -10,12 +10,17 @@ import click
 
 from gatepost.cli.entries import end_of
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, json_line, say
+from gatepost.cli.terminal import (
+    config_option,
+    failing_clearly,
+    json_line,
+    json_option,
+    say,
+)
 
 if TYPE_CHECKING:
     from gatepost.store.apppasswords import AppPassword
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 why_option = click.option("--why", default="", help="Why, for the journal.")
 
 

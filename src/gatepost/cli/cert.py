@@ -10,9 +10,16 @@ from pathlib import Path
 import click
 
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say, whoami
+from gatepost.cli.terminal import (
+    config_option,
+    failing_clearly,
+    find_config,
+    json_line,
+    json_option,
+    say,
+    whoami,
+)
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 SOON_S = 7 * 86_400.0
 
 

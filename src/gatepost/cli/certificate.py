@@ -8,9 +8,13 @@ from pathlib import Path
 import click
 
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, json_line, say
-
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+from gatepost.cli.terminal import (
+    config_option,
+    failing_clearly,
+    json_line,
+    json_option,
+    say,
+)
 
 
 @click.group()

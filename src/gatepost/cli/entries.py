@@ -13,7 +13,15 @@ from typing import TypeVar
 import click
 
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say, whoami
+from gatepost.cli.terminal import (
+    config_option,
+    failing_clearly,
+    find_config,
+    json_line,
+    json_option,
+    say,
+    whoami,
+)
 from gatepost.office import senders
 from gatepost.office.office import Impossible
 from gatepost.store import entries
@@ -23,8 +31,6 @@ from gatepost.store.journal import Why
 from gatepost.tools import Entry
 
 T = TypeVar("T")
-
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
 @click.group()

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,10 @@ from gatepost.cli.again import gone, tell_again
 from gatepost.cli.progress import Progress
 from gatepost.cli.story import moment
 from gatepost.cli.terminal import config_option, failing_clearly, find_config
+
+if TYPE_CHECKING:
+    from gatepost.store.backup import Restored
+    from gatepost.store.gone import GoneList
 
 RESTORED = "It was queued when the backup of {} was made, and may have been delivered since."
 
@@ -180,23 +185,7 @@ def restore(
     queued = manifest.counts.get("queue", 0)
     held = "" if deliver or not queued else f"; {queued:,} queued copies are held until gatepost queue retry"
     click.echo(f"{loaded.state} is as it was on {moment(manifest.made_at)}{held}.")
-    ended = ", ".join(
-        f"{number:,} {name.replace('_', ' ')}" for name, number in restored.ended.items() if number
-    )
-    if ended:
-        click.echo(
-            f"Ended, since they may have been revoked or used meanwhile: {ended}. People make new ones."
-        )
-    if keep_app_passwords:
-        click.echo(
-            "App passwords, tokens, client certificates and recovery codes revoked or used since are good again."
-        )
-    tell_again(restored.again, known, manifest.made_at)
-    if (restored.passkeys or restored.administrators) and not (known is not None and known.whole):
-        click.echo(
-            f"Good again, too: {restored.passkeys:,} passkeys, and the roles of {restored.administrators:,} accounts. Whoever"
-            " lost a device, a role or the account since has it again: look through gatepost user list."
-        )
+    tell_good_again(restored, known, kept=keep_app_passwords)
     if without_secrets:
         click.echo(
             "Secrets and certificates are made anew: bounces to senders rewritten before do not find back, and TLSA records must"
@@ -205,6 +194,27 @@ def restore(
     if not (loaded.key_file or loaded.state / "keys" / "quarantine.key").exists():
         click.echo(
             "Put the master key back before you start it (keys/quarantine.key, or [quarantine] key_file)."
+        )
+
+
+def tell_good_again(restored: Restored, known: GoneList | None, *, kept: bool) -> None:
+    """What ended, what is gone again, and what is good again though it may have been taken away since."""
+    ended = ", ".join(
+        f"{number:,} {name.replace('_', ' ')}" for name, number in restored.ended.items() if number
+    )
+    if ended:
+        click.echo(
+            f"Ended, since they may have been revoked or used meanwhile: {ended}. People make new ones."
+        )
+    if kept:
+        click.echo(
+            "App passwords, tokens, client certificates and recovery codes revoked or used since are good again."
+        )
+    tell_again(restored.again, known, restored.manifest.made_at)
+    if (restored.passkeys or restored.administrators) and not (known is not None and known.whole):
+        click.echo(
+            f"Good again, too: {restored.passkeys:,} passkeys, and the roles of {restored.administrators:,} accounts. Whoever"
+            " lost a device, a role or the account since has it again: look through gatepost user list."
         )
 
 

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say, whoami
+from gatepost.cli.terminal import (
+    config_option,
+    failing_clearly,
+    find_config,
+    json_line,
+    json_option,
+    say,
+    whoami,
+)
 from gatepost.mail.address import normal_domain
 
 if TYPE_CHECKING:
@@ -20,7 +28,6 @@ if TYPE_CHECKING:
     from gatepost.jobs.keys import KeyKeeping
     from gatepost.mailauth.keylife import KeyFacts
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 why_option = click.option("--why", default="", help="Why, for the journal.")
 resolver_option = click.option(
     "--resolver", help="Ask this resolver (HOST:PORT) instead of the configured ones."

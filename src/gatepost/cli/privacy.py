@@ -4,24 +4,45 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gatepost.cli.breach import breach
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say
+from gatepost.cli.terminal import (
+    config_option,
+    failing_clearly,
+    find_config,
+    json_line,
+    json_option,
+    say,
+)
 from gatepost.cli.user import at_desk
 
 if TYPE_CHECKING:
     from gatepost.store.holds import LegalHold
     from gatepost.store.requests import DataRequest
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+F = TypeVar("F", bound=Callable[..., Any])
 DAY = click.DateTime(["%Y-%m-%d"])
+
+
+def of_request(command: F) -> F:
+    """What is written down of a request, here and on a gate elsewhere."""
+    for option in (
+        click.option("--notes", default="", help="How they proved who they are, where it is filed."),
+        click.option("--received", type=DAY, help="The day it came, if not today."),
+        click.option("--person", default="", help="The person's name."),
+        click.argument("addresses", nargs=-1, required=True),
+        click.argument("kind", type=click.Choice(["access", "erasure", "rectification", "objection"])),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -61,11 +82,7 @@ def requests_list(config: str | None, *, as_json: bool) -> None:
 
 
 @privacy.command("register")
-@click.argument("kind", type=click.Choice(["access", "erasure", "rectification", "objection"]))
-@click.argument("addresses", nargs=-1, required=True)
-@click.option("--person", default="", help="The person's name.")
-@click.option("--received", type=DAY, help="The day it came, if not today.")
-@click.option("--notes", default="", help="How they proved who they are, where it is filed.")
+@of_request
 @config_option
 @failing_clearly
 def register(

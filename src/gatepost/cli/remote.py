@@ -14,14 +14,18 @@ from gatepost.cli.afar import A_PAGE, Remote
 from gatepost.cli.looking import read_client, read_span, who
 from gatepost.cli.remoteprivacy import privacy
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import harmless, json_line, say
+from gatepost.cli.terminal import (
+    harmless,
+    json_line,
+    json_option,
+    say,
+)
 
 STATUS = {"well": 0, "warning": 1, "critical": 2}
 EXAMPLE = "Example: gatepost --remote https://console.example.net"
 
 Row = dict[str, Any]
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 why_option = click.option("--why", default="", help="The reason, for the journal.")
 to_option = click.option("--to", default="", help="Only the copy for this final address.")
 limit_option = click.option(

@@ -11,12 +11,11 @@ from typing import Any
 import click
 
 from gatepost.cli.afar import Remote
+from gatepost.cli.privacy import of_request
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import json_line, say
+from gatepost.cli.terminal import json_line, json_option, say
 
 Row = dict[str, Any]
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
 @click.group()
@@ -70,11 +69,7 @@ def show(remote: Remote, number: int, *, as_json: bool) -> None:
 
 
 @privacy.command("register")
-@click.argument("kind", type=click.Choice(["access", "erasure", "rectification", "objection"]))
-@click.argument("addresses", nargs=-1, required=True)
-@click.option("--person", default="", help="The person's name.")
-@click.option("--received", type=DAY, help="The day it came, if not today.")
-@click.option("--notes", default="", help="How they proved who they are, where it is filed.")
+@of_request
 @json_option
 @click.pass_obj
 def register(remote: Remote, /, *, received: datetime | None, as_json: bool, **given: Any) -> None:

@@ -114,7 +114,8 @@ async def look(
     named = CachingResolver(DnsSettings(servers=(resolver or work.RESOLVER,), trust_ad=True))
     asking = named if resolver else CachingResolver(DnsSettings())
     try:
-        return await work.looks(wish, asking, named=named, probe=probe), await work.records(wish, asking)
+        found = await work.looks(wish, asking, named=named, probe=probe)
+        return found, await work.records(wish, work.worth_asking(asking, found, named))
     finally:
         await asking.close()
         await named.close()

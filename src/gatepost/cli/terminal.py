@@ -21,6 +21,7 @@ from gatepost.mail.address import printable
 P = ParamSpec("P")
 R = TypeVar("R")
 
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 config_option = click.option(
     "--config",
     envvar="GATEPOST_CONFIG",

@@ -16,7 +16,15 @@ from gatepost.cli.apppassword import app_password
 from gatepost.cli.apppassword import line as password_line
 from gatepost.cli.certificate import certificate
 from gatepost.cli.story import moment
-from gatepost.cli.terminal import config_option, failing_clearly, find_config, json_line, say, whoami
+from gatepost.cli.terminal import (
+    config_option,
+    failing_clearly,
+    find_config,
+    json_line,
+    json_option,
+    say,
+    whoami,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -26,7 +34,6 @@ if TYPE_CHECKING:
     from gatepost.office.people import Person
 
 T = TypeVar("T")
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 why_option = click.option("--why", default="", help="Why, for the journal.")
 url_option = click.option(
     "--url",

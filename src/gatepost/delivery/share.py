@@ -117,4 +117,4 @@ def processes(settings: DeliverySettings, *, cores: int) -> int:
 
 
 MOST_BY_ITSELF = 2
-"""Where nothing is set: two deliver more than nearly anybody receives, and each takes memory."""
+"""Where it is left to the gate (0): two deliver more than nearly anybody receives, and each takes memory."""
