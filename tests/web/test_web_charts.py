@@ -23,10 +23,26 @@ def test_the_scale_of_a_chart_has_whole_numbers_and_room_for_the_highest_bar(mos
     assert top <= max(4, 2 * most)
 
 
-def test_a_chart_of_times_says_its_unit_in_full() -> None:
-    row = Series(name="all", colour="deliver", values=[3.0, 980.0])
-    chart = charts.lines("t", "a", ["1", "2"], [row], unit=" ms")
-    assert list(chart.ticks) == ["1,000 ms", "750 ms", "500 ms", "250 ms", "0 ms"]
+def test_a_chart_of_times_says_its_unit_in_full_and_shows_the_usual_beside_the_rare() -> None:
+    rows = [
+        Series(name="half", colour="deliver", values=[10.0, 100.0]),
+        Series(name="nearly all", colour="refuse", values=[980.0, 10_000.0]),
+    ]
+    chart = charts.lines("t", "a", ["1", "2"], rows, unit=" ms")
+    assert list(chart.ticks) == ["10,000 ms", "1,000 ms", "100 ms", "10 ms", "1 ms"]
+    assert chart.paths[0].points == "0.0,75.0 1000.0,50.0"
+    assert chart.paths[1].points == "0.0,25.2 1000.0,0.0"
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_what_is_below_the_lowest_decade_lies_on_the_bottom(value: float) -> None:
+    chart = charts.lines("t", "a", ["1"], [Series(name="all", colour="deliver", values=[value])])
+    assert chart.paths[0].points == "0.0,100.0"
+
+
+def test_a_chart_of_times_has_room_for_the_longest() -> None:
+    chart = charts.lines("t", "a", ["1"], [Series(name="all", colour="deliver", values=[10_001.0])])
+    assert list(chart.ticks) == ["100,000", "10,000", "1,000", "100", "10"]
 
 
 def test_an_address_breaks_behind_its_marks_and_stays_harmless() -> None:

@@ -12,6 +12,8 @@ from math import ceil, floor, log10
 
 WIDTH, HEIGHT = 1000.0, 100.0
 """Of the picture's own grid; it stretches to whatever room there is."""
+DECADES = 4
+"""Of a logarithmic scale: one for each of the picture's four rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,15 +135,15 @@ def histogram(
 def lines(
     title: str, about: str, labels: Sequence[str], series: Sequence[Series], *, unit: str = "", axis: int = 5
 ) -> Chart:
-    """Lines over time, such as percentiles."""
-    top = nice(max((max(one.values, default=0) for one in series), default=0))
+    """Lines over time, such as percentiles, on a logarithmic scale of four decades: the usual shows beside the rare.
+
+    The top is the power of ten that holds the largest; what is below the lowest decade lies on the bottom.
+    """
+    top = decade(max((max(one.values, default=0) for one in series), default=0))
     step = WIDTH / max(1, len(labels) - 1)
     paths = [
         Path(
-            " ".join(
-                f"{place * step:.1f},{HEIGHT - value / top * HEIGHT:.1f}"
-                for place, value in enumerate(one.values)
-            ),
+            " ".join(f"{place * step:.1f},{depth(value, top):.1f}" for place, value in enumerate(one.values)),
             one.colour,
         )
         for one in series
@@ -151,10 +153,21 @@ def lines(
         about=about,
         labels=labels,
         series=series,
-        ticks=scale(top, unit),
+        ticks=[f"{10.0 ** (top - part):,.0f}{unit}" for part in range(DECADES + 1)],
         paths=paths,
         axis=some(labels, axis),
     )
+
+
+def decade(value: float) -> int:
+    """The exponent of the least power of ten that is not below `value`; at least DECADES, so that the scale ends at one."""
+    return max(DECADES, ceil(log10(max(1.0, value))))
+
+
+def depth(value: float, top: int) -> float:
+    """How far below the picture's upper edge a value lies."""
+    above = log10(max(value, 10.0 ** (top - DECADES))) - (top - DECADES)
+    return HEIGHT - above / DECADES * HEIGHT
 
 
 def nice(value: float) -> float:
@@ -167,10 +180,9 @@ def nice(value: float) -> float:
     return float(4 * ceil(value / 4))
 
 
-def scale(top: float, unit: str = "") -> list[str]:
+def scale(top: float) -> list[str]:
     """Five words for the scale, the highest first."""
-    ticks = [top * part / 4 for part in (4, 3, 2, 1, 0)]
-    return [f"{tick:,.0f}{unit}" if unit else short(tick) for tick in ticks]
+    return [short(top * part / 4) for part in (4, 3, 2, 1, 0)]
 
 
 def short(value: float) -> str:
