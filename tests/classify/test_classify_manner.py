@@ -8,6 +8,7 @@ import pytest
 
 from gatepost.classify.features import features, parted
 from gatepost.classify.manner import manner_of
+from gatepost.classify.shape import in_words
 from gatepost.mail.content import content_of
 from gatepost.mail.message import Message
 
@@ -93,3 +94,27 @@ def test_anything_can_be_written(octet: bytes) -> None:
     junk = octet * 2000
     message = Message.parse(b"From: %b\r\nTo: %b\r\nSubject: %b\r\n\r\n%b" % (junk, junk, junk, junk))
     assert len(list(manner_of(content_of(message), message, "x"))) < 60
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        ("lines of 2", "lines: up to 23 characters"),
+        ("lines of to 4", "lines: up to 39 characters"),
+        ("length 0", "text: up to 63 characters"),
+        ("links 2", "links: 2"),
+        ("links to 8", "links: up to 8"),
+        ("subject with ! to 4", "subject: up to 4 times !"),
+        ("file type 7z", "file type 7z"),
+        ("file type 7", "file type 7"),
+        ("reader named", "reader named"),
+    ],
+)
+def test_how_much_there_is_of_something_is_told_in_words(fact: str, words: str) -> None:
+    assert in_words(fact) == words
+
+
+def test_the_words_that_decided_are_told_as_a_person_reads_them() -> None:
+    message = Message.parse(b"Subject: hi there\r\n\r\nshort\r\n")
+    found = features(content_of(message), message)
+    assert "shape: subject: 2 words" in found.names(found.words)

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatepost.classify.manner import manner_of
-from gatepost.classify.shape import facts_of, files_of, hosts_of
+from gatepost.classify.shape import facts_of, files_of, hosts_of, in_words
 from gatepost.classify.tokens import CHUNK, SHOUTED, Hashes, Section, Tokens, cut, hash_name
 from gatepost.mail.address import printable
 from gatepost.mail.author import authors
@@ -274,6 +274,8 @@ def _shown(place: int, name: str) -> str:
         place -= CHUNK
     elif place >= SHOUTED:
         place, name = place - SHOUTED, name.upper()
+    elif place == Place.SHAPE:
+        name = in_words(name)
     if not (name.isascii() and name.isalnum()):
         name = printable(name, 60)
     return PREFIXES[place] + name

@@ -15,6 +15,14 @@ from gatepost.mail.message import Message
 
 MOST_LINKS = 100
 REPLY = re.compile(r"(?i)(?:re|aw|sv|vs|antw|回复|返信)(?:\[\d+\])?\s?[::]")
+COUNTED = re.compile(r"(\D+?) (to )?([0-9]{1,7})")
+MEASURES = {
+    "length": ("text", 64, " characters"), "lines of": ("lines", 8, " characters"),
+    "lines quoted": ("lines quoted", 1, ""), "subject of words": ("subject", 1, " words"), "subject with !": ("subject", 1, " times !"),
+    "links": ("links", 1, ""), "hosts": ("hosts of links", 1, ""), "recipients": ("recipients named", 1, ""), "pictures": ("pictures", 1, ""),
+    "forms": ("forms", 1, ""), "password fields": ("password fields", 1, ""), "scripts": ("scripts", 1, ""),
+}  # fmt: skip
+"""Facts with a `bucket`: what is counted, in steps of how much, and its unit."""
 ADDRESS = re.compile(rb"[^\s<>,;:\"()]+@([A-Za-z0-9.-]+)")
 
 
@@ -42,6 +50,16 @@ def facts_of(content: Content, message: Message) -> Iterator[str]:
 def bucket(count: int) -> str:
     """0, 1, 2, 3-4, 5-8, … as one word."""
     return str(count) if count < 3 else f"to {1 << (count - 1).bit_length()}"
+
+
+def in_words(fact: str) -> str:
+    """A fact as a person reads it: `lines of to 4` as `lines: up to 39 characters`."""
+    found = COUNTED.fullmatch(fact)
+    if found is None or found[1] not in MEASURES:
+        return fact
+    what, size, unit = MEASURES[found[1]]
+    most = int(found[3]) * size + size - 1
+    return f"{what}: {'up to ' if found[2] or size > 1 else ''}{most}{unit}"
 
 
 def _parts(content: Content) -> Iterator[str]:
