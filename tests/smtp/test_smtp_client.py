@@ -266,13 +266,33 @@ def test_dsn_parameters_of_a_recipient() -> None:
 
 
 def test_too_many_recipients_wait_for_another_transaction() -> None:
+    replies = {
+        b"552 too many": ("deferred", "4.5.3"),
+        b"452 too many": ("deferred", "4.5.3"),
+        b"452 4.5.3 too many": ("deferred", "4.5.3"),
+        b"552 5.2.2 mailbox full": ("failed", "5.2.2"),
+        b"452 4.2.2 mailbox full": ("deferred", "4.2.2"),
+        b"452 4.3.1 disk full": ("deferred", "4.3.1"),
+    }
     machine = client()
-    machine.send(message("b@example.net", "c@example.net", "d@example.net"))
+    machine.send(message("b@example.net", *(f"c{at}@example.net" for at in range(len(replies)))))
     said(machine)
-    machine.receive(b"250 ok\r\n250 ok\r\n552 too many\r\n552 5.2.2 mailbox full\r\n354 go\r\n")
+    machine.receive(b"250 ok\r\n250 ok\r\n" + b"\r\n".join(replies) + b"\r\n354 go\r\n")
     said(machine)
     machine.receive(b"250 ok\r\n")
-    assert outcomes(machine) == [("delivered", "2.0.0"), ("deferred", "4.5.3"), ("failed", "5.2.2")]
+    assert outcomes(machine) == [("delivered", "2.0.0"), *replies.values()]
+
+
+def test_an_address_beyond_ascii_is_nobody_elses_trouble() -> None:
+    machine = client(PLAIN_OFFER)
+    machine.send(message("jürgen@example.net", "c@example.net"))
+    assert said(machine) == b"MAIL FROM:<a@example.org>\r\n"
+    machine.receive(b"250 ok\r\n")
+    assert said(machine) == b"RCPT TO:<c@example.net>\r\n"
+    machine.receive(b"250 ok\r\n354 go\r\n")
+    said(machine)
+    machine.receive(b"250 ok\r\n")
+    assert outcomes(machine) == [("failed", "5.6.7"), ("delivered", "2.0.0")]
 
 
 @pytest.mark.parametrize(

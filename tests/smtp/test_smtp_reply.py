@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.smtp.reply import Malformed, Reply, ReplyParser
+from gatepost.smtp.reply import Malformed, Reply, ReplyParser, in_words, message_too_big
 
 WIRE_LINE = re.compile(rb"[2-5][0-9]{2}[ -][^\r\n\0]*\r\n")
 
@@ -117,3 +117,18 @@ def test_byte_by_byte_is_the_same_as_whole(octets):
         if out and isinstance(out[-1], Malformed):
             break
     assert out == read(octets)
+
+
+@pytest.mark.parametrize(
+    ("octets", "words"),
+    [
+        (52_428_800, "50 MiB (52428800 octets)"),
+        (10_000_000, "9.5 MiB (10000000 octets)"),
+        (1_048_575, "1048575 octets"),
+        (2**40, "1048576 MiB (1099511627776 octets)"),
+        (0, "0 octets"),
+    ],
+)
+def test_a_limit_in_words_never_promises_more_than_it_is(octets, words):
+    assert in_words(octets) == words
+    assert message_too_big(octets).render().endswith(f"size of {words}\r\n".encode())

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 
 from gatepost.mail.address import printable
 from gatepost.smtp.framing import as_data
-from gatepost.smtp.parameters import CONTROL, mail_parameters, rcpt_parameters
+from gatepost.smtp.parameters import mail_parameters, rcpt_parameters, unfit_recipient
 from gatepost.smtp.reply import Malformed, Reply, ReplyParser
 from gatepost.smtp.sending import (
+    TOO_MANY,
     Fault,
     Login,
     Outcome,
@@ -27,7 +28,6 @@ from gatepost.smtp.sending import (
     Protocol,
     Result,
     TlsUse,
-    failed,
     one_line,
     outcome_of,
 )
@@ -209,10 +209,7 @@ class SmtpClient:
         )
         unfit = parameters if isinstance(parameters, Outcome) else None
         for index, recipient in enumerate(message.recipients):
-            if unfit or CONTROL.search(recipient.address):
-                doing.outcomes[index] = unfit or failed(
-                    "5.1.3", "The recipient's address cannot be written in SMTP."
-                )
+            doing.outcomes[index] = unfit or unfit_recipient(recipient, self.keywords)
         if not isinstance(parameters, str) or all(doing.outcomes):
             self._finish()
             return
@@ -379,10 +376,9 @@ class SmtpClient:
             doing.outcomes[index] = doing.refused_sender
         elif reply.code // 100 == 2:
             doing.accepted.append(index)
-        elif reply.code == 552 and doing.accepted and not reply.enhanced.startswith("5.2."):
-            # RFC 5321 §4.5.3.1.10: to RCPT, 552 says "too many recipients"; the rest go in another transaction.
+        elif doing.accepted and _too_many(reply):
             doing.outcomes[index] = Outcome(
-                result=Result.DEFERRED, status="4.5.3", words=one_line(reply), reply=reply
+                result=Result.DEFERRED, status=TOO_MANY, words=one_line(reply), reply=reply
             )
         else:
             doing.outcomes[index] = outcome_of(reply, "rcpt")
@@ -504,6 +500,11 @@ class SmtpClient:
 
 def _base64(text: str) -> str:
     return b64encode(text.encode()).decode("ascii")
+
+
+def _too_many(reply: Reply) -> bool:
+    """To RCPT, 452 and the older 552 say "too many recipients" (RFC 5321 §4.5.3.1.10), where they do not say something else."""
+    return reply.code in (452, 552) and (reply.enhanced or "x.5.3")[1:] in (".5.3", ".0.0")
 
 
 def _strange(reply: Reply, what: str) -> Outcome:

@@ -77,7 +77,7 @@ def _on_mail(session: Session, argument: str) -> Event | None:
     if isinstance(mail, Reply):
         return session.violate(mail, "bad-argument")
     if mail.size is not None and mail.size > session.limits.message_octets:
-        return session.violate(say.MESSAGE_TOO_BIG, "too-big")
+        return session.violate(say.message_too_big(session.limits.message_octets), "too-big")
     return session.ask(mail, "MAIL")
 
 
@@ -117,13 +117,13 @@ def _on_bdat(session: Session, argument: str) -> Event | None:
         return session.violate(say.CHUNK_MALFORMED, "bad-argument")
     size, last = parsed
     if size > session.limits.discard_octets:
-        return session.violate(say.CHUNK_TOO_BIG, "too-big")
+        return session.violate(say.chunk_too_big(session.limits.message_octets), "too-big")
     refusal, event = None, None
     transaction = session.transaction
     if "BDAT" not in TRANSITIONS[session.state]:
         refusal = session.misplaced("BDAT"), "bad-sequence"
     elif len(transaction.body) + size > session.limits.message_octets:
-        refusal = say.MESSAGE_TOO_BIG, "too-big"
+        refusal = say.message_too_big(session.limits.message_octets), "too-big"
     elif session.state is State.RCPT:
         session.state = TRANSITIONS[session.state]["BDAT"]
         event = BodyStart(chunked=True)

@@ -16,6 +16,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_XTEXT = re.compile(rb"[^!-*,-<>-~]")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]{1,40}")
 _HEADER_END = b"\r\n\r\n"
+NO_SMTPUTF8 = "The next host does not take internationalised mail (SMTPUTF8)."
 
 
 def mail_parameters(
@@ -26,10 +27,12 @@ def mail_parameters(
     said: list[str] = []
     if CONTROL.search(message.sender):
         return failed("5.1.7", "The sender's address cannot be written in SMTP.")
-    if _is_international(message, octets):
-        if "SMTPUTF8" not in offered:  # RFC 6531 §3.2, RFC 6533
-            return failed("5.6.7", "The next host does not take internationalised mail (SMTPUTF8).")
-        said.append("SMTPUTF8")
+    wide = _is_international(message, octets)
+    if "SMTPUTF8" in offered:
+        if wide or not all(one.address.isascii() for one in message.recipients):
+            said.append("SMTPUTF8")
+    elif wide:  # RFC 6531 §3.2, RFC 6533
+        return failed("5.6.7", NO_SMTPUTF8)
     if fault := fault_in(octets):
         return failed("5.6.0", f"The message cannot be sent on as it is ({fault.value}).")
     if message.body == "BINARYMIME":
@@ -56,6 +59,15 @@ def mail_parameters(
     return "".join(f" {one}" for one in said)
 
 
+def unfit_recipient(recipient: OutgoingRecipient, offered: Mapping[str, str]) -> Outcome | None:
+    """Why this one cannot be named to this host, whatever becomes of the others."""
+    if CONTROL.search(recipient.address):
+        return failed("5.1.3", "The recipient's address cannot be written in SMTP.")
+    if not recipient.address.isascii() and "SMTPUTF8" not in offered:
+        return failed("5.6.7", NO_SMTPUTF8)
+    return None
+
+
 def rcpt_parameters(recipient: OutgoingRecipient, offered: Mapping[str, str]) -> str:
     """The parameters of RCPT TO."""
     if "DSN" not in offered:
@@ -76,7 +88,7 @@ def xtext(text: str) -> str:
 
 
 def _is_international(message: Outgoing, octets: bytes) -> bool:
-    """Does it need SMTPUTF8: an address beyond ASCII, or a header that came as such (RFC 6531 §3.4)?"""
-    if not message.sender.isascii() or not all(one.address.isascii() for one in message.recipients):
+    """Does all of it need SMTPUTF8: a sender beyond ASCII, or a header that came as such (RFC 6531 §3.4)?"""
+    if not message.sender.isascii():
         return True
     return message.smtputf8 and not octets[: octets.find(_HEADER_END) + 1 or None].isascii()

@@ -21,12 +21,12 @@ def read_data(session: Session) -> Event | None:
     content = transaction.reader.read(session.incoming)
     if content is None:
         if transaction.reader.dropped > limits.discard_octets:
-            return session.violate(say.MESSAGE_FAR_TOO_BIG, "too-big")
+            return session.violate(say.message_far_too_big(limits.message_octets), "too-big")
         return NEED_DATA
     if content.size > limits.message_octets:
         exempt = content.fault is Fault.BARE_LF and session.offers.allow_bare_lf
         if content.fault is None or exempt:
-            return _refuse_message(session, say.MESSAGE_TOO_BIG, "too-big", each=True)
+            return _refuse_message(session, say.message_too_big(limits.message_octets), "too-big", each=True)
     return _message(session, content.octets, content.fault, stuffed=True)
 
 

@@ -128,18 +128,39 @@ AUTH_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
 AUTH_MALFORMED = Reply(501, "5.5.2", "Cannot read the authentication data")
 AUTH_FAILED = Reply(535, "5.7.8", "Authentication credentials invalid")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients; send to the rest in another transaction")
-MESSAGE_TOO_BIG = Reply(552, "5.3.4", "Message exceeds the maximum size")
-MESSAGE_FAR_TOO_BIG = Reply(552, "5.3.4", "Message far exceeds the maximum size", close=True)
 HEADER_TOO_BIG = Reply(552, "5.3.4", "The header section is too big")
 TEXT_LINE_TOO_LONG = Reply(554, "5.6.0", "The message has a line that is too long")
 BARE_IN_DATA = Reply(554, "5.6.0", "The message has a CR or LF standing alone", close=True)
 NUL_IN_DATA = Reply(554, "5.6.0", "The message has a NUL octet", close=True)
 CHUNK_MALFORMED = Reply(501, "5.5.4", "Syntax: BDAT octets [LAST]", close=True)
-CHUNK_TOO_BIG = Reply(552, "5.3.4", "Chunk exceeds the maximum message size", close=True)
 DATA_PIPELINED = Reply(503, "5.5.0", "Improper pipelining: DATA was refused and more followed", close=True)
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors", close=True)
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands without mail", close=True)
 TOO_MANY_MESSAGES = Reply(421, "4.7.0", "Too many messages in one connection; please reconnect", close=True)
+
+
+def message_too_big(most_octets: int) -> Reply:
+    """To a message, or to what MAIL says of its size (RFC 1870 §6.1)."""
+    return Reply(552, "5.3.4", f"Message exceeds the maximum size of {in_words(most_octets)}")
+
+
+def message_far_too_big(most_octets: int) -> Reply:
+    """To one that does not end."""
+    return Reply(552, "5.3.4", f"Message far exceeds the maximum size of {in_words(most_octets)}", close=True)
+
+
+def chunk_too_big(most_octets: int) -> Reply:
+    """To a chunk that is not worth reading to its end."""
+    return Reply(
+        552, "5.3.4", f"Chunk far exceeds the maximum message size of {in_words(most_octets)}", close=True
+    )
+
+
+def in_words(octets: int) -> str:
+    """A limit as people read it, never above what it is: ``50 MiB (52428800 octets)``."""
+    tenths = octets * 10 // 2**20
+    exact = f"{octets} octets"
+    return f"{tenths / 10:.1f}".removesuffix(".0") + f" MiB ({exact})" if tenths >= 10 else exact
 
 
 def bye(hostname: str) -> Reply:

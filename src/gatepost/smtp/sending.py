@@ -111,6 +111,10 @@ class Outcome:
     """What was answered so: mail, rcpt, data, final; empty when the other side was not asked."""
 
 
+TOO_MANY = "4.5.3"
+"""The status of recipients that are left over from a transaction in which others were taken: they go in the next one at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """The session is of no more use."""
