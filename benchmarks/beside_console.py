@@ -1,11 +1,16 @@
 """Is the gate's own latency moved by people in the console? With a million messages in history, on one machine.
 
-    .venv/bin/python benchmarks/beside_console.py [--messages 1000000] [--rounds 3] [--seconds 10] [--nice N,N]
+    .venv/bin/python benchmarks/beside_console.py [--messages 1000000] [--rounds 20] [--seconds 4] [--cases clicks,fixed] [--nice N]
 
 `gatepost serve` with two workers takes signed mail from 20 clients that never pause, and from one that sends a message every
-20 ms; meanwhile nobody is in the console, or somebody clicks (twice a second, every kind of page and search, with one page
-open that streams live figures), or somebody asks without a pause. All in turn, several rounds, medians. The DNS, the senders and
-the browser share the same CPUs.
+20 ms. Meanwhile nobody is in the console; or somebody clicks, twice a second, every kind of page and search, with one page open that
+streams live figures; or somebody asks without a pause; or, to know what the browser and the sockets alone cost, the same person does the same at a
+server of fixed octets. The person is a process of its own, at the lowest priority there is (`clicking.py`).
+
+All cases in turn, many short rounds, each round in another order. What counts is each case beside "nobody" of the same round: the median
+of those ratios, and in brackets where it lies with 95 % of certainty (order statistics). `waits` is how long the gate's processes without the
+console were ready to run and had no processor, ms a message (/proc/PID/task/TID/schedstat). With --first the gate, the DNS and the load go
+before whatever else the machine does (autogroup, sched(7)).
 """
 
 from __future__ import annotations
@@ -13,26 +18,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import http.client
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from bigstore import fill
 from corpus import make
-from processes import adopt_orphans, cpu_s, free_port
+from processes import Programs, adopt_orphans, cpu_s, free_port, wait_for
 from run import build, start_dns
-from servers import Gatepost
+from servers import Gatepost, called
 
 from gatepost.access.rights import Role, on_this_machine
 from gatepost.access.standing import Strength
@@ -40,70 +45,69 @@ from gatepost.office import people, sessions
 from gatepost.office.office import Office
 from gatepost.store.store import Store
 
-PATHS = (
-    "/overview", "/messages", "/messages?action=refuse&hours=24", "/messages?sender=common.example", "/messages?subject=invoice",
-    "/messages?sender=gone.example&action=refuse", "/messages?subject=nothing-like-it", "/messages?recipient=info@example.net",
-    "/messages?q=203.0.113.9", "/quarantine", "/queue", "/me/quarantine", "/policy", "/system", "/privacy/journal",
-)  # fmt: skip
-PAUSES = {"nobody": None, "somebody clicks": 0.5, "somebody without a pause": 0.0}
+HERE = Path(__file__).resolve().parent
 LOADS = {"20 clients": 20, "1 client": 1}
 SLOW_MS = 20
 """Between two messages of the one client."""
+SETTLED_S = 1.0
+"""From the first click to the first message."""
+NOBODY = "nobody"
+COLUMNS = ("rate", "p50", "p99", "cpu", "waits", "console", "pages", "page50", "page95")
+Figures = dict[str, float]
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Who is there."""
+
+    key: str
+    name: str
+    pause_s: float = 0.0
+    fixed: bool = False
+    """At the server of fixed octets."""
+
+
+CASES = (
+    Case("nobody", NOBODY),
+    Case("clicks", "somebody clicks", 0.5),
+    Case("fixed", "the same at fixed octets", 0.5, fixed=True),
+    Case("hurry", "somebody without a pause"),
+    Case("hurry-fixed", "fixed octets, 50 a second", 0.02, fixed=True),
+)
+
+
 class Person:
-    """Goes through pages until told to stop, each request over one connection."""
+    """The process that clicks."""
 
-    port: int
-    cookie: str
-    pause_s: float
-    stopping: threading.Event = field(default_factory=threading.Event)
-    times: list[float] = field(default_factory=list)
+    def __init__(self, programs: Programs, log: Path) -> None:
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, HERE / "clicking.py", "visit"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out,
+                start_new_session=True, text=True,
+            )  # fmt: skip
+        programs.adopt(self._process)
 
-    def click(self) -> None:
-        """Page after page."""
-        connection = http.client.HTTPConnection("localhost", self.port, timeout=30)
-        number = 0
-        while not self.stopping.is_set():
-            begun = time.perf_counter()
-            connection.request("GET", PATHS[number % len(PATHS)], headers={"Cookie": self.cookie})
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 200, (PATHS[number % len(PATHS)], answer.status)
-            self.times.append((time.perf_counter() - begun) * 1000)
-            number += 1
-            if self.pause_s:
-                self.stopping.wait(self.pause_s)
-        connection.close()
-
-    def listen(self) -> None:
-        """Live figures."""
-        connection = http.client.HTTPConnection("localhost", self.port, timeout=30)
-        connection.request("GET", "/live", headers={"Cookie": self.cookie})
-        answer = connection.getresponse()
-        while not self.stopping.is_set() and answer.readline():
-            pass
-        connection.close()
+    def ask(self, order: Any) -> list[float]:
+        """What it says to an order."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return list(json.loads(self._process.stdout.readline()))
 
 
 @contextlib.contextmanager
-def beside(port: int, cookie: str, pause_s: float | None) -> Iterator[Person]:
-    """Somebody in the console, or nobody."""
-    person = Person(port, cookie, pause_s or 0.0)
-    threads = [threading.Thread(target=one, daemon=True) for one in (person.click, person.listen)]
-    if pause_s is not None:
-        for one in threads:
-            one.start()
-        time.sleep(1.0)
-        person.times.clear()
+def beside(person: Person, case: Case, port: int, cookie: str) -> Iterator[None]:
+    """Somebody, or nobody."""
+    if case.name == NOBODY:
+        yield
+        return
+    person.ask({"port": port, "cookie": cookie, "pause_s": case.pause_s})
+    time.sleep(SETTLED_S)
     try:
-        yield person
+        yield
     finally:
-        person.stopping.set()
-        if pause_s is not None:
-            for one in threads:
-                one.join()
+        person.ask(None)
 
 
 async def prepare(state: Path, messages: int) -> str:
@@ -118,28 +122,109 @@ async def prepare(state: Path, messages: int) -> str:
     return f"gatepost-session={token}"
 
 
-def once(
-    gate: Gatepost, console: int, load: Path, manifest: Path, load_name: str, seconds: int, person: Person
-) -> dict[str, float]:
-    """One load, measured."""
-    person.times.clear()
-    mail, people_s = gate.programs.cpu_s() - cpu_s(console), cpu_s(console)
-    sessions_at_once = LOADS[load_name]
-    command = [load, "-p", gate.port, "-s", sessions_at_once, "-n", 1_000_000, "-t", seconds, "-x"]
-    command += ["-w", SLOW_MS] if sessions_at_once == 1 else []
-    answer = json.loads(
-        subprocess.run([str(one) for one in [*command, manifest]], capture_output=True, check=True).stdout
-    )
-    taken = max(1, answer["taken"])
-    if answer["refused"] or answer["broken"]:
-        print("  NOT ALL TAKEN:", answer, flush=True)
-    pages = sorted(person.times) or [0.0]
-    return {
-        "rate": taken / answer["seconds"], "p50": answer["p50"], "p99": answer["p99"], "max": answer["longest"],
-        "cpu": 1000 * (gate.programs.cpu_s() - cpu_s(console) - mail) / taken,
-        "console": (cpu_s(console) - people_s) / answer["seconds"], "pages": len(person.times) / answer["seconds"],
-        "page50": statistics.median(pages), "page95": pages[int(len(pages) * 0.95) - 1],
-    }  # fmt: skip
+@dataclass(slots=True)
+class Bench:
+    """Everything that runs."""
+
+    gate: Gatepost
+    console: int
+    """The process."""
+    load: Path
+    manifest: Path
+    person: Person
+
+    def once(self, load_name: str, seconds: int) -> Figures:
+        """One load, measured."""
+        others = [pid for pid in self.gate.programs.pids() if pid != self.console]
+        self.person.ask({})
+        mail, waits, people_s = sum(map(cpu_s, others)), sum(map(waited_s, others)), cpu_s(self.console)
+        sessions_at_once = LOADS[load_name]
+        command = [
+            self.load,
+            "-p",
+            self.gate.port,
+            "-s",
+            sessions_at_once,
+            "-n",
+            1_000_000,
+            "-t",
+            seconds,
+            "-x",
+        ]
+        command += ["-w", SLOW_MS] if sessions_at_once == 1 else []
+        told = subprocess.run(
+            [str(one) for one in [*command, self.manifest]], capture_output=True, check=True
+        )
+        answer = json.loads(told.stdout)
+        taken = max(1, answer["taken"])
+        if answer["refused"] or answer["broken"]:
+            print("  NOT ALL TAKEN:", answer, flush=True)
+        pages = sorted(self.person.ask({})) or [0.0]
+        return {
+            "rate": taken / answer["seconds"], "p50": answer["p50"], "p99": answer["p99"],
+            "cpu": 1000 * (sum(map(cpu_s, others)) - mail) / taken,
+            "waits": 1000 * (sum(map(waited_s, others)) - waits) / taken,
+            "console": (cpu_s(self.console) - people_s) / answer["seconds"], "pages": len(pages) / answer["seconds"],
+            "page50": statistics.median(pages), "page95": pages[math.ceil(len(pages) * 0.95) - 1],
+        }  # fmt: skip
+
+
+def waited_s(pid: int) -> float:
+    """Ready to run without a processor, all threads of a process."""
+    nanoseconds = 0
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            nanoseconds += int(
+                Path(f"/proc/{pid}/task/{thread}/schedstat").read_text(encoding="ascii").split()[1]
+            )
+    return nanoseconds / 1e9
+
+
+def middle(ratios: Sequence[float]) -> str:
+    """Median, and between which two of the ratios it lies with 95 % of certainty (the sign test turned round)."""
+    ordered, count = sorted(ratios), len(ratios)
+    outside, chance = 0, 0.5**count
+    while 2 * (chance + math.comb(count, outside + 1) * 0.5**count) <= 0.05:
+        outside += 1
+        chance += math.comb(count, outside) * 0.5**count
+    return f"{statistics.median(ordered):.3f} ({ordered[outside]:.3f} to {ordered[count - 1 - outside]:.3f})"
+
+
+def tell(results: dict[tuple[str, str], list[Figures]]) -> None:
+    """Medians, and each case beside nobody."""
+    print(f"{'mail from':<11} {'in the console':<38} " + " ".join(f"{one:>8}" for one in COLUMNS))
+    for (load_name, who), runs in results.items():
+        medians = [statistics.median(run[one] for run in runs) for one in COLUMNS]
+        print(f"{load_name:<11} {who:<38} " + " ".join(f"{one:>8.2f}" for one in medians))
+    print("\nbeside nobody of the same round: median (95 %)")
+    for (load_name, who), runs in results.items():
+        if who != NOBODY:
+            nobody = results[load_name, NOBODY]
+            words = [
+                f"{one} {middle([run[one] / other[one] for run, other in zip(runs, nobody, strict=True)])}"
+                for one in ("p50", "p99", "rate", "cpu", "waits")
+            ]
+            print(f"{load_name:<11} {who:<38} " + "  ".join(words))
+
+
+def measure(bench: Bench, ports: dict[bool, int], cookie: str, wanted: argparse.Namespace) -> None:
+    """All rounds; the first is for warming up."""
+    results: dict[tuple[str, str], list[Figures]] = {}
+    chosen = [
+        one for one in CASES if one.name == NOBODY or not wanted.cases or one.key in wanted.cases.split(",")
+    ]
+    for number in range(wanted.rounds + 1):
+        for load_name in LOADS:
+            for place in range(len(chosen)):
+                case = chosen[(place + number) % len(chosen)]
+                with beside(bench.person, case, ports[case.fixed], cookie):
+                    found = bench.once(load_name, wanted.seconds)
+                bench.gate.programs.settle(60)
+                if number:
+                    results.setdefault((load_name, case.name), []).append(found)
+        if number:
+            print(f"round {number}, load {os.getloadavg()[0]:.1f}", flush=True)
+    tell({(load, one.name): results[load, one.name] for load in LOADS for one in chosen})
 
 
 def main() -> None:
@@ -148,52 +233,50 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--messages", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--nice", default="", help="comma: the console at these priorities in turn; as root")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--cases", default="", help="some alone: " + ",".join(one.key for one in CASES[1:]))
+    parser.add_argument("--nice", type=int, help="the console at this priority instead; as root")
+    parser.add_argument("--first", action="store_true", help="before all else on this machine; as root")
     wanted = parser.parse_args()
     adopt_orphans()
-    results: dict[tuple[str, str], list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory(prefix="gatepost-beside-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        load, corpus, console_port = build(folder), make(folder / "corpus"), free_port()
+        load, corpus, console_port, fixed_port = (
+            build(folder),
+            make(folder / "corpus"),
+            free_port(),
+            free_port(),
+        )
         cookie = asyncio.run(prepare(folder / "gate/var", wanted.messages))
         dns, port = start_dns(folder / "dns", corpus.zone)
+        people_programs = Programs()
         more = f'[console]\naddress = "127.0.0.1:{console_port}"\n'
         gate = Gatepost(folder / "gate", workers=2, off=(), dns_port=port, hold=False, more=more)
         try:
-            console = max(
-                pid for pid in gate.programs.pids() if b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            people_programs.start(
+                [sys.executable, HERE / "clicking.py", "pages", fixed_port], folder / "pages.log"
             )
-            nices = [int(one) for one in wanted.nice.split(",") if one] or [None]
-            cases = [
-                (one, who, nice)
-                for one in LOADS
-                for who in PAUSES
-                for nice in nices
-                if who != "nobody" or nice == nices[0]
-            ]
-            for number in range(wanted.rounds + 1):  # the first is for warming up
-                for load_name, who, nice in cases:
-                    if nice is not None:
-                        for thread in os.listdir(f"/proc/{console}/task"):
-                            os.setpriority(os.PRIO_PROCESS, int(thread), nice)
-                    with beside(console_port, cookie, PAUSES[who]) as person:
-                        seconds = wanted.seconds if number else 2
-                        found = once(gate, console, load, corpus.signed, load_name, seconds, person)
-                    gate.programs.settle(60)
-                    if number:
-                        told = who if nice is None or who == "nobody" else f"{who}, nice {nice}"
-                        results.setdefault((load_name, told), []).append(found)
+            wait_for(fixed_port)
+            console = next(pid for pid in gate.programs.pids() if "console" in called(pid))
+            if wanted.nice is not None:
+                for thread in os.listdir(f"/proc/{console}/task"):
+                    os.setpriority(os.PRIO_PROCESS, int(thread), wanted.nice)
+            person = Person(people_programs, folder / "person.log")
+            if wanted.first:
+                for pid in (os.getpid(), gate.supervisor, *dns.pids()):
+                    Path(f"/proc/{pid}/autogroup").write_text("-20", encoding="ascii")
+            measure(
+                Bench(gate, console, load, corpus.signed, person),
+                {False: console_port, True: fixed_port},
+                cookie,
+                wanted,
+            )
         finally:
+            people_programs.end()
             gate.end()
             dns.end()
-    columns = ("rate", "p50", "p99", "max", "cpu", "console", "pages", "page50", "page95")
-    print(f"{'mail from':<11} {'in the console':<34} " + " ".join(f"{one:>8}" for one in columns))
-    for (load_name, who), runs in results.items():
-        medians = [statistics.median(run[one] for run in runs) for one in columns]
-        print(f"{load_name:<11} {who:<34} " + " ".join(f"{one:>8.2f}" for one in medians))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from beside_console import PATHS
+from clicking import PATHS
 from corpus import Corpus, make
 from history import fill
 from processes import adopt_orphans, free_port

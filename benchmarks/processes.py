@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PR_SET_CHILD_SUBREAPER = 36
@@ -25,7 +26,7 @@ class Programs:
     """Some programs that are measured together."""
 
     def __init__(self) -> None:
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._started: list[subprocess.Popen[Any]] = []
 
     def start(self, command: Sequence[object], log: Path, **more: object) -> subprocess.Popen[bytes]:
         """Run it; what it says goes to `log`."""
@@ -34,8 +35,12 @@ class Programs:
                 [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 start_new_session=True, **more,  # type: ignore[call-overload]
             )  # fmt: skip
-        self._started.append(program)
+        self.adopt(program)
         return program
+
+    def adopt(self, program: subprocess.Popen[Any]) -> None:
+        """Measure and end it with the others; it was started elsewhere, in a session of its own."""
+        self._started.append(program)
 
     def pids(self) -> list[int]:
         """All that run, descendants included, in the order they were started."""
