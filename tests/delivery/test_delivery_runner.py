@@ -249,6 +249,48 @@ def test_each_recipient_has_its_own_fate(tmp_path: Path) -> None:
     assert len(story(tmp_path, act, peer=Peer(answer=answer)).messages) == 1
 
 
+def test_a_host_that_takes_few_recipients_at_once_gets_the_rest_at_once(tmp_path: Path) -> None:
+    """RFC 5321 §4.5.3.1.10: what is too many for one transaction goes in the next, not after a wait."""
+    taken = 0
+
+    def answer(verb: str, line: str) -> Answer:
+        nonlocal taken
+        taken = 0 if verb == "MAIL" else taken + (verb == "RCPT")
+        return "452 too many recipients" if verb == "RCPT" and taken > 2 else None
+
+    async def go() -> tuple[list[Any], list[list[str]]]:
+        async with (
+            Peer(answer=answer).serve() as peer,
+            bench(tmp_path, deliver=f"smtp:127.0.0.1:{peer.port}") as it,
+        ):
+            await queue_mail(it.store, "M1", to=tuple(f"r{at}@example.net" for at in range(5)))
+            await it.until_idle()
+            asked = "\n".join(peer.lines).split("MAIL FROM")[1:]
+            return it.waiting(), [one.count("RCPT TO") for one in asked]
+
+    waiting, asked = asyncio.run(go())
+    assert waiting == []
+    assert asked == [5, 3, 1]
+
+
+def test_a_host_that_has_no_room_for_the_rest_is_not_asked_on_and_on(tmp_path: Path) -> None:
+    def answer(verb: str, line: str) -> Answer:
+        return "452 4.5.3 too many" if verb == "RCPT" and "r0@" not in line else None
+
+    async def go() -> tuple[list[Any], int]:
+        async with (
+            Peer(answer=answer).serve() as peer,
+            bench(tmp_path, deliver=f"smtp:127.0.0.1:{peer.port}") as it,
+        ):
+            await queue_mail(it.store, "M1", to=tuple(f"r{at}@example.net" for at in range(5)))
+            await it.until_idle()
+            return it.waiting(), sum(line.startswith("MAIL") for line in peer.lines)
+
+    waiting, asked = asyncio.run(go())
+    assert [(to, due) for to, due, _ in waiting] == [(f"r{at}@example.net", 60.0) for at in range(1, 5)]
+    assert asked == 2
+
+
 def test_a_destination_that_is_down_is_not_asked_for_every_message(tmp_path: Path) -> None:
     async def act(it: Bench, peer: Peer) -> None:
         for number in range(30):

@@ -53,6 +53,7 @@ deliver = "maildir:mail"
 [delivery]
 poll = "50ms"
 [outbound]
+private_addresses = true
 trust_anchors = "{anchors}"
 {more}
 """

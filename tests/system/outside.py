@@ -49,6 +49,7 @@ relay_for = ["127.0.0.1"]
 SOON = """
 [outbound]
 retry_first = "200ms"
+private_addresses = true
 [delivery]
 poll = "100ms"
 postmaster = "ben@example.net"

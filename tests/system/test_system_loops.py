@@ -27,6 +27,8 @@ deliver = "maildir:mail"
 aliases = {{ "round" = "round@{other}.example" }}
 """
 MORE = """
+[outbound]
+private_addresses = true
 [delivery]
 poll = "50ms"
 [checks.rdns]

@@ -67,6 +67,8 @@ deliver_from = -100.0
 [[marking.overrides]]
 recipients = ["marked@example.net"]
 deliver = {{ tag = "[outside]" }}
+[outbound]
+private_addresses = true
 [delivery]
 poll = "100ms"
 [certificates]

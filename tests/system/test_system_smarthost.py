@@ -65,7 +65,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     far = Peer(address=FAR, port=25)
     with ExitStack() as stack:
         stack.enter_context(scripted(far))
-        tls = tls_for(base / "outer", "relay.example.net")
+        tls = tls_for(base / "outer", "relay.example.net") + "[outbound]\nprivate_addresses = true\n"
         outer = stack.enter_context(running(base / "outer", zone=ZONE, listeners=SUBMISSION, more=tls))
         outer.run("user", "add", "relay@example.net", "--no-link")
         password = str(

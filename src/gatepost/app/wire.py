@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -74,6 +75,7 @@ def wire_of(loaded: Loaded, store: Store, resolver: CachingResolver) -> Wire:
         settings=settings,
         shuffle=random.shuffle,
         own_addresses=own_addresses(loaded),
+        public_only=not settings.private_addresses,
         sts=sts,
         tally=tallies.count,
     )
@@ -108,9 +110,21 @@ def rooted(loaded: Loaded) -> OutboundSettings:
     )
 
 
-def own_addresses(loaded: Loaded) -> frozenset[str]:
+@dataclass(frozen=True, slots=True)
+class OwnAddresses:
     """Where we take mail ourselves on the port that others send to: mail for there would come back."""
-    found = set()
+
+    named: frozenset[str]
+    everywhere: bool = False
+    """At every address of this machine."""
+
+    def __contains__(self, address: object) -> bool:
+        return address in self.named or (self.everywhere and is_of_this_machine(str(address)))
+
+
+def own_addresses(loaded: Loaded) -> OwnAddresses:
+    """As the listeners say."""
+    named, everywhere = set(), False
     for one in loaded.config.listeners:
         host, _, port = one.address.rpartition(":")
         if one.role == "mx" and port == "25":
@@ -118,6 +132,17 @@ def own_addresses(loaded: Loaded) -> frozenset[str]:
                 address = ip_address(host.strip("[]"))
             except ValueError:
                 continue
-            if not address.is_unspecified:
-                found.add(str(address))
-    return frozenset(found)
+            everywhere |= address.is_unspecified
+            named.add(str(address))
+    return OwnAddresses(frozenset(named), everywhere)
+
+
+def is_of_this_machine(address: str) -> bool:
+    """Only the machine's own addresses can be bound."""
+    try:
+        family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.bind((address, 0))
+    except (OSError, ValueError):
+        return False
+    return True

@@ -19,7 +19,7 @@ from gatepost.delivery.settings import DeliverySettings
 from gatepost.mail.address import Address, parse_address
 from gatepost.mail.marking import CannotChange, changed
 from gatepost.net.outbound import Sent
-from gatepost.smtp.sending import Hop, Outcome, Outgoing, OutgoingRecipient, Result
+from gatepost.smtp.sending import TOO_MANY, Hop, Outcome, Outgoing, OutgoingRecipient, Result
 from gatepost.store.failures import StoreFailed
 from gatepost.store.records import Hold, QueueItem
 from gatepost.tlspolicy.requirement import waives_tls
@@ -112,18 +112,30 @@ class Carrier:
         return Came(item, Outcome(result=Result.DELIVERED, status="2.0.0", words=words), filed=filed)
 
     async def _send(self, where: Hop | Elsewhere, items: Sequence[QueueItem], octets: bytes) -> list[Came]:
-        message = self._message(where, items, octets)
+        """One transaction, and another for recipients that were too many for it, as long as some are taken each time."""
+        came: list[Came] = []
         try:
             async with asyncio.timeout(self.settings.lease_s * 0.9):
-                if isinstance(where, Hop):
-                    sent = await self.sender.send(where, message)
-                else:
-                    sent = await self.sender.send_to_domain(where.domain, message)
+                while items:
+                    sent = await self._sent(where, self._message(where, items, octets))
+                    going_on, left = some_taken(sent), []
+                    for item, outcome in zip(items, sent.outcomes, strict=True):
+                        if going_on and outcome.status == TOO_MANY:
+                            left.append(item)
+                        else:
+                            came.append(Came(item, outcome, sent))
+                    items = left
         except TimeoutError:
             words = f"The transaction was not over after {self.settings.lease_s * 0.9:.0f} seconds."
             outcome = Outcome(result=Result.DEFERRED, status="4.4.7", words=words)
             sent = Sent(host=str(where), address="", outcomes=(outcome,) * len(items))
-        return [Came(item, outcome, sent) for item, outcome in zip(items, sent.outcomes, strict=True)]
+            came += [Came(item, outcome, sent) for item in items]
+        return came
+
+    async def _sent(self, where: Hop | Elsewhere, message: Outgoing) -> Sent:
+        if isinstance(where, Hop):
+            return await self.sender.send(where, message)
+        return await self.sender.send_to_domain(where.domain, message)
 
     def _message(self, where: Hop | Elsewhere, items: Sequence[QueueItem], octets: bytes) -> Outgoing:
         first = items[0]
@@ -147,6 +159,11 @@ class Carrier:
             require_tls=first.envelope.require_tls,
             tls_waived=not first.envelope.require_tls and waives_tls(octets),
         )
+
+
+def some_taken(sent: Sent) -> bool:
+    """Did the message reach anybody?"""
+    return any(one.result is Result.DELIVERED for one in sent.outcomes)
 
 
 def junk_mark(headers: Sequence[str]) -> bytes:

@@ -56,7 +56,9 @@ class OutboundSettings:
     messages_per_connection: int = 100
     """After so many a fresh connection is made."""
     addresses_per_message: int = 6
-    """How many addresses of a destination are tried before the message waits."""
+    """How many mail hosts of a domain, and how many addresses of each, are tried before the message waits."""
+    private_addresses: bool = False
+    """Send also to mail hosts that the DNS puts at a private, loopback or otherwise inner address; a way that is named here may always be there."""
     trust_anchors: str = ""
     """A PEM file of certificates trusted besides the system's."""
     retry_first_s: float = 60.0

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
+from itertools import chain, zip_longest
 
 from gatepost.dns.answer import Answer, Resolver, Security, Status
+from gatepost.net.fetch import is_public
 from gatepost.smtp.sending import Outcome, deferred, failed
 
 ALIASES_MOST = 8
@@ -105,7 +107,9 @@ class MailHosts:
                 else failed("5.4.4", f"The host {host} has no address."),
             )
         security = min(one.security for one in told)
-        addresses = tuple(one for answer in told for one in answer.records)[:ADDRESSES_MOST]
+        # By turns, so that many of one family that cannot be reached keep nobody from the other (RFC 8305 §4).
+        by_turns = chain.from_iterable(zip_longest(*(one.records for one in told)))
+        addresses = tuple(one for one in by_turns if one)[:ADDRESSES_MOST]
         base, tlsa = await self._tlsa(host, security, tlsa_port) if tlsa_port else ("", None)
         ttl_s = min(one.ttl_s for one in (*told, *([tlsa] if tlsa else [])))
         return Place(
@@ -151,3 +155,17 @@ class MailHosts:
             self.shuffle(by_preference[preference])
             ordered += by_preference[preference]
         return list(dict.fromkeys(ordered))
+
+
+def public_part(place: Place) -> Place:
+    """The place with the addresses that are public: what others write into their DNS must not reach into our own network."""
+    public = tuple(one for one in place.addresses if is_public(ip_address(one)))
+    if len(public) == len(place.addresses):
+        return place
+    if public:
+        return replace(place, addresses=public)
+    words = (
+        f"{place.host} is {place.addresses[0]}, which is no address of the public network: mail goes there only if"
+        " [outbound] private_addresses allows it, or a destination's via names the way."
+    )
+    return replace(place, addresses=(), trouble=failed("5.4.4", words))

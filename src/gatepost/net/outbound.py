@@ -11,7 +11,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address
@@ -21,8 +21,8 @@ from gatepost.dns.answer import Resolver, Security
 from gatepost.net.destinations import Destinations, OutboundSettings, read_login
 from gatepost.net.keptlinks import KeptLink, KeptLinks
 from gatepost.net.link import Broken, Handshake, Link
-from gatepost.net.mailhosts import Found, MailHosts, Place
-from gatepost.net.sent import Sent, came_of, kept_back, nowhere, unfit, unreached
+from gatepost.net.mailhosts import Found, MailHosts, Place, public_part
+from gatepost.net.sent import Sent, came_of, kept_back, nowhere, put_off, unfit, unreached
 from gatepost.net.stspolicies import StsPolicies
 from gatepost.smtp.client import Patience, SmtpClient
 from gatepost.smtp.sending import (
@@ -49,6 +49,8 @@ PLANNED_S = 15.0
 DEAD_S = 60.0
 """An address that could not be connected to is tried after the others for so long."""
 REMEMBERED = 10_000
+PUT_OFF_MOST = 2
+"""Hosts of a domain that may say "not now" before the message waits (RFC 5321 §5.1: at least two are tried)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ class Outbound:
     patience: Patience = field(default_factory=Patience)
     own_names: frozenset[str] = frozenset()
     """Our host names besides `hello`, lower case: an MX that names one is ourselves."""
-    own_addresses: frozenset[str] = frozenset()
+    own_addresses: Container[str] = frozenset()
+    public_only: bool = False
+    """Of a domain's own mail hosts only public addresses are asked: see `OutboundSettings.private_addresses`."""
     shuffle: Callable[[list[str]], None] = random.shuffle
     """Random order among equal preferences (RFC 5321 §5.1), unless a test chooses."""
     smtp_port: int = 25
@@ -125,7 +129,7 @@ class Outbound:
             place = plan.places.get(host)
             if place is None:
                 port = self.smtp_port if self._wants_tlsa(plan.found.security, special.wish) else 0
-                place = plan.places[host] = await self.hosts.place(host, tlsa_port=port)
+                place = plan.places[host] = await self.where(host, tlsa_port=port)
             need = requirement(
                 Situation(
                     domain=domain, host=host, mx=plan.found.security, address=place.security, tlsa=place.tlsa,
@@ -134,13 +138,21 @@ class Outbound:
                 )
             )  # fmt: skip
             sent = await self._to_host(Hop(host=host, port=self.smtp_port), place, need, message)
-            if not sent.unreachable and not unfit(sent):
+            if not sent.unreachable and not unfit(sent) and not put_off(sent):
                 return sent
             if sent.unreachable:
                 self._forget(domain, host, place)
             tried.append(sent)
-        # Nobody was there. As long as one of them may come back, the message waits.
-        return next((one for one in tried if one.outcomes[0].result is Result.DEFERRED), tried[-1])
+            if sum(map(put_off, tried)) >= PUT_OFF_MOST:
+                break
+        # Nobody took it. As long as one of them may, the message waits, with the words of one that answered.
+        waits = [one for one in tried if one.outcomes[0].result is Result.DEFERRED]
+        return next((one for one in waits if not one.unreachable), (waits or tried[-1:])[0])
+
+    async def where(self, host: str, *, tlsa_port: int = 0) -> Place:
+        """Where a domain's own mail host is, as far as mail may go there."""
+        place = await self.hosts.place(host, tlsa_port=tlsa_port)
+        return public_part(place) if self.public_only else place
 
     async def close(self) -> None:
         """Say QUIT on what is idle and close it."""

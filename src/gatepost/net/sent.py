@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gatepost.net.link import Broken, Link
 from gatepost.smtp.client import Finished
-from gatepost.smtp.sending import Hop, Outcome, Outgoing, deferred, failed, outcome_of
+from gatepost.smtp.sending import Hop, Outcome, Outgoing, Result, deferred, failed, outcome_of
 from gatepost.tlspolicy.requirement import Proof, Requirement
 from gatepost.tlspolicy.tlsrpt import Trouble
 
@@ -37,6 +37,14 @@ class Sent:
 def unfit(sent: Sent) -> bool:
     """Nothing was said but that this host does not offer what the message needs: another one may."""
     return all(one.status in NOT_OFFERED and one.reply is None for one in sent.outcomes)
+
+
+def put_off(sent: Sent) -> bool:
+    """It said "not now" of every recipient, or fell silent, and cannot have the message: another host may be asked at once."""
+    return not sent.unreachable and all(
+        one.result is Result.DEFERRED and (one.reply is not None or not sent.committed)
+        for one in sent.outcomes
+    )
 
 
 def came_of(hop: Hop, link: Link, need: Requirement, done: Finished) -> Sent:
