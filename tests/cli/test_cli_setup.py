@@ -79,6 +79,28 @@ def test_an_spf_record_to_be_published_warns_of_other_senders(tmp_path: Path) ->
     assert "nobody but this machine" in CliRunner().invoke(gatepost, command).output
 
 
+@pytest.mark.parametrize("word", ["$FAIL", "$TIMEOUT"])
+def test_what_could_not_be_looked_up_is_not_taken_for_absent(tmp_path: Path, word: str) -> None:
+    there = "mail.example.com. A 192.0.2.7\n" + "".join(
+        f"{word} {one}\n" for one in ("example.com MX", "example.com TXT", "_dmarc.example.com TXT")
+    )
+    told = run(tmp_path / "gate", zone=there)
+    looks = {look["name"]: look for look in list(told["looks"])}  # type: ignore[call-overload]
+    for name in ("mx", "spf", "dmarc"):
+        assert looks[name]["level"] == "warning"
+        assert "could not be looked up" in looks[name]["text"]
+    spf, dmarc = [one for one in list(told["records"]) if "v=spf1" in one or "v=DMARC1" in one]  # type: ignore[call-overload]
+    for line in (spf, dmarc):
+        assert line.partition(" ; ")[2].startswith("if there is none yet")
+        assert Zone.parse(line), "it stays a line of a zone file"
+
+
+def test_an_address_that_could_not_be_looked_up_is_no_address(tmp_path: Path) -> None:
+    told = run(tmp_path / "gate", zone="$FAIL mail.example.com A\n$FAIL mail.example.com AAAA\n")
+    (line,) = [one for one in list(told["records"]) if one.startswith("mail.example.com. ")]  # type: ignore[call-overload]
+    assert line.partition(" ; ")[2] == "put its own address here"
+
+
 def test_a_resolver_that_is_named_and_not_there_is_told_as_what_would_stop_the_mail(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:  # nobody answers there
         taken.bind(("127.0.0.1", 0))

@@ -189,32 +189,46 @@ async def published_already(wish: Wish, resolver: Resolver) -> AsyncIterator[Loo
     """What the domain says today: whoever moves it here must not undo it unseen."""
     host = normal(wish.hostname)
     mx = await resolver.lookup(wish.domain, "MX")
+    if mx.status is Status.FAILED:
+        yield Look(
+            "mx", Level.WARNING, f"Where the mail of {wish.domain} goes today could not be looked up.",
+            "Note its MX records before you change them: they are the way back.",
+        )  # fmt: skip
     elsewhere = [one for one in (normal(record.partition(" ")[2]) for record in mx.records) if one != host]
     if elsewhere:
         yield Look(
             "mx", Level.WELL, f"The mail of {wish.domain} goes to {', '.join(elsewhere[:4])} today.",
             "When the gate is tried (send to it with swaks), let its MX take the place of theirs; to go back, undo that.",
         )  # fmt: skip
-    if await spf_of(wish.domain, resolver):
+    spf, dmarc = await spf_of(wish.domain, resolver), await dmarc_of(wish.domain, resolver)
+    for name, found, what in (("spf", spf, "an SPF record"), ("dmarc", dmarc, "a DMARC policy")):
+        if found is None:
+            yield Look(
+                name, Level.WARNING, f"Whether {wish.domain} publishes {what} could not be looked up.",
+                "Look before you publish the one below: there must be one alone, and what is there may name other senders or ask for more.",
+            )  # fmt: skip
+    if spf:
         yield Look(
             "spf", Level.WELL, f"{wish.domain} publishes an SPF record, which stays.",
             f"gatepost dns {wish.domain} says whether it lets this machine send; if not, add mx to it.",
         )  # fmt: skip
-    if await dmarc_of(wish.domain, resolver):
+    if dmarc:
         yield Look("dmarc", Level.WELL, f"{wish.domain} publishes a DMARC policy, which stays.")
 
 
-async def spf_of(domain: str, resolver: Resolver) -> list[str]:
-    """The SPF records of a domain (RFC 7208 §4.5)."""
-    records = (await resolver.lookup(domain, "TXT")).records
-    return [one for one in records if one.lower().split(" ", 1)[0] == "v=spf1"]
+async def spf_of(domain: str, resolver: Resolver) -> list[str] | None:
+    """The SPF records of a domain (RFC 7208 §4.5); None when it could not be looked up."""
+    answer = await resolver.lookup(domain, "TXT")
+    found = [one for one in answer.records if one.lower().split(" ", 1)[0] == "v=spf1"]
+    return None if answer.status is Status.FAILED else found
 
 
-async def dmarc_of(domain: str, resolver: Resolver) -> list[str]:
-    """The DMARC policy records of a domain itself."""
-    return [
-        one for one in (await resolver.lookup(f"_dmarc.{domain}", "TXT")).records if is_policy_record(one)
-    ]
+async def dmarc_of(domain: str, resolver: Resolver) -> list[str] | None:
+    """The DMARC policy records of a domain itself; None when it could not be looked up."""
+    answer = await resolver.lookup(f"_dmarc.{domain}", "TXT")
+    return (
+        None if answer.status is Status.FAILED else [one for one in answer.records if is_policy_record(one)]
+    )
 
 
 def virus_scanner(wish: Wish) -> Look:
@@ -360,15 +374,24 @@ async def records(wish: Wish, resolver: Resolver) -> list[str]:
     """What to publish first, as lines of a zone file; `gatepost dns` has the rest once the gate runs.
 
     An SPF record or DMARC policy that is there is not told again: theirs may name other senders, or ask for more.
+    What stands behind `` ; `` is a comment in a zone file.
     """
     host, domain = normal(wish.hostname), wish.domain
     found = [one for kind in ("A", "AAAA") for one in (await resolver.lookup(host, kind)).records]
-    lines = [f"{host}. {'AAAA' if ':' in one else 'A'} {one}" for one in found or ("192.0.2.1",)]
+    lines = [f"{host}. {'AAAA' if ':' in one else 'A'} {one}" for one in found]
+    lines = lines or [f"{host}. A 192.0.2.1 ; put its own address here"]
     lines.append(f"{domain}. MX 10 {host}.")
-    if not await spf_of(domain, resolver):
-        lines.append(f'{domain}. TXT "v=spf1 mx -all"')
-    if not await dmarc_of(domain, resolver):
-        lines.append(f'_dmarc.{domain}. TXT "v=DMARC1; p=none; rua=mailto:{wish.owner}"')
+    for there, line in (
+        (await spf_of(domain, resolver), f'{domain}. TXT "v=spf1 mx -all"'),
+        (
+            await dmarc_of(domain, resolver),
+            f'_dmarc.{domain}. TXT "v=DMARC1; p=none; rua=mailto:{wish.owner}"',
+        ),
+    ):
+        if there is None:
+            lines.append(f"{line} ; if there is none yet: it could not be looked up")
+        elif not there:
+            lines.append(line)
     return lines
 
 
