@@ -12,6 +12,7 @@ from gatepost.dns.zone import Zone
 from gatepost.net.outbound import Outbound, OutboundSettings, Sent
 from gatepost.smtp.client import Patience
 from gatepost.smtp.sending import Outgoing, OutgoingRecipient, Result
+from gatepost.tlspolicy.tlsrpt import Session
 from scripted_peer import Peer
 
 MAIL = b"From: a@example.org\r\nSubject: odd\r\n\r\nx\r\n"
@@ -184,3 +185,27 @@ def test_both_families_have_their_turn() -> None:
     place = asyncio.run(Outbound("mx.example.net", Zone.parse(zone)).where("mx.example.org"))
     assert place.addresses[:5] == ("2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2", "2001:db8::3")
     assert len(place.addresses) == 10
+
+
+# What is reported of a connection that serves several domains.
+
+
+def test_each_domain_hears_of_a_connection_that_it_shares() -> None:
+    """A hoster's mail host serves thousands of domains: each asks for reports of its own (RFC 8460 §4)."""
+    shared = "".join(f"{name}.example. MX 10 mx.hoster.example.\n" for name in ("a", "b"))
+    counted: list[Session] = []
+
+    async def go() -> int:
+        async with Peer().serve() as peer:
+            out = Outbound(
+                "mx.example.net", Zone.parse(f"{shared}mx.hoster.example. A 127.0.0.1\n"), smtp_port=peer.port,
+                tally=counted.append,
+            )  # fmt: skip
+            for name in ("a", "b", "a", "b"):
+                await out.send_to_domain(f"{name}.example", outgoing(f"x@{name}.example"))
+            await out.close()
+            return peer.connections
+
+    assert asyncio.run(go()) == 1
+    assert [one.policy.domain for one in counted] == ["a.example", "b.example"]
+    assert {one.address for one in counted} == {"127.0.0.1"}

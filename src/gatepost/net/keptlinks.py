@@ -16,6 +16,8 @@ class KeptLink:
     used: int = 0
     """Messages that went over it."""
     timer: asyncio.TimerHandle | None = None
+    counted: set[str] = field(default_factory=set)
+    """Domains whose policies the session was counted under for reports."""
 
 
 @dataclass(slots=True)

@@ -218,6 +218,7 @@ class Outbound:
         if kept:
             sent = await self._on_link(kept, hop, need, message)
             if sent is not None:
+                self._count_session(hop, kept, need)
                 return sent
         if hop.path:
             return await self._session(hop, hop.path, need, message)
@@ -253,8 +254,9 @@ class Outbound:
                 if self._may_lessen(hop, need, broken, proof=proof):
                     continue
                 break
-            self._count_session(hop, link, need)
-            sent = await self._on_link(KeptLink(link), hop, need, message)
+            fresh = KeptLink(link)
+            self._count_session(hop, fresh, need)
+            sent = await self._on_link(fresh, hop, need, message)
             if sent is not None:
                 return sent
         if broken.fault.stage == "connect":
@@ -370,9 +372,15 @@ class Outbound:
 
     # What is counted for reports.
 
-    def _count_session(self, hop: Hop, link: Link, need: Requirement) -> None:
-        found: list[tuple[Policy, Failure | None]] = [*need.amiss]
+    def _count_session(self, hop: Hop, kept: KeptLink, need: Requirement) -> None:
+        """Once for each domain that shares it: each has reports of its own."""
+        link, counted = kept.link, kept.counted
+        found: list[tuple[Policy, Failure | None]] = [
+            one for one in need.amiss if one[0].domain not in counted
+        ]
         for policy in need.reported:
+            if policy.domain in counted:
+                continue
             failure = None
             if link.tls_version is None:
                 failure = link.unverified or Failure(Trouble.NO_STARTTLS, "STARTTLS is not offered")
@@ -380,6 +388,7 @@ class Outbound:
                 failure = link.unverified or Failure(Trouble.FAILED, "the certificate does not verify")
             found.append((policy, failure))
         for policy, failure in found:
+            counted.add(policy.domain)
             self.tally(
                 Session(
                     policy=policy, host=hop.host, address=link.address, hello=link.machine.peer_name,
