@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,6 +148,18 @@ def test_everything_about_an_address_is_handed_out_with_an_index(desk: Office) -
     reader = actor(Role.DATA_PROTECTION_OFFICER, Role.QUARANTINE_MANAGER, login="both@example.net")
     more = zipfile.ZipFile(io.BytesIO(RUNNER.run(privacy.access_file(desk, reader, number))))
     assert more.read("ana@example.net/held/HELD1.eml").endswith(b"secret\r\n")
+
+
+def test_others_are_served_while_the_file_is_packed(desk: Office) -> None:
+    number, packing = register(desk, "access"), set()
+
+    def say(text: str, **values: object) -> str:
+        packing.add(threading.get_ident())
+        return privacy.in_english(text, **values)
+
+    RUNNER.run(privacy.access_file(desk, DPO, number, say))
+    assert packing, "the index has words"
+    assert threading.get_ident() not in packing, "the console's loop has no part in it"
 
 
 def everything(desk: Office) -> dict[str, str]:

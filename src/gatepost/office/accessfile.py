@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -28,14 +29,23 @@ def in_english(text: str, **values: object) -> str:
     return text % values if values else text
 
 
+Found = Mapping[str, Mapping[str, Sequence[dict[str, object]]]]
+"""Address -> name of the part -> its rows."""
+
+
 def packed(
-    office: Office,
-    actor: Actor,
     one: DataRequest,
-    found: Mapping[str, Mapping[str, Sequence[dict[str, object]]]],
+    found: Found,
+    letters: Mapping[str, Mapping[str, bytes]],
+    *,
+    hostname: str,
+    now: float,
     say: Callable[..., str],
 ) -> bytes:
-    """The ZIP: ``index.md`` for people, ``index.json`` with a SHA-256 of each file, a folder for each address."""  # fmt: skip
+    """The ZIP: ``index.md`` for people, ``index.json`` with a SHA-256 of each file, a folder for each address.
+
+    It takes seconds where there is much, and touches nothing but its arguments: a thread may do it.
+    """
     files: dict[str, bytes] = {}
     for address, parts in found.items():
         folder = FOLDER.sub("_", address)
@@ -44,12 +54,10 @@ def packed(
             if rows:
                 text = json.dumps(rows, ensure_ascii=False, indent=1, default=str)
                 files[f"{folder}/{part.name}.json"] = text.encode()
-        files |= {
-            f"{folder}/held/{ref}.eml": octets for ref, octets in _letters(office, actor, parts["held"])
-        }
+        files |= {f"{folder}/held/{ref}.eml": octets for ref, octets in letters.get(address, {}).items()}
     lines = [
         f"# {say('What is kept about %(addresses)s', addresses=', '.join(one.addresses))}", "",
-        say("Request %(number)s, answered by %(host)s on %(day)s.", number=one.id, host=office.hostname, day=_day(office.clock())),
+        say("Request %(number)s, answered by %(host)s on %(day)s.", number=one.id, host=hostname, day=_day(now)),
         "", f"| {say('What')} | {say('Entries')} | {say('File')} |", "|---|---|---|",
     ]  # fmt: skip
     for address, parts in found.items():
@@ -63,7 +71,7 @@ def packed(
         say("Messages name the others they were exchanged with: their addresses are their own data too."),
     ]
     index = {
-        "request": one.id, "addresses": list(one.addresses), "made_at": _day(office.clock()), "made_by": office.hostname,
+        "request": one.id, "addresses": list(one.addresses), "made_at": _day(now), "made_by": hostname,
         "files": {name: {"octets": len(octets), "sha256": hashlib.sha256(octets).hexdigest()} for name, octets in files.items()},
     }  # fmt: skip
     made = io.BytesIO()
@@ -75,11 +83,15 @@ def packed(
     return made.getvalue()
 
 
-def _letters(office: Office, actor: Actor, held: Sequence[dict[str, object]]) -> list[tuple[str, bytes]]:
-    """The held messages themselves, for who may read them."""
+async def letters(office: Office, actor: Actor, found: Found) -> dict[str, dict[str, bytes]]:
+    """Address -> reference -> the held message itself, for who may read them."""
     if not actor.may(Right.CONTENT):
-        return []
-    room, letters = MOST_OCTETS, []
+        return {}
+    return {address: await _held_of(office, actor, parts["held"]) for address, parts in found.items()}
+
+
+async def _held_of(office: Office, actor: Actor, held: Sequence[dict[str, object]]) -> dict[str, bytes]:
+    room, read = MOST_OCTETS, {}
     for ref in dict.fromkeys(str(one["ref"]) for one in held if one["state"] in ("held", "requested")):
         if not may_take_out(actor, office.store.held(ref=ref)):
             continue
@@ -89,8 +101,9 @@ def _letters(office: Office, actor: Actor, held: Sequence[dict[str, object]]) ->
             continue
         if len(octets) <= room:
             room -= len(octets)
-            letters.append((ref, octets))
-    return letters
+            read[ref] = octets
+        await asyncio.sleep(0)  # others want to be answered, too
+    return read
 
 
 def _day(at: float) -> str:

@@ -6,6 +6,7 @@ Every act is in the journal, in the same commit; an erasure and the requests nam
 
 from __future__ import annotations
 
+import asyncio
 import calendar
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from functools import partial
 
 from gatepost.access.rights import Actor, Right
 from gatepost.mail.address import parse_address
-from gatepost.office.accessfile import in_english, packed
+from gatepost.office.accessfile import in_english, letters, packed
 from gatepost.office.longreads import EXPORT_S
 from gatepost.office.office import Impossible, NotAllowed, Office
 from gatepost.store import holds, journal, personal, requests
@@ -233,7 +234,10 @@ async def access_file(
         requests.update(connection, replace(now, proof={**now.proof, **told}))
 
     await office.store.database.commit(work)
-    return packed(office, actor, one, found, say)
+    held = await letters(office, actor, found)
+    return await asyncio.to_thread(
+        packed, one, found, held, hostname=office.hostname, now=office.clock(), say=say
+    )
 
 
 # Erasure
