@@ -66,6 +66,16 @@ def test_of_two_digests_the_stronger_is_used_and_full_ones_always() -> None:
     assert {str(one) for one in in_use(read_tlsa([weak, strong, other, full]))} == {strong, other, full}
 
 
+def test_a_record_that_can_be_used_is_found_among_very_many() -> None:
+    """An answer may hold hundreds: what cannot be used never hides what can, or DANE would end without a word."""
+    good = f"3 1 1 {sha(LEAF.spki)}"
+    crowd = [f"3 1 1 {at:04x}" for at in range(500)]
+    assert in_use(read_tlsa([*crowd, good])) == read_tlsa([good])
+    strangers = [f"3 1 1 {at:064x}" for at in range(500)]
+    assert verdict(*strangers) == "tlsa-invalid"
+    assert verdict(good, *strangers) == ""
+
+
 def test_what_fits() -> None:
     assert verdict(f"3 1 1 {sha(LEAF.spki)}") == ""
     assert verdict(f"3 0 1 {sha(LEAF.der)}") == ""

@@ -22,7 +22,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from gatepost.tlspolicy.tlsrpt import Failure, Trouble
 
-RECORDS_MOST = 50
+USED_MOST = 100
+"""Records that are compared with a certificate; who publishes more that can be used leaves it to chance which count."""
 CHAIN_MOST = 10
 DANE_TA, DANE_EE = 2, 3
 WHOLE, KEY = 0, 1
@@ -62,7 +63,7 @@ def _well_formed(record: Tlsa) -> bool:
 
 def read_tlsa(records: Iterable[str]) -> tuple[Tlsa, ...]:
     """``3 1 1 hex`` as records; what is malformed becomes one that cannot be used. Never raises."""
-    return tuple(_read(text) for text in list(records)[:RECORDS_MOST])
+    return tuple(_read(text) for text in records)
 
 
 def _read(text: str) -> Tlsa:
@@ -78,7 +79,7 @@ def _read(text: str) -> Tlsa:
 
 def in_use(records: Sequence[Tlsa]) -> tuple[Tlsa, ...]:
     """The usable ones; of two digests of the same kind of thing only the stronger (RFC 7671 §9)."""
-    usable = [one for one in records if one.usable]
+    usable = [one for one in records if one.usable][:USED_MOST]
     strongest = {
         (one.usage, one.selector): max(
             each.matching for each in usable if (each.usage, each.selector) == (one.usage, one.selector)

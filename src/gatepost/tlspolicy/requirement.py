@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from gatepost.dns.answer import Answer, Security, Status
-from gatepost.tlspolicy.dane import DANE_TA, Tlsa, in_use, read_tlsa
+from gatepost.tlspolicy.dane import DANE_TA, USED_MOST, Tlsa, in_use, read_tlsa
 from gatepost.tlspolicy.mta_sts import StsKnown, StsMode, knows
 from gatepost.tlspolicy.tlsrpt import Failure, Policy, PolicyKind, Trouble
 
@@ -183,7 +184,7 @@ def _dane(at: Situation) -> Requirement | None:
     if at.tlsa.status is not Status.FOUND or at.tlsa.security is not Security.SECURE:
         return None
     base = at.tlsa_base or at.host
-    used = in_use(read_tlsa(at.tlsa.records))
+    used = _used(at.tlsa.records)
     policy = _tlsa(at, at.tlsa.records)
     if not used:  # §2.2: encryption is a must, the certificate is not looked at
         return Requirement(
@@ -197,6 +198,12 @@ def _dane(at: Situation) -> Requirement | None:
         policy="dane", encrypted=True, proof=Proof.DANE, tlsa=used, names=names, server_name=base, reported=(policy,),
         reason=f"{at.host} publishes DNSSEC-secure TLSA records",
     )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _used(records: tuple[str, ...]) -> tuple[Tlsa, ...]:
+    """The same for every message to a host."""
+    return in_use(read_tlsa(records))
 
 
 def _sts(at: Situation) -> Requirement | None:
@@ -258,7 +265,8 @@ def _blocked(policy: str, trouble: Trouble, words: str, reported: Policy) -> Req
 
 def _tlsa(at: Situation, records: Sequence[str]) -> Policy:
     base = at.tlsa_base or at.host
-    return Policy(kind=PolicyKind.TLSA, domain=at.domain, lines=tuple(sorted(records)), base=base)
+    lines = tuple(sorted(records)[:USED_MOST])
+    return Policy(kind=PolicyKind.TLSA, domain=at.domain, lines=lines, base=base)
 
 
 def _no_policy(at: Situation) -> Policy:
