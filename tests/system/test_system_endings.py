@@ -191,18 +191,38 @@ def test_whoever_dies_is_replaced_and_the_others_go_on(tmp_path: Path) -> None:
         assert any(0 < count < 8 for count in survivors)
 
 
+def test_who_dies_again_and_again_is_an_alarm(tmp_path: Path) -> None:
+    """Also where it is the very process that sends the alarms."""
+    with running(tmp_path, workers="1", more='[alerts]\nto = ["ana@example.net"]\n') as gate:
+        for _ in range(3):
+            (victim,) = ours(gate, "delivery")
+            assert not concerns(gate)
+            os.kill(victim, signal.SIGKILL)
+            until(lambda victim=victim: ours(gate, "delivery") not in ([], [victim]), gate.log)
+        said = "Delivery processes ended by themselves 3 times within the last hour, the last with SIGKILL."
+        (concern,) = concerns(gate)
+        assert said in concern["text"]
+        until(lambda: any(said in one.decode() for one in gate.boxes("ana@example.net")), gate.log)
+
+
+def concerns(gate: Gate) -> list[dict[str, str]]:
+    """What status has to say of processes that ended."""
+    found = json.loads(gate.run("status", "--json", status=None))["concerns"]
+    return [one for one in found if one["key"].startswith("ended:")]
+
+
 def replaced(gate: Gate, victim: int) -> bool:
     now = ours(gate)
     return victim not in now and len(now) == 5
 
 
-def ours(gate: Gate) -> list[int]:
+def ours(gate: Gate, which: str = "acceptor|worker-|delivery") -> list[int]:
     """Those that the supervisor replaces: the acceptor, two workers, two that deliver; not what looks into files for them."""
     found = {}
     for pid in gate.processes()[1:]:
         with contextlib.suppress(OSError):
             found[pid] = Path(f"/proc/{pid}/comm").read_text().strip()
-    return [pid for pid, name in found.items() if re.search(r"acceptor|worker-|delivery", name)]
+    return [pid for pid, name in found.items() if re.search(which, name)]
 
 
 def answers(session: smtplib.SMTP) -> bool:

@@ -35,6 +35,7 @@ from gatepost.delivery.carrying import junk_mark
 from gatepost.delivery.runner import DeliveryRunner
 from gatepost.delivery.settings import MOST_PROCESSES
 from gatepost.delivery.share import Share, Troubled, processes
+from gatepost.jobs.deaths import note_death
 from gatepost.jobs.presence import is_running, presence
 from gatepost.jobs.rounds import run_rounds
 from gatepost.net.acceptor import CannotListen, bind
@@ -136,6 +137,7 @@ class Gate:
                 on_start=self.share_forkserver,
                 on_ready=self.say_ready,
                 on_reload=self.reread_for_later,
+                on_death=lambda name, exit_code: note_death(self.loaded.state, name, exit_code, time.time()),
                 new_ref=lambda: fresh_ref(time.time()),
                 stop_grace_s=config.limits.sessions.stop_grace_s,
             )

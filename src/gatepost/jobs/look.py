@@ -13,6 +13,7 @@ from gatepost.checks.connection.recipients import BOUNCED_KEY
 from gatepost.checks.dnslists.health import HEALTH_KEY, out_of_service, plan
 from gatepost.checks.dnslists.lists import DnsList
 from gatepost.jobs.concerns import Certificate, Disk, Facts
+from gatepost.jobs.deaths import of_deaths, recent_deaths
 from gatepost.jobs.nexthops import (
     LOOKED_AT,
     QUIET_S,
@@ -76,6 +77,7 @@ def look(
         learnt=label_of(store.folder),
         classifier=trouble(store.folder),
         own_side=(
+            *of_deaths(recent_deaths(store.folder, now)),
             *of_next_hops(quiet_hosts(tries, ours, now), now),
             *of_callouts(
                 unsure(store, now - QUIET_S, now),

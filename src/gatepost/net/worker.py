@@ -71,6 +71,8 @@ class Plan:
     on_ready: Callable[[], None] = lambda: None
     on_reload: Callable[[], None] = lambda: None
     """Called in the supervisor at SIGHUP, so that workers started later have what those running have."""
+    on_death: Callable[[str, int], None] = lambda _name, _exit_code: None
+    """Called there, too, with a process that ended by itself and is started again."""
 
 
 def run(plan: Plan) -> int:
@@ -345,6 +347,7 @@ class _Supervisor:
         if child.retired:
             return
         log.error("%s ended (exit %d) and is started again", child.name, exit_code)
+        self._plan.on_death(child.name, exit_code)
         if child.name == "acceptor":
             for other in self._children.values():
                 other.retired = other.retired or other.name.startswith("worker-")
