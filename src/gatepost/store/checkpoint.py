@@ -2,7 +2,8 @@
 
 One process of an installation does this. A passive checkpoint disturbs no writer, but under constant
 writing the log then never starts over; when it has grown too long, the writers' turn is taken for the
-short rest of it.
+short rest of it. Whoever reads for long (a search, an export, a backup) is not waited for with that turn in hand: the log goes on
+growing, and begins anew later.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Checkpointer:
         self._turn = turn
         self._passive_frames = passive_octets // PAGE_OCTETS
         self._restart_frames = restart_octets // PAGE_OCTETS
+        self._next_restart = self._restart_frames
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
         self._thread.start()
@@ -46,7 +48,7 @@ class Checkpointer:
         connection: dbapi2.Connection | None = None
         while not self._ended.wait(pause_s):
             try:
-                connection = connection or self._connect()
+                connection = connection or self._connected()
                 moved = self._look(connection)
                 pause_s = 0.2 if moved else min(2.0, pause_s * 1.5)
             except (
@@ -61,12 +63,23 @@ class Checkpointer:
             with contextlib.suppress(dbapi2.Error):
                 connection.close()
 
+    def _connected(self) -> dbapi2.Connection:
+        """One that waits for nobody."""
+        connection = self._connect()
+        connection.execute("PRAGMA busy_timeout = 0")
+        return connection
+
     def _look(self, connection: dbapi2.Connection) -> bool:
         _, frames, done = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
         if frames - done < self._passive_frames:
             return bool(frames - done)
         _, frames, done = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if frames >= self._restart_frames:
+        if frames < self._restart_frames:
+            self._next_restart = self._restart_frames
+        elif frames >= self._next_restart:
             with self._turn():
-                connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                busy, frames, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            self._next_restart = (
+                frames + self._passive_frames if busy else self._restart_frames
+            )  # later, not at each look
         return True
