@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gatepost.dns.zone import Zone
+from gatepost.net.mailhosts import Found
 from gatepost.net.outbound import Outbound, OutboundSettings, Sent
 from gatepost.smtp.client import Patience
 from gatepost.smtp.sending import Outgoing, OutgoingRecipient, Result
@@ -110,6 +111,20 @@ def test_one_recipient_of_two_that_has_to_wait_waits() -> None:
     sent, sessions = asyncio.run(go())
     assert [one.result for one in sent.outcomes] == [Result.DELIVERED, Result.DEFERRED]
     assert sessions == [1, 0]
+
+
+def test_the_best_of_very_many_hosts_are_kept_in_whatever_order_they_come() -> None:
+    zone = "".join(f"example.org. MX {at} mx{at}.example.org.\n" for at in range(200, 0, -1))
+    found = asyncio.run(Outbound("mx.example.net", Zone.parse(zone)).hosts.find("example.org"))
+    assert isinstance(found, Found)
+    assert found.hosts == tuple(f"mx{at}.example.org" for at in range(1, 51))
+
+
+def test_null_mx_beside_others_is_passed_over() -> None:
+    zone = "example.org. MX 0 .\nexample.org. MX 10 mx.example.org.\n"
+    found = asyncio.run(Outbound("mx.example.net", Zone.parse(zone)).hosts.find("example.org"))
+    assert isinstance(found, Found)
+    assert found.hosts == ("mx.example.org",)
 
 
 # Where mail hosts may be.

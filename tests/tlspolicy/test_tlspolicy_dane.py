@@ -150,6 +150,14 @@ def test_what_does_not() -> None:
     assert verdict(f"3 1 1 {sha(LEAF.spki)}", chain=[b"nonsense"]) == "validation-failure"
 
 
+def test_a_certificate_above_that_cannot_be_read_spoils_nothing() -> None:
+    """RFC 7671 §5.1: with DANE-EE nobody looks at what else the server sent."""
+    odd = [LEAF.der, b"\x30\x03\x02\x01\x00", MIDDLE.der, AUTHORITY.der]
+    assert verdict(f"3 1 1 {sha(LEAF.spki)}", chain=odd) == ""
+    assert verdict(f"2 1 1 {sha(AUTHORITY.spki)}", chain=odd) == ""
+    assert verdict(f"3 1 1 {sha(LEAF.spki)}", chain=odd[1:]) == "validation-failure"
+
+
 def test_an_authority_must_be_one_and_in_time() -> None:
     impostor = make("Impostor", AUTHORITY)
     leaf = make("mx.example.org", impostor)

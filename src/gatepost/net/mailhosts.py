@@ -18,7 +18,7 @@ from gatepost.smtp.sending import Outcome, deferred, failed
 
 ALIASES_MOST = 8
 HOSTS_MOST = 50
-"""Of one domain; the rest is left out."""
+"""Of one domain, the preferred first; the rest is left out."""
 ADDRESSES_MOST = 40
 
 
@@ -72,19 +72,21 @@ class MailHosts:
         if not answer.records:
             return Found((domain,), answer.security, answer.ttl_s)  # RFC 5321 §5.1: the implicit MX
         pairs: list[tuple[int, str]] = []
-        for record in answer.records[:HOSTS_MOST]:
+        for record in answer.records:
             preference, _, host = record.partition(" ")
             if preference.isdecimal():
                 pairs.append((int(preference), host.strip().rstrip(".").lower()))
         if pairs and all(not host for _, host in pairs):  # RFC 7505 §3
             return failed("5.1.10", f"The domain {domain} says that it takes no mail (null MX).")
+        if not pairs:
+            return failed("5.4.4", f"The MX records of {domain} cannot be read.")
         cut = min((preference for preference, host in pairs if host in self.ours), default=None)
         ordered = self._in_order(pair for pair in pairs if pair[1] and (cut is None or pair[0] < cut))
         if not ordered:
             return failed(
                 "5.4.6", f"Mail for {domain} would come back to this host: its best MX is ourselves."
             )
-        return Found(tuple(ordered), answer.security, answer.ttl_s)
+        return Found(tuple(ordered[:HOSTS_MOST]), answer.security, answer.ttl_s)
 
     async def place(self, host: str, *, tlsa_port: int = 0) -> Place:
         """Where the host is; with a port, also its TLSA records if its addresses can have any."""

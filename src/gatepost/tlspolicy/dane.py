@@ -102,14 +102,14 @@ def judge(
 
     `names` are those that count for DANE-TA (RFC 7672 §3.2.2). The failure is the one that came closest to fitting.
     """
-    certificates = [found for der in chain[:CHAIN_MOST] if (found := _certificate(der)) is not None]
-    if not certificates or len(certificates) < len(chain[:CHAIN_MOST]):
+    own = _certificate(chain[0]) if chain else None
+    if own is None:
         return Failure(Trouble.FAILED, "the server's certificate cannot be read")
-    own = certificates[0]
     if any(one.usage == DANE_EE and _fits(one, own) for one in records):
         return None
+    above = [found for der in chain[1:CHAIN_MOST] if (found := _certificate(der)) is not None]
     nearest: Failure | None = None
-    for anchor, links in _anchored(certificates, records):
+    for anchor, links in _anchored(own, above, records):
         fault = _chain_fault(links, anchor, names=names, now=now)
         if fault is None:
             return None
@@ -122,10 +122,9 @@ Anchor = x509.Certificate | CertificatePublicKeyTypes
 
 
 def _anchored(
-    certificates: Sequence[x509.Certificate], records: Sequence[Tlsa]
+    own: x509.Certificate, others: Sequence[x509.Certificate], records: Sequence[Tlsa]
 ) -> Iterable[tuple[Anchor, list[x509.Certificate]]]:
     """Each authority that a DANE-TA record names, with the way from the server's certificate to below it."""
-    own, others = certificates[0], list(certificates[1:])
     for record in records:
         if record.usage != DANE_TA:
             continue
