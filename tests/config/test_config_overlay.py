@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gatepost.cli.root import gatepost
 from gatepost.config.load import ConfigError
-from gatepost.config.overlay import NAME, dumped, parsed, pruned, with_setting
+from gatepost.config.overlay import NAME, dumped, parsed, pruned, with_modes, with_setting
 from gatepost.config.schema import load
 from gatepost.mail.finding import Mode
 
@@ -107,6 +107,23 @@ def test_one_setting_is_set_and_taken_out_again() -> None:
     for key in ("state", "policy..x", 'policy."x', "", "policy.junk_at.deep"):
         with pytest.raises(ConfigError):
             with_setting(text, key, 1.0)
+
+
+def test_a_domain_has_one_mode_of_its_own_and_other_overrides_stay() -> None:
+    others = {"recipients": ["boss@example.net", "@example.net"], "junk_at": 5.0}
+    table = {"policy": {"overrides": [others, {"recipients": ["@Example.net"], "mode": "observe"}]}}
+    text = with_modes("", table, ["example.net"], "enforce")
+    enforced = {"recipients": ["example.net"], "mode": "enforce"}
+    assert tomllib.loads(text) == {"policy": {"overrides": [others, enforced]}}
+    text = with_modes(text, {}, ["example.com"], "enforce")
+    assert tomllib.loads(text)["policy"]["overrides"][-1]["recipients"] == ["example.net", "example.com"]
+    text = with_modes(text, {}, ["example.net"], "observe")
+    observed = {"recipients": ["example.net"], "mode": "observe"}
+    assert tomllib.loads(text)["policy"]["overrides"] == [
+        others,
+        {**enforced, "recipients": ["example.com"]},
+        observed,
+    ]
 
 
 VALUES = st.one_of(

@@ -15,6 +15,7 @@ from gatepost.config.schema import Loaded, load
 from gatepost.mail.address import Address
 from gatepost.mail.client import Client, Envelope, Recipient
 from gatepost.mail.finding import Finding, Mode
+from gatepost.mail.verdict import Action
 from gatepost.office.candidates import Candidates, Unsound, read_planned
 from gatepost.office.office import Impossible, NotAllowed, Office, ProveAgain
 from gatepost.policy import decide
@@ -31,6 +32,23 @@ deliver = "maildir:m"
 "spf.fail" = 5.0
 [policy.modes]
 "rdns.missing" = "observe"
+"""
+
+OBSERVING = """
+hostname = "mx.example.net"
+state = "."
+mode = "observe"
+[[domains]]
+name = "example.net"
+deliver = "maildir:m"
+[[domains]]
+name = "example.com"
+deliver = "maildir:m"
+[policy.weights]
+"spf.fail" = 5.0
+[[policy.overrides]]
+recipients = ["boss@example.net"]
+junk_at = 5.0
 """
 
 
@@ -58,9 +76,16 @@ def entry(ref: str, loaded: Loaded, *names: str) -> HistoryEntry:
 Story = Callable[[Office, Candidates, Gate], Awaitable[None]]
 
 
-def tell(folder: Path, story: Story, clock: Clock | None = None) -> None:
+def tell(
+    folder: Path,
+    story: Story,
+    clock: Clock | None = None,
+    *,
+    main: str = MAIN,
+    told: Callable[[str], frozenset[str]] = lambda _: frozenset(),
+) -> None:
     path = folder / "gatepost.toml"
-    path.write_text(MAIN)
+    path.write_text(main)
     gate = Gate(path)
 
     async def run(office: Office) -> None:
@@ -68,7 +93,7 @@ def tell(folder: Path, story: Story, clock: Clock | None = None) -> None:
             await office.store.record(entry(f"FAIL{index}", gate.loaded, "spf.fail", "rdns.missing"))
             await office.store.record(entry(f"FINE{index}", gate.loaded))
         keeper = PolicyFile(lambda: gate.loaded, gate.reload)
-        candidates = Candidates(office=office, keeper=keeper, told=lambda _: lambda _: frozenset())
+        candidates = Candidates(office=office, keeper=keeper, told=lambda _: told)
         await story(office, candidates, gate)
 
     telling(folder, run, clock)
@@ -203,6 +228,60 @@ def test_promotion_rests_on_what_was_observed(tmp_path: Path) -> None:
             await candidates.promote(POSTMASTER, "no.such", Mode.ENFORCE)
 
     tell(tmp_path, story)
+
+
+def test_a_gate_that_observes_is_let_decide_domain_by_domain_on_what_was_seen(tmp_path: Path) -> None:
+    async def story(office: Office, candidates: Candidates, gate: Gate) -> None:
+        ours, theirs = Address("ana", "example.net"), Address("chie", "example.com")
+        for index in range(3):
+            sent = entry(f"COM{index}", gate.loaded, "spf.fail")
+            to = Recipient(address=theirs)
+            await office.store.record(replace(sent, judged=(replace(sent.judged[0], recipient=to),)))
+        (com, net) = await candidates.stages(POSTMASTER)
+        assert (com.domain, com.mode, com.seen, com.would, com.enough) == (
+            "example.com", Mode.OBSERVE, 3, {Action.JUNK: 3}, False,
+        )  # fmt: skip
+        assert (net.domain, net.seen, net.would, net.told) == (
+            "example.net",
+            20,
+            {Action.JUNK: 10},
+            {"released": 10},
+        )
+
+        await candidates.stage(POSTMASTER, "example.net", Mode.ENFORCE)
+        made = await candidates.plan(POSTMASTER)
+        assert (made.changed, made.same) == (10, 13), "of example.net alone"
+        await candidates.save(POSTMASTER, "seen for a week")
+        book = gate.loaded.policies
+        assert (book.for_recipient(ours).mode, book.for_recipient(theirs).mode) == (
+            Mode.ENFORCE,
+            Mode.OBSERVE,
+        )
+        assert book.for_recipient(Address("boss", "example.net")).junk_at == 5.0, (
+            "the file's overrides still hold"
+        )
+        (com, net) = await candidates.stages(POSTMASTER)
+        assert (net.mode, net.seen, net.would) == (Mode.ENFORCE, 20, {})
+
+        await candidates.stage(POSTMASTER, "example.com", Mode.ENFORCE)
+        draft = await candidates.stage(POSTMASTER, "example.net", Mode.OBSERVE)
+        assert draft.text.count('"example.net"') == 1
+        await candidates.plan(POSTMASTER)
+        await candidates.save(POSTMASTER, "the other way round")
+        book = gate.loaded.policies
+        assert (book.for_recipient(ours).mode, book.for_recipient(theirs).mode) == (
+            Mode.OBSERVE,
+            Mode.ENFORCE,
+        )
+        await candidates.go_back(POSTMASTER, 0)
+        assert gate.loaded.policies.for_recipient(theirs).mode is Mode.OBSERVE
+        with pytest.raises(Unsound, match=r"no\.example"):
+            await candidates.stage(POSTMASTER, "no.example", Mode.ENFORCE)
+
+    def released(ref: str) -> frozenset[str]:
+        return frozenset({"released"}) if ref.startswith("FAIL") else frozenset()
+
+    tell(tmp_path, story, main=OBSERVING, told=released)
 
 
 def test_a_disk_that_takes_no_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,32 @@ def test_from_the_candidate_by_its_plan_to_the_policy_and_back(desk: Console) ->
     assert desk.premises.policies().settings.junk_at == 4.0
 
 
+def test_a_gate_that_observes_says_so_and_is_let_decide_a_domain_at_a_time(desk: Console) -> None:
+    browser = desk.browser("postmaster")
+    form = {"csrf": token(browser), "reason": "a first week"}
+    note = "The gate only observes"
+    assert note not in browser.get("/overview").text
+
+    def saved(**edit: str) -> None:
+        for path, more in (("edit", edit), ("plan", {}), ("save", {})):
+            assert browser.post(f"/policy/{path}", data=form | more).status_code == 303
+
+    saved(do="mode", mode="observe")
+    assert note in browser.get("/overview").text
+    page = browser.get("/policy/watched").text.replace("<wbr>", "")
+    assert note in page
+    assert "everything that is on decides" not in page
+    assert re.search(r"<code>example\.net</code>.*?only observes.*?Let the gate decide", page, re.DOTALL)
+    saved(do="stage", domain="example.net", mode="enforce")
+    page = browser.get("/policy/watched").text.replace("<wbr>", "")
+    assert re.search(r"<code>example\.net</code>.*?enforces.*?Only observe again", page, re.DOTALL)
+    wrong = browser.post(
+        "/policy/edit", data=form | {"do": "stage", "domain": "far.example", "mode": "enforce"}
+    )
+    assert wrong.status_code == 400
+    assert "far.example" in wrong.text
+
+
 def test_secrets_of_the_configuration_are_not_shown(desk: Console) -> None:
     page = desk.browser("owner").get("/system").text
     assert "hunter2" not in page

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gatepost.config.load import ConfigError
-from gatepost.config.overlay import HEADING, NAME, parsed, with_setting
+from gatepost.config.load import ConfigError, parse_toml
+from gatepost.config.overlay import HEADING, NAME, parsed, with_modes, with_setting
 from gatepost.config.schema import Loaded, load
+from gatepost.mail.finding import Mode
 from gatepost.office.candidates import Unsound
 from gatepost.policy import PolicyBook
 
@@ -57,6 +58,19 @@ class PolicyFile:
         """One setting changed. Raises Unsound."""
         try:
             return with_setting(text, key, value)
+        except ConfigError as fault:
+            raise Unsound(f"{fault.key}: {fault.problem} {fault.hint}".strip()) from None
+
+    def domains(self) -> Sequence[str]:
+        """Without those that stand for whatever is below them."""
+        return [one.name.lower() for one in self._loaded().config.domains if not one.name.startswith(".")]
+
+    def staged(self, text: str, domains: Sequence[str], mode: Mode) -> str:
+        """With a mode of their own. Raises Unsound."""
+        path = self._loaded().path
+        assert path is not None
+        try:
+            return with_modes(text, parse_toml(path), domains, mode.value)
         except ConfigError as fault:
             raise Unsound(f"{fault.key}: {fault.problem} {fault.hint}".strip()) from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from gatepost.config.load import ConfigError, nearest, parse_toml
 
 NAME = "policy-console.toml"
 MAY = ("mode", "policy")
+MODE_ALONE = {"recipients", "mode"}
+"""What an override says that gives a mode and nothing else."""
 HEADING = "# Saved from the console and laid over the configuration file. Change it there: its history would not know.\n"
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 KEY = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([A-Za-z0-9_-]+))\s*(?:\.|$)')
@@ -76,6 +78,30 @@ def with_setting(text: str, key: str, value: str | float | None) -> str:
     else:
         inner[path[-1]] = value
     return "".join(dumped(pruned(proved(table, NAME))))
+
+
+def with_modes(text: str, table: Mapping[str, Any], domains: Sequence[str], mode: str) -> str:
+    """The text with a mode of its own for the mail of these domains. Raises ConfigError.
+
+    `table` is the configuration file's. Lists are laid over whole, so its overrides go into the text with the first of ours.
+    """
+    over = parsed(text)
+    policy = over.setdefault("policy", {})
+    given = policy["overrides"] if "overrides" in policy else table.get("policy", {}).get("overrides", [])
+    kept = [without(one, domains) if set(one) == MODE_ALONE else one for one in given]
+    kept = [one for one in kept if one["recipients"]]
+    if kept and set(kept[-1]) == MODE_ALONE and kept[-1]["mode"] == mode:
+        kept[-1] = {**kept[-1], "recipients": [*kept[-1]["recipients"], *domains]}
+    else:
+        kept.append({"recipients": list(domains), "mode": mode})  # the last one wins
+    policy["overrides"] = kept
+    return "".join(dumped(pruned(proved(over, NAME))))
+
+
+def without(override: Mapping[str, Any], domains: Sequence[str]) -> dict[str, Any]:
+    """An override that no longer names these domains."""
+    left = [one for one in override["recipients"] if one.lower().lstrip("@") not in domains]
+    return {**override, "recipients": left}
 
 
 def pruned(table: Mapping[str, Any]) -> dict[str, Any]:

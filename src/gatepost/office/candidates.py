@@ -7,7 +7,7 @@ seen, and not when somebody else has saved meanwhile. History only grows: a way 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from gatepost.access.rights import Actor, Right
 from gatepost.mail.finding import Mode
 from gatepost.office.longreads import EXPORT_S
 from gatepost.office.office import Impossible, Office
+from gatepost.office.stages import Stage, stages
 from gatepost.plan import ListFigures, list_figures
 from gatepost.plan.compare import Plan, Told, compare
 from gatepost.policy import PolicyBook
@@ -66,6 +67,14 @@ class Keeper(Protocol):
 
     def changed(self, text: str, key: str, value: str | float | None) -> str:
         """The text with one setting (``policy.weights."rdns.missing"``) set, or with None taken out. Raises Unsound."""
+        ...
+
+    def domains(self) -> Sequence[str]:
+        """Those of ours that a policy may name."""
+        ...
+
+    def staged(self, text: str, domains: Sequence[str], mode: Mode) -> str:
+        """The text with another mode for the mail of these domains. Raises Unsound."""
         ...
 
 
@@ -141,6 +150,24 @@ class Candidates:
     async def promote(self, actor: Actor, key: str, mode: Mode) -> Draft:
         """Let a check, fact or list decide, or only observe, in the candidate. Raises NotAllowed or Unsound."""
         return await self.set(actor, f'policy.modes."{key}"', mode.value)
+
+    async def stage(self, actor: Actor, domain: str, mode: Mode) -> Draft:
+        """Let the gate decide about one domain's mail, or only observe it, in the candidate. Raises NotAllowed or Unsound."""
+        if domain not in self.keeper.domains():
+            raise Unsound(f"{domain} is no domain of ours.")
+        return await self.edit(actor, self.keeper.staged(self.draft(actor).text, [domain], mode))
+
+    async def stages(self, actor: Actor, *, days: int = PLAN_DAYS) -> list[Stage]:
+        """What enforcing would have done to the mail of each domain. Raises NotAllowed."""
+        self.office.insist(actor, Right.POLICY)
+        book, since, domains = self.keeper.book(), self.office.clock() - days * DAY_S, self.keeper.domains()
+        enforcing = self.keeper.prove(self.keeper.staged(self.keeper.text(), domains, Mode.ENFORCE))
+
+        def work(connection: Connection) -> list[Stage]:
+            bound = Bound(history.since(connection, since), self.monotonic)
+            return stages(bound, book, enforcing, self.told(connection), domains)
+
+        return await self.office.read_long(actor, work, seconds=EXPORT_S)
 
     async def drop(self, actor: Actor) -> None:
         """Forget the candidate. Raises NotAllowed."""

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from gatepost.access.rights import Right
+from gatepost.mail.finding import Mode
 from gatepost.office import counting
 from gatepost.office.counting import Hours
 from gatepost.store.numbers import HOUR_S, SCORE_ENDS, SCORE_STEP
@@ -46,12 +47,14 @@ async def overview(visit: Visit) -> Response:
     now = visit.office.clock()
     read = visit.office.store.database.read
     glance = read(lambda connection: counting.glance(connection, visit.me, now))
-    policy = visit.premises.policies().default if visit.premises.policies else None
+    book = visit.premises.policies() if visit.premises.policies else None
+    policy = book.default if book else None
     return visit.page(
         "overview.html",
         names=NAMES,
         lights=LIGHTS,
         seen=await visit.premises.health(),
+        observing=book is not None and book.mode is Mode.OBSERVE,
         figures=visit.office.store.figures(now),
         day=glance.day,
         by_verdict=by_verdict(visit, glance.day),

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from gatepost.access.rights import Right
 from gatepost.mail.finding import Mode
+from gatepost.mail.verdict import Action
 from gatepost.office.candidates import Candidates, Unsound, read_planned
 from gatepost.office.office import Impossible
 from gatepost.policy import PolicyBook
@@ -27,6 +28,8 @@ MODES = {"off": N_("off"), "observe": N_("only observes"), "enforce": N_("enforc
 DAYS = (1, 7, 30)
 MOST_WATCHED = 40
 """Facts whose evidence is counted in one go."""
+OUTCOMES = (Action.JUNK, Action.QUARANTINE, Action.REFUSE, Action.DEFER)
+"""What enforcing makes of mail that observing delivers."""
 POST = ("POST",)
 
 
@@ -105,6 +108,8 @@ async def edit(visit: Visit) -> Response:
                 await candidates.edit(visit.me, with_fact(visit))
             case "promote":
                 await candidates.promote(visit.me, visit.field("key", 200), Mode.ENFORCE)
+            case "stage":
+                await candidates.stage(visit.me, visit.field("domain", 255), mode_of(visit, "mode"))
             case "text":
                 await candidates.edit(visit.me, text)
             case "mode":
@@ -218,7 +223,8 @@ async def watched(visit: Visit) -> Response:
     figures = await candidates.list_figures(visit.me, days=days)
     return visit.page(
         "watched.html", evidence=sorted(evidence, key=lambda one: -one.seen), figures=sorted(figures.items()),
-        days=days, spans=DAYS, modes=MODES,
+        days=days, spans=DAYS, modes=MODES, book=book, stages=await candidates.stages(visit.me, days=days),
+        outcomes=OUTCOMES, names=NAMES,
     )  # fmt: skip
 
 
