@@ -311,6 +311,13 @@ def test_everything_needed_works_without_scripts(window):
     assert one.page.get_attribute("html", "lang") == "ja"
 
 
+def test_what_takes_a_script_is_not_shown_without(window):
+    for scripts in (True, False):
+        one = window("owner", java_script_enabled=scripts)
+        one.go("/quarantine")
+        assert one.page.locator("#all").is_visible() is scripts
+
+
 def test_live_figures_come_in(window):
     one = window("owner")
     with one.page.expect_request("**/live"):

@@ -39,6 +39,7 @@ for (const one of document.querySelectorAll("[data-copy]")) {
 }
 
 for (const all of document.querySelectorAll("[data-all]")) {
+  all.hidden = false;
   all.addEventListener("change", () => {
     for (const one of document.getElementsByName(all.dataset.all)) one.checked = all.checked;
   });
