@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from test_checks_networks import write_networks
 
 from gatepost.checks.outgoing.habits import network_of, program_of, script_of
+from gatepost.checks.sender.networks import forget_networks
 from gatepost.mail.client import Client
 from gatepost.mail.message import Message
 from sending import ANA, Desk, desk, letter
@@ -17,11 +20,11 @@ ELSEWHERE = replace(ANA, ip=ip_address("203.0.113.77"))
 OURS = letter("User-Agent: Mozilla Thunderbird 128.1", body="Shall we have lunch at noon?\r\n")
 
 
-def settled(days: int = 12, **tables: object) -> Desk:
+def settled(days: int = 12, *, client: Client = ANA, **tables: object) -> Desk:
     """An account that has sent a message a day, at the same hour, from the same place."""
     gate = desk(**tables)
     for _ in range(days):
-        gate.send(OURS)
+        gate.send(OURS, client=client)
         gate.world.now += DAY
     return gate
 
@@ -56,6 +59,20 @@ def test_an_account_without_habits_says_nothing() -> None:
 )
 def test_a_change_is_said(octets: bytes, client: Client, name: str) -> None:
     assert broken(settled(), octets, client) == [name]
+
+
+def test_a_country_it_never_sent_from(tmp_path: Path) -> None:
+    """A thief from abroad weighs more than another network at home; a country nobody knows says nothing."""
+    forget_networks()
+    file = tmp_path / "networks.mmdb"
+    write_networks(file, {198: {"country": {"iso_code": "DE"}}, 203: {"country": {"iso_code": "BR"}}})
+    home = replace(ANA, ip=ip_address("198.51.100.7"))
+    gate = settled(client=home, checks={"habits": {"networks_file": str(file)}})
+    assert broken(gate, client=home) == []
+    assert broken(gate, client=replace(home, ip=ip_address("192.0.2.7"))) == ["habits.new_network"]
+    assert broken(gate, client=ELSEWHERE) == ["habits.new_country", "habits.new_network"]
+    (said,) = [one.text for one in gate.last.entry.findings if one.name == "habits.new_country"]
+    assert said == "ana@example.net sends from BR for the first time"
 
 
 def test_another_time_of_the_day() -> None:
