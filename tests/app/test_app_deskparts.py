@@ -56,6 +56,17 @@ def test_an_address_is_followed_to_where_its_mail_ends_up(tmp_path: Path) -> Non
     telling(tmp_path, story)
 
 
+def test_what_goes_through_the_smarthost_is_told_so(tmp_path: Path) -> None:
+    loaded = loaded_from(tmp_path, '[outbound]\nsmarthost = "relay.example.org:587"\n')
+    parts: Any = SimpleNamespace(directory=Directory(routes=loaded.routes, clock=lambda: 0.0))
+
+    async def story(_: Office) -> None:
+        _answer, steps = await find(lambda: loaded, parts, "sales@example.net")
+        assert steps[1].what == "goes to relay.example.org:587 by SMTP"
+
+    telling(tmp_path, story)
+
+
 def test_the_owner_is_told_in_their_language_when_the_glass_is_broken(tmp_path: Path) -> None:
     async def story(office: Office) -> None:
         root = on_this_machine("root")

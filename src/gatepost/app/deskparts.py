@@ -35,6 +35,7 @@ from gatepost.jobs.work import BEAT_KEY
 from gatepost.mail.address import parse_address
 from gatepost.mail.filereport import FileReport
 from gatepost.mail.message import Message
+from gatepost.net.destinations import Destinations
 from gatepost.office.candidates import Candidates
 from gatepost.office.digests import Digests
 from gatepost.office.glass import Glass
@@ -253,7 +254,8 @@ async def find(
             case MaildirAt(base):
                 what = f"is put into the Maildir below {base}"
             case Elsewhere(domain):
-                what = f"goes to the MX of {domain}"
+                via = Destinations.of(loaded().config.outbound).find(domain).via
+                what = f"goes to the MX of {domain}" if via is None else f"goes to {via} by SMTP"
             case hop:
                 where = hop.path or f"{hop.host}:{hop.port}"
                 what = f"goes to {where} by {hop.protocol.value.upper()}"

@@ -279,6 +279,7 @@ class Parts:
             worker=worker,
             gone=gone,
             share=share,
+            by_smarthost=self.outbound.destinations.by_smarthost if config.outbound.smarthost else None,
         )
         return self.runner
 

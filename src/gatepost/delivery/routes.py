@@ -25,6 +25,14 @@ class Elsewhere:
     """A domain of somebody else's, found by MX."""
 
     domain: str
+    """Empty: any, through the smarthost."""
+
+    def __str__(self) -> str:
+        return self.domain or "the smarthost"
+
+
+SMARTHOST = Elsewhere("")
+"""What goes through one host is one destination, whatever domains it is for."""
 
 
 Destination = MaildirAt | Hop | Elsewhere

@@ -21,8 +21,8 @@ from gatepost.delivery.destination import Destination, Group
 from gatepost.delivery.line import Line, Place
 from gatepost.delivery.places import Places
 from gatepost.delivery.results import Results
+from gatepost.delivery.routes import SMARTHOST, Elsewhere, MaildirAt, Routes
 from gatepost.delivery.routes import Destination as Where
-from gatepost.delivery.routes import MaildirAt, Routes
 from gatepost.delivery.settings import DeliverySettings
 from gatepost.delivery.share import Share, part
 from gatepost.delivery.window import BEGIN, Window
@@ -71,6 +71,8 @@ class DeliveryRunner:
     """Processes that may have been there before, and are no more: what they held falls due, too."""
     share: Share = field(default_factory=Share)
     """Which mail is this process's; `settings` are its part of what all processes may do together."""
+    by_smarthost: Callable[[str], bool] | None = None
+    """Does mail for this domain go through the smarthost? None: there is none."""
     _line: Line = field(default_factory=Line)
     _destinations: dict[Where, Destination] = field(default_factory=dict)
     _in_hand: int = 0
@@ -166,8 +168,7 @@ class DeliveryRunner:
         places = [
             ((due, number), where)
             for due, number, to, message in found
-            if self.share.may_have(message)
-            and self.share.has(message, where := self.routes.destination(address_of(to)))
+            if self.share.may_have(message) and self.share.has(message, where := self._where(to))
         ]
         behind = set(self._line.behind)
         chosen = self._line.choose(
@@ -182,6 +183,12 @@ class DeliveryRunner:
                     there.refilled(monotonic())
                 self._staff(there)
         return True
+
+    def _where(self, to: str) -> Where:
+        where = self.routes.destination(address_of(to))
+        if self.by_smarthost is None or not isinstance(where, Elsewhere):
+            return where
+        return SMARTHOST if self.by_smarthost(where.domain) else where
 
     def _room(self) -> int:
         return min(self.settings.in_hand - self._in_hand, _LOT)
@@ -199,14 +206,14 @@ class DeliveryRunner:
         """The same message to the same destination goes at once; into a Maildir, or forwarded, each by itself."""
         groups: dict[tuple[object, ...], list[QueueItem]] = {}
         for item in items:
-            where = self.routes.destination(address_of(item.to))
+            where = self._where(item.to)
             alone = item.id if isinstance(where, MaildirAt) or is_forwarded(item) else None
             groups.setdefault((where, item.ref, item.junk, item.changes, alone), []).append(item)
         self._in_hand += len(items)
         most = self.settings.recipients_per_transaction
         touched: dict[Where, Destination] = {}
         for group in groups.values():
-            where = self.routes.destination(address_of(group[0].to))
+            where = self._where(group[0].to)
             there = touched[where] = self._destination(where)
             for start in range(0, len(group), most):
                 there.add(group[start : start + most])

@@ -121,6 +121,10 @@ class Destinations:
                 return self.below[parent]
         return self.otherwise
 
+    def by_smarthost(self, domain: str) -> bool:
+        """Does it go as everything does for which nothing else is said, and is that one host?"""
+        return self.otherwise.via is not None and self.find(domain) is self.otherwise
+
 
 def destination_problems(settings: OutboundSettings, *, reads: bool = False) -> Iterable[str]:
     """What is wrong, one sentence; with `reads` also of the password files."""
