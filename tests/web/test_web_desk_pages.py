@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from visiting import NOW, RUNNER, Browser, csrf
 
 from gatepost.office import apitokens
 from gatepost.office.digests import Digests
+from gatepost.office.seen import Installed
 from gatepost.store.records import DeliveryAttempt, Done
 from store_samples import acceptance
 
@@ -419,3 +421,29 @@ def test_a_person_sends_a_request_and_sees_what_becomes_of_it(desk: Console) -> 
         "A legal hold is in force over ana@example.net"
         in desk.browser("owner").get("/people/ana@example.net").text
     )
+
+
+def test_domains_are_listed_with_how_their_records_stand_and_given_as_a_zone_file(desk: Console) -> None:
+    browser = desk.browser("postmaster")
+    page = browser.get("/domains").text
+    assert "0 / 1" in page
+    assert "MX: missing" in page
+    zone = browser.get("/domains/example.net/zone")
+    assert zone.headers["content-disposition"].startswith("attachment")
+    assert zone.text.splitlines() == [
+        "; mail for the domain comes to us", "example.net. 3600 IN MX 10 mx.example.net.",
+    ]  # fmt: skip
+    assert browser.get("/domains/example.org/zone").status_code == 404
+
+
+def test_many_domains_come_a_page_at_a_time(desk: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"d{number:02d}.example" for number in range(45)]
+    installed = replace(desk.premises.more[Installed], domains=lambda: names[::-1])
+    monkeypatch.setitem(desk.premises.more, Installed, installed)
+    browser, seen, path = desk.browser("postmaster"), [], "/domains"
+    while path:
+        page = browser.get(path).text
+        seen += re.findall(r'<a href="/domains/(d\d\d\.example)">', page)
+        more = re.search(r'href="(/domains\?after=[^"]+)"', page)
+        path = more[1] if more else ""
+    assert seen == names

@@ -10,6 +10,7 @@ from typing import Protocol
 from gatepost.access.rights import Actor, Right
 from gatepost.mail.address import normal_domain, parse_address
 from gatepost.mail.filereport import FileReport
+from gatepost.mailauth.keyrecord import zone_line
 from gatepost.office.office import Impossible, Office
 from gatepost.rules.ruleset import RuleSet
 from gatepost.store.records import HistoryEntry
@@ -54,6 +55,18 @@ class RecordSeen:
     """ok, missing, differs, unknown (the DNS does not answer) or optional (not there, and mail works without)."""
     text: str
     """One sentence."""
+
+    @property
+    def well(self) -> bool:
+        """Nothing needs to be done about it, or could be known."""
+        return self.state in {"ok", "optional"}
+
+    @property
+    def zone(self) -> str:
+        """Its lines in a zone file; a remark where only its owner knows the value."""
+        if not self.expected:
+            return f"; {self.name}. {self.kind}: {self.text}"
+        return f"; {self.text}\n{zone_line(self.name, self.kind, self.expected)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 from starlette.responses import Response
 
 from gatepost.access.rights import Right
+from gatepost.mail.address import printable
 from gatepost.office.digests import Digests
 from gatepost.office.office import Impossible
 from gatepost.office.seen import Installed
 from gatepost.web.looks import N_
 from gatepost.web.page import page
 from gatepost.web.pages.overview import LIGHTS
+from gatepost.web.pages.requests import download
 from gatepost.web.visit import NotThere, Visit
 
 SOURCES = {"default": N_("default"), "file": N_("from the file"), "console": N_("from the console")}
+A_PAGE = 20
 STATES = {
     "ok": N_("as it should be"),
     "missing": N_("missing"),
@@ -53,9 +57,16 @@ def table_of(key: str) -> str:
 
 
 async def domains(visit: Visit) -> Response:
-    """Our domains."""
+    """Our domains by name, a page at a time, with how their records stand: the DNS is asked about all of a page at once."""
     installed: Installed = visit.part(Installed)
-    return visit.page("domains.html", domains=[one.lstrip(".") for one in installed.domains()])
+    after = visit.asked("after", 253)
+    names = sorted({one.lstrip(".") for one in installed.domains()})
+    rest = [one for one in names if one > after]
+    found = await asyncio.gather(*(installed.records_of(visit.me, one) for one in rest[:A_PAGE]))
+    return visit.page(
+        "domains.html", domains=list(zip(rest, found, strict=False)), states=STATES,
+        more=rest[A_PAGE - 1] if len(rest) > A_PAGE else "",
+    )  # fmt: skip
 
 
 async def domain(visit: Visit) -> Response:
@@ -71,8 +82,20 @@ async def domain(visit: Visit) -> Response:
     )  # fmt: skip
 
 
+async def zone(visit: Visit) -> Response:
+    """The records of one of them as lines for its zone file."""
+    name = visit.request.path_params["name"]
+    try:
+        records = await visit.part(Installed).records_of(visit.me, name)
+    except Impossible:
+        raise NotThere from None
+    lines = "".join(f"{printable(line, 4000)}\n" for one in records for line in one.zone.splitlines())
+    return download(lines.encode(), "gatepost-records.zone", "text/plain; charset=utf-8")
+
+
 ROUTES = (
     page("/domains", domains, Right.SYSTEM, menu=N_("Domains"), order=5),
     page("/domains/{name}", domain, Right.SYSTEM),
+    page("/domains/{name}/zone", zone, Right.SYSTEM),
     page("/system", system, Right.SYSTEM, menu=N_("System"), order=12),
 )
