@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +22,7 @@ from gatepost.cli.root import COMMANDS, gatepost
 from gatepost.config.schema import load
 from gatepost.demo.run import free_port
 from gatepost.store.secretfile import SecretFile
+from gatepost.store.store import Store, StoreSettings
 from system.whole import PROGRAM, Gate, mail, running, tls_for, until
 
 ZONE = """
@@ -297,6 +300,33 @@ def test_what_cannot_be_read_is_critical(command: str, tmp_path: Path) -> None:
     said = CliRunner().invoke(gatepost, [command, "--config", str(tmp_path / "fresh.toml")])
     assert said.exit_code == 2
     assert "has the gate been started once?" in said.output
+
+
+LOOKING = (
+    ("history", "--limit", "1"), ("queue", "list"), ("quarantine", "list"), ("journal", "list"), ("backup", "create"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", LOOKING, ids=lambda words: words[0])
+def test_looking_takes_neither_every_room_nor_a_sound_configuration(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Cron and hooks call these often: what they do not use is not imported, and what is wrong with it stops nobody."""
+    path = tmp_path / "gatepost.toml"
+    path.write_text('hostname = "mx.example.net"\n[checks.dnsbl]\nlist = 7\n')
+    state = tmp_path / "var"
+    state.mkdir(mode=0o700)
+    asyncio.run(Store.open(state, StoreSettings()).close())
+    target = [str(tmp_path / "backup")] if words[0] == "backup" else []
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "gatepost", *words, *target, "--config", str(path)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "gatepost.store.store" in imported
+    assert not {"gatepost.config.schema", "gatepost.checks.registry", "numpy", "uvloop"} & imported
+    assert "checks.dnsbl" in CliRunner().invoke(gatepost, ["status", "--config", str(path)]).output
 
 
 def commands() -> list[list[str]]:

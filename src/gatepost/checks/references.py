@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 
-from gatepost.checks.registry import ALL_CHECKS
-
 MANUAL = "operating guide, “Reading a score”"
 OTHERS = {
     "loop.hops": "RFC 5321 §6.3",
@@ -33,6 +31,8 @@ def reference_of(name: str) -> str:
 
 @cache
 def _of_checks() -> dict[str, str]:
+    from gatepost.checks.registry import ALL_CHECKS  # all of them: only for who asks
+
     return {fact.name: fact.reference for check in ALL_CHECKS for fact in check.emits}
 
 
@@ -44,4 +44,6 @@ def about(name: str) -> str:
 
 @cache
 def _meanings() -> dict[str, str]:
+    from gatepost.checks.registry import ALL_CHECKS
+
     return {fact.name: fact.about for check in ALL_CHECKS for fact in check.emits}

@@ -54,17 +54,17 @@ def create(target: Path, config: str | None, *, without_secrets: bool, as_json: 
     Example: gatepost backup create /backup/gatepost-2026-11-24
     """
     from gatepost.app.installation import insist_on_state, keys_for_secrets
-    from gatepost.config.schema import load
+    from gatepost.config.place import place_of
     from gatepost.store.backup import backup as write
     from gatepost.store.failures import StoreFailed
 
-    loaded = load(find_config(config))
-    insist_on_state(loaded)
+    place = place_of(find_config(config))
+    insist_on_state(place)
     if target.exists():
         raise StoreFailed(f"{target} exists already: name a new folder")
     with Progress() as tell:
-        keys = None if without_secrets else keys_for_secrets(loaded)
-        manifest = write(loaded.state, target, now=time.time(), keyring=keys, tell=tell)
+        keys = None if without_secrets else keys_for_secrets(place)
+        manifest = write(place.state, target, now=time.time(), keyring=keys, tell=tell)
     if as_json:
         click.echo(json.dumps(asdict(manifest)))
         return
@@ -73,7 +73,7 @@ def create(target: Path, config: str | None, *, without_secrets: bool, as_json: 
         f"{target}: {counts['messages']:,} messages, {counts['history']:,} entries of history,"
         f" {counts['journal']:,} of the journal; {len(manifest.files):,} files."
     )
-    if (loaded.key_file or loaded.state / "keys" / "quarantine.key").exists():
+    if (place.key_file or place.state / "keys" / "quarantine.key").exists():
         click.echo(
             "The master key (of held mail, signing keys, one-time codes, and of the secrets in it) is not in it: keep a copy of the"
             " key file, apart.",

@@ -18,6 +18,7 @@ from gatepost.checks.sender.people import IMPORTED, PeopleSettings, Staff
 from gatepost.config.load import ConfigError, parse_toml, read_table
 from gatepost.config.overlay import NAME as OVERLAY
 from gatepost.config.overlay import merged, read_overlay
+from gatepost.config.place import STATE, key_file_at
 from gatepost.config.problems import refuse_unusable
 from gatepost.config.where import line_of
 from gatepost.delivery.directory import Directory
@@ -45,7 +46,7 @@ from gatepost.net.limits import ConnectionLimits, Listener, SessionLimits
 from gatepost.net.outbound import OutboundSettings
 from gatepost.net.resolver import DnsSettings
 from gatepost.net.sandbox import SandboxSettings
-from gatepost.net.tls import NamedCertificate, TlsSettings, TlsUnusable, expand
+from gatepost.net.tls import NamedCertificate, TlsSettings
 from gatepost.office.settings import DigestSettings, PrivacySettings
 from gatepost.policy.assemble import PolicyBook, PolicyProblem, assemble
 from gatepost.policy.outgoing import assemble_outgoing
@@ -56,8 +57,6 @@ from gatepost.store.sealing import QuarantineSettings
 from gatepost.store.store import StoreSettings
 from gatepost.submitting.settings import SubmissionSettings
 from gatepost.web.settings import ConsoleSettings
-
-STATE = "var"
 
 
 class LogFormat(StrEnum):
@@ -188,13 +187,8 @@ class Loaded:
 
     @property
     def key_file(self) -> Path | None:
-        """The master keys of the quarantine, where the configuration names them. A credential that is not handed over is
-        named as it would be: it is not there."""
-        named = self.config.quarantine.key_file
-        try:
-            return expand(named, self.folder) if named else None
-        except TlsUnusable:
-            return Path(named)
+        """The master keys of the quarantine, where the configuration names them."""
+        return key_file_at(self.config.quarantine.key_file, self.folder)
 
 
 def load(path: Path, *, over: dict[str, Any] | None = None) -> Loaded:
