@@ -28,6 +28,8 @@ class Peer:
     answer: Callable[[str, str], Answer] = lambda verb, line: None
     """Verb: greeting, EHLO, HELO, LHLO, STARTTLS, MAIL, RCPT, DATA, message, RSET, QUIT; and the line."""
     tls: ssl.SSLContext | None = None
+    tls_first: bool = False
+    """TLS begins with the connection (RFC 8314), not by STARTTLS."""
     split: bool = False
     """Write each octet by itself."""
     die_in_body_after: int | None = None
@@ -56,7 +58,8 @@ class Peer:
         if path:
             server = await asyncio.start_unix_server(meet, path, limit=1 << 22)
         else:
-            server = await asyncio.start_server(meet, self.address, self.port, limit=1 << 22)
+            first = self.tls if self.tls_first else None
+            server = await asyncio.start_server(meet, self.address, self.port, limit=1 << 22, ssl=first)
             self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

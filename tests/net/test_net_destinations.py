@@ -53,18 +53,22 @@ def by_login(verb: str, line: str) -> str | None:
 
 
 async def by_smarthost(
-    folder: Path, *, keywords: tuple[str, ...], answer: Callable[[str, str], str | None], server: str = "good"
-) -> tuple[Sent, Peer]:
+    folder: Path, *, keywords: tuple[str, ...], answer: Callable[[str, str], str | None], server: str = "good",
+    way: str = "", tls_first: bool = False,
+) -> tuple[Sent, Peer]:  # fmt: skip
     known = Authorities(folder)
     (folder / "password").write_text("secret word\n")
     shown = identity(server, "relay.example.net", known)
     peer = Peer(
-        keywords=("PIPELINING", *keywords), answer=answer, tls=shown.context() if server != "plain" else None
+        keywords=("PIPELINING", *keywords),
+        answer=answer,
+        tls=shown.context() if server != "plain" else None,
+        tls_first=tls_first,
     )
     async with peer.serve():
         settings = OutboundSettings(
             trust_anchors=str(known.file),
-            smarthost=f"relay.example.net:{peer.port}",
+            smarthost=f"{way}relay.example.net:{peer.port}",
             smarthost_user="gate",
             smarthost_password_file=str(folder / "password"),
         )
@@ -101,6 +105,40 @@ def test_the_password_is_said_to_nobody_else(
     assert sent.outcomes[0].result is Result.DEFERRED
     assert words in sent.outcomes[0].words
     assert not [line for line in peer.lines if line.startswith(("AUTH", "MAIL"))]
+
+
+def test_tls_may_begin_with_the_connection(tmp_path: Path) -> None:
+    """Port 465 (RFC 8314 §3.3), which some providers offer alone."""
+    sent, peer = asyncio.run(
+        by_smarthost(tmp_path, keywords=("AUTH PLAIN",), answer=by_plain, way="smtps:", tls_first=True)
+    )
+    assert sent.outcomes[0].result is Result.DELIVERED, sent
+    assert (sent.tls_policy, sent.tls_verified) == ("required", True)
+    assert [line.split(" ")[0] for line in peer.lines[:3]] == ["EHLO", "AUTH", "MAIL"]
+
+
+@pytest.mark.parametrize(("server", "tls_first"), [("untrusted", True), ("good", False), ("plain", False)])
+def test_then_nothing_is_said_before_it(tmp_path: Path, server: str, *, tls_first: bool) -> None:
+    sent, peer = asyncio.run(
+        by_smarthost(
+            tmp_path,
+            keywords=("AUTH PLAIN",),
+            answer=by_plain,
+            server=server,
+            way="smtps:",
+            tls_first=tls_first,
+        )
+    )
+    assert (sent.outcomes[0].result, sent.outcomes[0].status) == (Result.DEFERRED, "4.7.5"), sent
+    assert peer.lines == []
+
+
+def test_the_usual_port_of_each_way() -> None:
+    ways = [
+        Destinations.of(OutboundSettings(smarthost=one)).otherwise.via
+        for one in ("r.example", "smtps:r.example")
+    ]
+    assert [str(one) for one in ways] == ["r.example:25", "r.example:465"]
 
 
 def test_a_refused_password_waits_and_is_not_in_what_is_told(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ class DestinationSettings:
     names: tuple[str, ...] = ()
     """With `tls = "required"`: the names that the certificate may be for instead of the mail host's own; ``.example.net`` is any below it."""
     via: str = ""
-    """``HOST:PORT`` that takes the mail instead of the domain's own mail hosts."""
+    """``HOST:PORT`` that takes the mail instead of the domain's own mail hosts; ``smtps:HOST:PORT`` where TLS begins with the connection."""
     user: str = ""
     """Sign in there as (only under TLS with a verified certificate)."""
     password_file: str = ""
@@ -42,7 +42,8 @@ class OutboundSettings:
     tls_reports: bool = True
     """Report to domains that ask for it how TLS to them went (RFC 8460)."""
     smarthost: str = ""
-    """``HOST:PORT`` that takes everything that is not for our own domains; empty: each domain's own mail hosts."""
+    """``HOST:PORT`` that takes everything that is not for our own domains, ``smtps:HOST:PORT`` where TLS begins with the connection (port 465);
+    empty: each domain's own mail hosts."""
     smarthost_user: str = ""
     """Sign in there as (AUTH PLAIN or LOGIN, only under TLS with a verified certificate)."""
     smarthost_password_file: str = ""
@@ -135,8 +136,9 @@ def destination_problems(settings: OutboundSettings, *, reads: bool = False) -> 
 
 
 def _way(text: str, user: str, password_file: str, *, reads: bool) -> Hop:
-    rest = text.removeprefix("smtp:")
-    host, port = rest, "25"
+    tls_first = text.startswith("smtps:")
+    rest = text.removeprefix("smtps:" if tls_first else "smtp:")
+    host, port = rest, "465" if tls_first else "25"
     if rest.startswith("["):
         host, bracket, after = rest[1:].partition("]")
         port = after.removeprefix(":") or port
@@ -152,7 +154,7 @@ def _way(text: str, user: str, password_file: str, *, reads: bool) -> Hop:
     sign_in = SignIn(user, password_file) if user else None
     if sign_in is not None and reads:
         read_login(sign_in)
-    return Hop(host=host.lower(), port=int(port), sign_in=sign_in)
+    return Hop(host=host.lower(), port=int(port), sign_in=sign_in, tls_first=tls_first)
 
 
 def read_login(sign_in: SignIn) -> Login:

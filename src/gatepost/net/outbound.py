@@ -186,8 +186,8 @@ class Outbound:
         return self.settings.dane and mx is Security.SECURE and wish not in (Wish.NONE, Wish.OPPORTUNISTIC)
 
     async def _by_way_of(self, hop: Hop, wish: Wish, names: tuple[str, ...], message: Outgoing) -> Sent:
-        """To a host that the operator named: its name needs no proof, its certificate does when we sign in."""
-        if hop.sign_in is not None and wish not in (Wish.REQUIRED, Wish.DANE):
+        """To a host that the operator named: its name needs no proof, its certificate does when we sign in, or begin with TLS."""
+        if (hop.sign_in is not None or hop.tls_first) and wish not in (Wish.REQUIRED, Wish.DANE):
             wish = Wish.REQUIRED
         place = await self.hosts.place(
             hop.host, tlsa_port=hop.port if self._wants_tlsa(Security.SECURE, wish) else 0
@@ -309,6 +309,7 @@ class Outbound:
             patience=self.patience,
             eight_bit_anyway=self.settings.eight_bit_anyway,
             login=login,
+            tls_first=hop.tls_first,
         )
         link = await Link.connect(machine, hop, address, timeout_s=self.settings.connect_timeout_s)
         try:

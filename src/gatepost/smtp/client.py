@@ -112,6 +112,7 @@ class SmtpClient:
         patience: Patience | None = None,
         eight_bit_anyway: bool = False,
         login: Login | None = None,
+        tls_first: bool = False,
     ) -> None:
         self.keywords: dict[str, str] = {}
         """What the other side offers now, upper case, with arguments."""
@@ -130,8 +131,9 @@ class SmtpClient:
         self._secrets: deque[str] = deque()
         """What the other side is going to ask for in AUTH, in its order."""
         self._replies = ReplyParser()
-        self._awaited: deque[str] = deque(["greeting"])
-        self._events: deque[ClientEvent] = deque()
+        self._awaited: deque[str] = deque(["handshake" if tls_first else "greeting"])
+        self._events: deque[ClientEvent] = deque([TlsWanted()] if tls_first else [])
+        self._greeted = False
         self._out: list[bytes] = []
         self._body = b""
         self._body_at = 0
@@ -145,7 +147,8 @@ class SmtpClient:
         if self.fault or self._quitting or not octets:
             return
         if self._awaited and self._awaited[0] == "handshake":
-            self.fail("the other side sent text between STARTTLS and the TLS handshake")
+            where = "between STARTTLS and" if self._greeted else "before"
+            self.fail(f"the other side sent text {where} the TLS handshake")
             return
         self._replies.feed(octets)
         while self.fault is None:
@@ -226,7 +229,10 @@ class SmtpClient:
         self.in_tls, self.tls_verified = True, verified
         self.keywords = {}
         self._awaited.clear()
-        self._say_hello()
+        if self._greeted:
+            self._say_hello()
+        else:  # it began with the connection (RFC 8314 §3.3)
+            self._awaited.append("greeting")
 
     def fail(self, words: str) -> None:
         """The session ends here: the alarm rang, the connection ended, or the other side broke a rule."""
@@ -267,6 +273,7 @@ class SmtpClient:
                 Fault(words=one_line(reply), stage="greeting", reply=reply, permanent=reply.code == 521)
             )
             return
+        self._greeted = True
         self._say_hello()
 
     def _say_hello(self) -> None:

@@ -51,6 +51,8 @@ class Hop:
     path: str = ""
     tls: TlsUse = TlsUse.OPPORTUNISTIC
     sign_in: SignIn | None = None
+    tls_first: bool = False
+    """TLS begins with the connection (RFC 8314 §3.3), not by STARTTLS."""
 
     def __str__(self) -> str:
         return self.path or (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
