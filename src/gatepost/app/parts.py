@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from gatepost.accepting.desk import Contact
 from gatepost.app.doors import Doors
+from gatepost.app.fileschanged import settings_log
 from gatepost.app.lookers import Lookers
 from gatepost.app.opinions import LearntModel
 from gatepost.app.orders import orders
@@ -334,6 +335,7 @@ class Parts:
             *learning.rounds(),
             *keys.rounds(),
             *waiting.rounds(),
+            *settings_log(lambda: self.loaded, self.store, self.memory).rounds(),
             *self._wire_rounds(),
             *heads.rounds(),
             *self.people_from_directory().rounds(),
