@@ -4,7 +4,7 @@
 
 `gatepost serve` with two workers takes signed mail from 20 clients that never pause, and from one that sends a message every
 20 ms. Meanwhile nobody is in the console; or somebody clicks, twice a second, every kind of page and search, with one page open that
-streams live figures; or somebody asks without a pause; or, to know what the browser and the sockets alone cost, the same person does the same at a
+streams live figures; or somebody looks into held mail as often; or somebody asks without a pause; or, to know what the browser and the sockets alone cost, the same person does the same at a
 server of fixed octets. The person is a process of its own, at the lowest priority there is (`clicking.py`).
 
 All cases in turn, many short rounds, each round in another order. What counts is each case beside "nobody" of the same round: the median
@@ -65,12 +65,15 @@ class Case:
     pause_s: float = 0.0
     fixed: bool = False
     """At the server of fixed octets."""
+    looks: bool = False
+    """At held mail and nothing else, each time another's: each look is written into the journal."""
 
 
 CASES = (
     Case("nobody", NOBODY),
     Case("clicks", "somebody clicks", 0.5),
     Case("fixed", "the same at fixed octets", 0.5, fixed=True),
+    Case("looks", "somebody looks into held mail", 0.5, looks=True),
     Case("hurry", "somebody without a pause"),
     Case("hurry-fixed", "fixed octets, 50 a second", 0.02, fixed=True),
 )
@@ -97,12 +100,13 @@ class Person:
 
 
 @contextlib.contextmanager
-def beside(person: Person, case: Case, port: int, cookie: str) -> Iterator[None]:
+def beside(person: Person, case: Case, port: int, cookie: str, held: Sequence[str]) -> Iterator[None]:
     """Somebody, or nobody."""
     if case.name == NOBODY:
         yield
         return
-    person.ask({"port": port, "cookie": cookie, "pause_s": case.pause_s})
+    order = {"port": port, "cookie": cookie, "pause_s": case.pause_s}
+    person.ask(order | {"paths": held} if case.looks else order)
     time.sleep(SETTLED_S)
     try:
         yield
@@ -116,7 +120,9 @@ async def prepare(state: Path, messages: int) -> str:
     fill(state / "gatepost.db", messages, time.time(), findings=14 if messages <= 1_000_000 else 3)
     store = Store.open(state)
     office = Office(store=store, clock=time.time, random=os.urandom, hostname="mx.example.net")
-    account = await people.add(office, on_this_machine("bench"), "ana@example.net", roles=(Role.OWNER,))
+    account = await people.add(
+        office, on_this_machine("bench"), "ana@example.net", roles=(Role.OWNER, Role.QUARANTINE_MANAGER)
+    )
     token = await sessions.start(office, account, strength=Strength.PASSKEY, ip=None)
     await store.close()
     return f"gatepost-session={token}"
@@ -132,6 +138,8 @@ class Bench:
     load: Path
     manifest: Path
     person: Person
+    held: list[list[str]]
+    """References of held messages, some for each time that somebody looks: a second look soon after is the same one."""
 
     def once(self, load_name: str, seconds: int) -> Figures:
         """One load, measured."""
@@ -167,6 +175,12 @@ class Bench:
             "console": (cpu_s(self.console) - people_s) / answer["seconds"], "pages": len(pages) / answer["seconds"],
             "page50": statistics.median(pages), "page95": pages[math.ceil(len(pages) * 0.95) - 1],
         }  # fmt: skip
+
+
+def held(messages: int) -> list[list[str]]:
+    """The newest that `bigstore.fill` holds, fifty at a time."""
+    refs = [f"9{messages - number:012d}" for number in range(5, 20_000, 10) if number % 17]
+    return [refs[place : place + 50] for place in range(0, len(refs), 50)]
 
 
 def waited_s(pid: int) -> float:
@@ -217,7 +231,8 @@ def measure(bench: Bench, ports: dict[bool, int], cookie: str, wanted: argparse.
         for load_name in LOADS:
             for place in range(len(chosen)):
                 case = chosen[(place + number) % len(chosen)]
-                with beside(bench.person, case, ports[case.fixed], cookie):
+                held = [f"/messages/{ref}/preview" for ref in bench.held.pop()] if case.looks else []
+                with beside(bench.person, case, ports[case.fixed], cookie, held):
                     found = bench.once(load_name, wanted.seconds)
                 bench.gate.programs.settle(60)
                 if number:
@@ -268,7 +283,7 @@ def main() -> None:
                 for pid in (os.getpid(), gate.supervisor, *dns.pids()):
                     Path(f"/proc/{pid}/autogroup").write_text("-20", encoding="ascii")
             measure(
-                Bench(gate, console, load, corpus.signed, person),
+                Bench(gate, console, load, corpus.signed, person, held(wanted.messages)),
                 {False: console_port, True: fixed_port},
                 cookie,
                 wanted,

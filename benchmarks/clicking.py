@@ -38,6 +38,7 @@ class Visit:
     port: int
     cookie: str
     pause_s: float
+    paths: tuple[str, ...] = PATHS
     stopping: threading.Event = field(default_factory=threading.Event)
     times: list[float] = field(default_factory=list)
 
@@ -47,10 +48,11 @@ class Visit:
         number = 0
         while not self.stopping.is_set():
             begun = time.perf_counter()
-            connection.request("GET", PATHS[number % len(PATHS)], headers={"Cookie": self.cookie})
+            path = self.paths[number % len(self.paths)]
+            connection.request("GET", path, headers={"Cookie": self.cookie})
             answer = connection.getresponse()
             answer.read()
-            assert answer.status == 200, (PATHS[number % len(PATHS)], answer.status)
+            assert answer.status == 200, (path, answer.status)
             self.times.append((time.perf_counter() - begun) * 1000)
             number += 1
             if self.pause_s:
@@ -82,7 +84,7 @@ class Visit:
 
 
 def visit() -> None:
-    """{"port", "cookie", "pause_s"} begins a visit, {} tells its milliseconds so far and forgets them, null ends it."""
+    """{"port", "cookie", "pause_s", "paths"} begins a visit, {} tells its milliseconds so far and forgets them, null ends it."""
     visiting = Visit(0, "", 0.0)
     for line in sys.stdin:
         order = json.loads(line)
