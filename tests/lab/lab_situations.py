@@ -398,6 +398,25 @@ NOTHING = [
     ),
     _s("wish-required-good", "and it is there", zone=PLAIN, wish="required", policy="required", report=NO_POLICY),
     _s(
+        "wish-required-spoofed", "to require a certificate does not set an enforced policy aside: a forged MX has a good one of its own",
+        zone=PLAIN, wish="required", sts="enforce-others", result="deferred", status="4.7.5", policy="mta-sts",
+        words="no mail host of", report=(("sts", "validation-failure"),),
+    ),
+    _s(
+        "wish-required-sts", "both are content, and the policy is told of", zone=PLAIN, wish="required", sts="enforce",
+        policy="required", report=(("sts", ""),),
+    ),
+    _s(
+        "wish-required-testing", "nor does testing soften what the operator requires", zone=PLAIN, wish="required", sts="testing",
+        hosts=(Host(certificate_for="elsewhere"),), result="deferred", policy="required",
+        report=(("sts", "certificate-host-mismatch"),),
+    ),
+    _s(
+        "wish-names-sts", "names that the operator gives stand for the policy's hosts", zone=PLAIN, wish="required",
+        names=("elsewhere.test",), sts="enforce-others", hosts=(Host(certificate_for="elsewhere"),), policy="required",
+        report=NO_POLICY,
+    ),
+    _s(
         "wish-names", "another name that the operator takes", zone=PLAIN, wish="required", names=("elsewhere.test",),
         hosts=(Host(certificate_for="elsewhere"),), policy="required", report=NO_POLICY,
     ),

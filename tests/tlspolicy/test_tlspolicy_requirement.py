@@ -72,8 +72,10 @@ def test_nothing_that_is_forbidden_comes_out_lax(
         if secure_tlsa and tlsa is not None and TLSA in tlsa.records and address is not Security.BOGUS:
             assert need.proof is Proof.DANE
         enforced = known.policy is not None and known.policy.mode is StsMode.ENFORCE
-        if enforced and wish is Wish.AUTO:
+        if enforced and wish in (Wish.AUTO, Wish.REQUIRED) and need.proof is not Proof.DANE:
             assert need.encrypted
+            strange = known.policy is not None and "mx.example.org" not in known.policy.mx
+            assert not strange or need.obstacle is not None, "a policy's hosts are asked for, and no others"
     if wish is Wish.REQUIRED and not require:
         assert need.obstacle is not None or need.proof is not Proof.NONE
 

@@ -128,16 +128,25 @@ def _by_wish(at: Situation) -> Requirement:
             _no_policy(at),
         )  # fmt: skip
     if at.wish is Wish.REQUIRED:
-        return _pkix(
-            at,
-            "required",
-            f"a verified certificate is required for {at.domain} by configuration",
-            (_no_policy(at),),
-        )
+        return _required(at)
     sts = _sts(at)
     if sts is not None and sts.policy == "mta-sts":
         return sts
     return dane or sts or _opportunistic(at, f"{at.domain} publishes no TLS policy")
+
+
+def _required(at: Situation) -> Requirement:
+    """A certificate of the host, and of a host that the domain's policy knows: whoever forges the MX has a good one of their own.
+
+    Names that the operator gives prove the host whatever the MX says.
+    """
+    sts = _sts(at) if not at.names else None
+    if sts is not None and sts.obstacle is not None:
+        return sts
+    words = f"a verified certificate is required for {at.domain} by configuration"
+    if sts is None:
+        return _pkix(at, "required", words, (_no_policy(at),))
+    return replace(_pkix(at, "required", words, sts.reported), amiss=sts.amiss)
 
 
 def _under_require_tls(at: Situation) -> Requirement:
