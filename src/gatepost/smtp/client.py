@@ -90,6 +90,8 @@ ClientEvent = Ready | TlsWanted | Finished | Fault | NeedReply
 class _Transaction:
     message: Outgoing
     outcomes: list[Outcome | None]
+    asked: deque[int] = field(default_factory=deque)
+    """Recipients that RCPT was said for and is not answered yet."""
     accepted: list[int] = field(default_factory=list)
     begun: bool = False
     """MAIL FROM was said."""
@@ -369,6 +371,7 @@ class SmtpClient:
             index = doing.next_rcpt
             doing.next_rcpt += 1
             if doing.outcomes[index] is None:
+                doing.asked.append(index)
                 recipient = doing.message.recipients[index]
                 self._say(f"RCPT TO:<{recipient.address}>{rcpt_parameters(recipient, self.keywords)}", "rcpt")
                 return True
@@ -376,9 +379,7 @@ class SmtpClient:
 
     def _on_rcpt(self, reply: Reply) -> None:
         doing = self._transaction()
-        index = next(
-            at for at, outcome in enumerate(doing.outcomes) if outcome is None and at not in doing.accepted
-        )
+        index = doing.asked.popleft()
         if doing.refused_sender:
             doing.outcomes[index] = doing.refused_sender
         elif reply.code // 100 == 2:

@@ -7,6 +7,7 @@ means to a delivery: that is the client's affair.
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -15,6 +16,8 @@ LINE_MAX_OCTETS = 512
 READ_LINE_MAX_OCTETS = 4096
 READ_MAX_LINES = 256
 """Servers are read more kindly than we write, but not without end."""
+SHORT_OCTETS = 80
+"""Replies of one line up to this length are remembered."""
 
 _ENHANCED = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?= |$)")
 _REPLY_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
@@ -199,42 +202,45 @@ class ReplyParser:
     Once a `Malformed` came out, it comes out forever.
     """
 
-    __slots__ = ("_buffer", "_code", "_failed", "_lines", "_scanned")
+    __slots__ = ("_code", "_failed", "_lines", "_rest", "_whole")
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._scanned = 0
+        self._whole: deque[bytes] = deque()
+        """Lines that have not been looked at yet, without their line feed."""
+        self._rest = b""
+        """Of the next one, what is there."""
         self._lines: list[bytes] = []
+        """Of the next reply."""
         self._code = b""
         self._failed: Malformed | None = None
 
     def feed(self, octets: bytes | bytearray | memoryview) -> None:
         """Octets as they came from the socket."""
-        self._buffer += octets
+        *whole, self._rest = (self._rest + octets).split(b"\n")
+        self._whole += whole
 
     @property
     def pending(self) -> int:
         """Octets and lines not given out as a reply yet: must be 0 when STARTTLS was answered (RFC 3207 §6)."""
-        return len(self._buffer) + len(self._lines)
+        return len(self._rest) + len(self._whole) + len(self._lines)
 
     def next_reply(self) -> Reply | Malformed | None:
         """The next whole reply, or None until more octets come."""
-        while self._failed is None:
-            end = self._buffer.find(b"\n", self._scanned)
-            if (end if end >= 0 else len(self._buffer)) > READ_LINE_MAX_OCTETS:
-                return self._fail("line-too-long", bytes(self._buffer[:READ_LINE_MAX_OCTETS]))
-            if end < 0:
-                self._scanned = len(self._buffer)
-                return None
-            line = bytes(self._buffer[:end]).removesuffix(b"\r")
-            del self._buffer[: end + 1]
-            self._scanned = 0
-            reply = self._take(line)
+        while self._whole and self._failed is None:
+            reply = self._take(self._whole.popleft().removesuffix(b"\r"))
             if reply is not None:
                 return reply
+        if self._failed is None and len(self._rest) > READ_LINE_MAX_OCTETS:
+            return self._fail("line-too-long", self._rest)
         return self._failed
 
     def _take(self, line: bytes) -> Reply | Malformed | None:
+        if len(line) <= SHORT_OCTETS and not self._lines:
+            reply = _whole_reply(line)
+            if reply is not None:
+                return reply
+        elif len(line) > READ_LINE_MAX_OCTETS:
+            return self._fail("line-too-long", line)
         match = _REPLY_LINE.fullmatch(line)
         if not match:
             return self._fail("not-a-reply", line)
@@ -251,9 +257,19 @@ class ReplyParser:
         return _reply_of(int(code), [text.decode("utf-8", "replace") for text in lines])
 
     def _fail(self, what: str, line: bytes) -> Malformed:
-        self._buffer.clear()
+        self._rest = b""
+        self._whole.clear()
         self._failed = Malformed(what, line[:200].decode("utf-8", "replace"))
         return self._failed
+
+
+@lru_cache(maxsize=256)
+def _whole_reply(line: bytes) -> Reply | None:
+    """A reply of this one line, remembered: most are always the same. None where it is another's part, or none."""
+    match = _REPLY_LINE.fullmatch(line)
+    if not match or match[2] == b"-":
+        return None
+    return _reply_of(int(match[1]), [(match[3] or b"").decode("utf-8", "replace")])
 
 
 def _reply_of(code: int, lines: list[str]) -> Reply:

@@ -130,19 +130,21 @@ class Fault:
     """The host said that it will never take mail (RFC 7504)."""
 
 
+_FATES = {2: (Result.DELIVERED, "2."), 5: (Result.FAILED, "5.")}
+_AGAIN = Result.DEFERRED, "4."
+
+
 def outcome_of(reply: Reply, stage: str = "") -> Outcome:
     """A recipient's fate by a reply: 2xx taken, 5xx refused for good, everything else is tried again (RFC 5321 §4.2.1)."""
-    first = reply.code // 100
-    result = {2: Result.DELIVERED, 5: Result.FAILED}.get(first, Result.DEFERRED)
-    kind = {Result.DELIVERED: 2, Result.FAILED: 5, Result.DEFERRED: 4}[result]
-    status = reply.enhanced if reply.enhanced.startswith(f"{kind}.") else f"{kind}.0.0"
+    result, kind = _FATES.get(reply.code // 100, _AGAIN)
+    status = reply.enhanced if reply.enhanced.startswith(kind) else f"{kind}0.0"
     return Outcome(result=result, status=status, words=one_line(reply), reply=reply, stage=stage)
 
 
 def one_line(reply: Reply) -> str:
     """A reply as one line for people."""
-    words = " ".join(reply.text.split("\n"))
-    return " ".join(part for part in (str(reply.code), reply.enhanced, words) if part)
+    words = reply.text.replace("\n", " ")
+    return " ".join([part for part in (str(reply.code), reply.enhanced, words) if part])
 
 
 def failed(status: str, words: str) -> Outcome:
