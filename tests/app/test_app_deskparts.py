@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from gatepost.access.rights import Role, on_this_machine
-from gatepost.app.deskparts import LINKS, digests_of, find, holding_of, reload_gate, send_digests, tell_owner
+from gatepost.app.deskparts import LINKS, digests_of, find, holding_of, reload_gate, tell_owner
+from gatepost.app.parts import Parts
 from gatepost.config.schema import Loaded, load
 from gatepost.delivery.directory import Directory
 from gatepost.office import people
@@ -91,13 +92,14 @@ def test_letters_need_a_console_to_lead_to_and_their_key_is_nobody_elses(tmp_pat
     async def story(office: Office) -> None:
         loaded = loaded_from(tmp_path, "[digests]\nhour = 0\n")
         await office.store.carry_out(held("SPAM1"))
-        parts: Any = SimpleNamespace(store=office.store)
-        await send_digests(lambda: loaded, parts)
+        parts: Any = SimpleNamespace(store=office.store, loaded=loaded)
+        await Parts.send_digests(parts)
         assert office.store.queued() == []
         assert not (tmp_path / LINKS).exists()
         more = '[console]\naddress = "127.0.0.1:8080"\nurl = "http://localhost:8080"\n[digests]\nhour = 0\n'
         with_console = loaded_from(tmp_path, more)
-        await send_digests(lambda: with_console, parts)
+        parts.loaded = with_console
+        await Parts.send_digests(parts)
         (letter,) = office.store.queued()
         assert b"http://localhost:8080/link/" in office.store.octets_of(letter.ref)
         assert (tmp_path / LINKS).stat().st_mode & 0o077 == 0

@@ -57,8 +57,6 @@ from gatepost.web.pages.provider import Elsewhere as SignInElsewhere
 
 log = logging.getLogger("gatepost.jobs")
 
-DIGESTS_S = 900.0
-"""Between two looks whether a letter is due."""
 DNS_PATIENCE_S = 1.5
 """How long a page waits for all records of a domain together."""
 LINKS = "keys/links.key"
@@ -129,9 +127,7 @@ def digests_of(loaded: Callable[[], Loaded], office: Office, holding: Holding) -
 
 
 async def send_digests(loaded: Callable[[], Loaded], parts: Parts) -> None:
-    """What is due; nothing where no URL of the console is named, which links could lead to. For the clock."""
-    if not console_url(loaded()):
-        return
+    """What is due."""
     office = office_of(loaded(), parts.store)
     sent = await digests_of(loaded, office, holding_of(loaded, office)).send()
     if sent:

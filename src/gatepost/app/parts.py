@@ -16,6 +16,7 @@ from gatepost.accepting.desk import Contact
 from gatepost.app.doors import Doors
 from gatepost.app.fileschanged import settings_log
 from gatepost.app.lookers import Lookers
+from gatepost.app.office import console_url
 from gatepost.app.opinions import LearntModel
 from gatepost.app.orders import orders
 from gatepost.app.peoplesource import sync_of
@@ -70,6 +71,9 @@ LOOK_AT_DISK_S = 2.0
 
 COUNTS_WRITTEN_S = 5.0
 """How soon what was counted for the metrics is written."""
+
+DIGESTS_S = 900.0
+"""Between two looks whether a letter about held mail is due."""
 
 
 class Keeper:
@@ -327,9 +331,7 @@ class Parts:
             clock=time.time,
         )
         waiting = Approvals(store=self.store, memory=self.memory, letters=self.letters(), clock=time.time)
-        from gatepost.app.deskparts import DIGESTS_S, send_digests
-
-        digests = Round("digests", DIGESTS_S, lambda: send_digests(lambda: self.loaded, self))
+        digests = Round("digests", DIGESTS_S, self.send_digests)
         return [
             *jobs.rounds(),
             *learning.rounds(),
@@ -341,6 +343,13 @@ class Parts:
             *self.people_from_directory().rounds(),
             digests,
         ]
+
+    async def send_digests(self) -> None:
+        """Letters about held mail; nothing where no URL of the console is named, which links in them could lead to."""
+        if console_url(self.loaded):
+            from gatepost.app.deskparts import send_digests  # the console's own parts: dear to load
+
+            await send_digests(lambda: self.loaded, self)
 
     def people_from_directory(self) -> PeopleSync:
         """What brings accounts to what the directory says."""
