@@ -19,6 +19,7 @@ from gatepost.delivery.settings import DeliverySettings
 from gatepost.mail.address import Address, parse_address
 from gatepost.mail.marking import CannotChange, changed
 from gatepost.net.outbound import Sent
+from gatepost.net.timers import Limits
 from gatepost.smtp.sending import TOO_MANY, Hop, Outcome, Outgoing, OutgoingRecipient, Result
 from gatepost.store.failures import StoreFailed
 from gatepost.store.records import Hold, QueueItem
@@ -71,6 +72,11 @@ class Carrier:
     """The envelope sender of mail that an address of ours sends on elsewhere (`Forwarding.sender`)."""
     signed_again: Callable[[bytes, QueueItem], Awaitable[bytes]] = lambda octets, _: _same(octets)
     """The signatures of a copy that was changed at delivery (`Signer.signed_again`)."""
+    _limits: Limits = field(init=False)
+    """A transaction ends before its claim does."""
+
+    def __post_init__(self) -> None:
+        self._limits = Limits(self.settings.lease_s * 0.9)
 
     async def carry(self, where: Where, items: Sequence[QueueItem]) -> list[Came]:
         """One entry for each copy but those that were held, or taken out, since they were claimed."""
@@ -115,7 +121,7 @@ class Carrier:
         """One transaction, and another for recipients that were too many for it, as long as some are taken each time."""
         came: list[Came] = []
         try:
-            async with asyncio.timeout(self.settings.lease_s * 0.9):
+            with self._limits.one():
                 while items:
                     sent = await self._sent(where, self._message(where, items, octets))
                     going_on, left = some_taken(sent), []
@@ -126,7 +132,7 @@ class Carrier:
                             came.append(Came(item, outcome, sent))
                     items = left
         except TimeoutError:
-            words = f"The transaction was not over after {self.settings.lease_s * 0.9:.0f} seconds."
+            words = f"The transaction was not over after {self._limits.seconds:.0f} seconds."
             outcome = Outcome(result=Result.DEFERRED, status="4.4.7", words=words)
             sent = Sent(host=str(where), address="", outcomes=(outcome,) * len(items))
             came += [Came(item, outcome, sent) for item in items]
@@ -183,7 +189,8 @@ def address_of(text: str) -> Address:
 
 def is_forwarded(item: QueueItem) -> bool:
     """Does it go to another address than it was sent to?"""
-    return address_of(item.to).key != item.recipient.address.key
+    to, named = address_of(item.to), item.recipient.address
+    return to != named and to.key != named.key
 
 
 def traced_address(item: QueueItem, where: Where) -> str:

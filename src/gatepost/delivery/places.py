@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable
 from types import TracebackType
 
+from gatepost.net.timers import Timers
+
 SLOW_S = 1.0
 
 
@@ -18,38 +20,37 @@ class Places:
 
     def __init__(self, most: int, slow_s: float = SLOW_S) -> None:
         self._free = asyncio.Semaphore(most)
-        self._slow_s = slow_s
+        self._slow: Timers[Place] = Timers(slow_s, Place.takes_long)
 
     def one(self, on_slow: Callable[[], bool]) -> Place:
         """`on_slow` is called when it takes long, and says whether its place is to be free again."""
-        return Place(self._free, self._slow_s, on_slow)
+        return Place(self._free, self._slow, on_slow)
 
 
 class Place:
     """One of them."""
 
-    __slots__ = ("_free", "_on_slow", "_slow_s", "_timer", "slow")
+    __slots__ = ("_free", "_on_slow", "_timers", "slow")
 
-    def __init__(self, free: asyncio.Semaphore, slow_s: float, on_slow: Callable[[], bool]) -> None:
-        self._free, self._slow_s, self._on_slow = free, slow_s, on_slow
+    def __init__(self, free: asyncio.Semaphore, timers: Timers[Place], on_slow: Callable[[], bool]) -> None:
+        self._free, self._timers, self._on_slow = free, timers, on_slow
         self.slow = False
         """It took long, and keeps its place from nobody."""
-        self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Place:
         await self._free.acquire()
-        self._timer = asyncio.get_running_loop().call_later(self._slow_s, self._takes_long)
+        self._timers.start(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timers.stop(self)
         if not self.slow:
             self._free.release()
 
-    def _takes_long(self) -> None:
+    def takes_long(self) -> None:
+        """It has lasted for so long."""
         self.slow = self._on_slow()
         if self.slow:
             self._free.release()

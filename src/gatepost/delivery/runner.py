@@ -26,6 +26,7 @@ from gatepost.delivery.routes import Destination as Where
 from gatepost.delivery.settings import DeliverySettings
 from gatepost.delivery.share import Share, part
 from gatepost.delivery.window import BEGIN, Window
+from gatepost.mail.verdict import Change
 from gatepost.net.outbound import Sent
 from gatepost.smtp.sending import Result
 from gatepost.store.failures import StoreFailed
@@ -35,7 +36,7 @@ _LOG = logging.getLogger("gatepost.delivery")
 _LOT = 200
 """So many copies are claimed in one step."""
 _LOOK = 500
-"""So many are looked at, at least, in one step."""
+"""So many are looked at in one step, at most, to find those."""
 _STALLED = 4
 """So many times what may be in hand may wait for hosts that stall."""
 _KNOWN = 5000
@@ -82,6 +83,8 @@ class DeliveryRunner:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _places: Places = field(init=False)
     _woken: asyncio.Event = field(init=False)
+    _passed: float = 1.0
+    """Copies that were read for each that was taken in hand, at the last look."""
     _full: bool = False
     """There was no room in hand at the last look."""
     _stopping: bool = False
@@ -163,7 +166,7 @@ class DeliveryRunner:
         look = self._line.next_look(lambda where: self._room_of(where) > 0)
         if look is None:
             return False
-        now, limit = self.clock(), max(room, _LOOK)
+        now, limit = self.clock(), max(room, min(_LOOK, int(room * self._passed)))
         found = self.store.due(now, start=look.start, end=look.end, limit=limit)
         places = [
             ((due, number), where)
@@ -175,6 +178,8 @@ class DeliveryRunner:
             look, places, last=found[-1][:2] if len(found) >= limit else None, others=len(places) < len(found),
             room_of=self._room_of, limit=room, now=now, seconds=monotonic(),
         )  # fmt: skip
+        numbers = [number for _, number, *_ in found]
+        self._passed = (numbers.index(chosen[-1]) + 1) / len(chosen) if chosen else _LOOK
         if chosen:
             lease_s = self.settings.lease_s
             items = await self.store.claim(now, room, lease_s, self.worker, only=chosen)
@@ -204,7 +209,7 @@ class DeliveryRunner:
 
     def _take_in_hand(self, items: Sequence[QueueItem]) -> list[Destination]:
         """The same message to the same destination goes at once; into a Maildir, or forwarded, each by itself."""
-        groups: dict[tuple[object, ...], list[QueueItem]] = {}
+        groups: dict[tuple[Where, str, bool, Sequence[Change], int | None], list[QueueItem]] = {}
         for item in items:
             where = self._where(item.to)
             alone = item.id if isinstance(where, MaildirAt) or is_forwarded(item) else None
@@ -212,8 +217,7 @@ class DeliveryRunner:
         self._in_hand += len(items)
         most = self.settings.recipients_per_transaction
         touched: dict[Where, Destination] = {}
-        for group in groups.values():
-            where = self._where(group[0].to)
+        for (where, *_), group in groups.items():
             there = touched[where] = self._destination(where)
             for start in range(0, len(group), most):
                 there.add(group[start : start + most])

@@ -57,6 +57,10 @@ class Link(asyncio.Protocol):
         """Why the certificate does not verify, where that is known and need not keep mail back."""
         self._transport: asyncio.Transport | None = None
         self._woken: asyncio.Future[None] | None = None
+        self._alarm_at = 0.0
+        """When patience with what is awaited ends, by the loop's clock."""
+        self._timer: asyncio.TimerHandle | None = None
+        """It looks after the alarm, which is put off much more often than it rings: no later than that, and mostly too soon."""
         self._paused = False
         self._lost = False
         self._gone = asyncio.Event()
@@ -155,6 +159,8 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
         self._gone.set()
+        if self._timer is not None:
+            self._timer.cancel()
         why = f": {exc}" if exc else ""
         self.machine.fail(f"the connection ended while waiting for {_WAITING[self.machine.stage]}{why}")
         self._wake()
@@ -170,23 +176,37 @@ class Link(asyncio.Protocol):
 
     async def _next_event(self) -> ClientEvent:
         loop = asyncio.get_running_loop()
-        steps, alarm = -1, 0.0
+        steps = -1
         while True:
             wrote = self._flush()
             event = self.machine.next_event()
             if event is not NEED_REPLY:
                 return event
             if wrote or steps != self.machine.steps:
-                steps, alarm = self.machine.steps, loop.time() + (self.machine.patience_s or 60.0)
+                steps = self.machine.steps
+                self._set_alarm(loop, loop.time() + (self.machine.patience_s or 60.0))
             self._woken = loop.create_future()
-            timer = loop.call_at(alarm, self._ring)
             try:
                 await self._woken
             finally:
-                timer.cancel()
                 self._woken = None
 
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        self._alarm_at = at
+        if self._timer is not None and self._timer.when() > at:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = loop.call_at(at, self._ring)
+
     def _ring(self) -> None:
+        self._timer = None
+        if self._woken is None:  # nobody waits
+            return
+        loop = asyncio.get_running_loop()
+        if self._alarm_at > loop.time():
+            self._timer = loop.call_at(self._alarm_at, self._ring)
+            return
         self.machine.fail(f"no answer in time while waiting for {_WAITING[self.machine.stage]}")
         self._wake()
 

@@ -13,7 +13,7 @@ import ssl
 import time
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -101,18 +101,10 @@ class Outbound:
 
     async def send(self, hop: Hop, message: Outgoing) -> Sent:
         """Hand `message` to one configured host."""
-        final = (
-            hop.protocol is Protocol.LMTP
-        )  # RFC 8689 is about relaying; a mailbox's own server is asked nothing
-        need = requirement(
-            Situation(
-                domain=hop.host or "this machine", host=hop.host or "localhost", wish=Wish(hop.tls.value),
-                require_tls=message.require_tls and not final,
-            )
-        )  # fmt: skip
-        if final:
-            message = replace(message, require_tls=False) if message.require_tls else message
-        return await self._to_host(hop, None, need, message)
+        if message.require_tls and hop.protocol is Protocol.LMTP:
+            # RFC 8689 is about relaying; a mailbox's own server is asked nothing.
+            message = replace(message, require_tls=False)
+        return await self._to_host(hop, None, _need_of(hop, message.require_tls), message)
 
     async def send_to_domain(self, domain: str, message: Outgoing) -> Sent:
         """Hand `message` to the mail hosts of `domain` (RFC 5321 §5.1), or to what is configured in their place."""
@@ -254,7 +246,7 @@ class Outbound:
                 if self._may_lessen(hop, need, broken, proof=proof):
                     continue
                 break
-            fresh = KeptLink(link)
+            fresh = KeptLink(link, (hop, need.session))
             self._count_session(hop, fresh, need)
             sent = await self._on_link(fresh, hop, need, message)
             if sent is not None:
@@ -313,7 +305,7 @@ class Outbound:
         )
         link = await Link.connect(machine, hop, address, timeout_s=self.settings.connect_timeout_s)
         try:
-            await link.until_ready(self._handshake(need, proof))
+            await link.until_ready(self._handshake(need, proof) if tried else None)
         except BaseException as failure:
             link.abort()
             if isinstance(failure, Broken):
@@ -368,7 +360,7 @@ class Outbound:
             raise
         if kept.used and link.died_unheard:
             return None
-        self._kept.keep(kept, (hop, need.session))
+        self._kept.keep(kept)
         return came_of(hop, link, need, done)
 
     # What is counted for reports.
@@ -396,6 +388,17 @@ class Outbound:
                     sending=link.sending, failure=failure,
                 )
             )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _need_of(hop: Hop, require_tls: bool) -> Requirement:
+    """What must hold of a host that the operator configured."""
+    return requirement(
+        Situation(
+            domain=hop.host or "this machine", host=hop.host or "localhost", wish=Wish(hop.tls.value),
+            require_tls=require_tls,
+        )
+    )  # fmt: skip
 
 
 def _is_address(host: str) -> bool:

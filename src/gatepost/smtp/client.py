@@ -205,6 +205,7 @@ class SmtpClient:
     def send(self, message: Outgoing) -> None:
         """Begin a transaction; only after `Ready`. Ends with `Finished`."""
         assert self.idle
+        self._events.clear()  # nobody needs to hear of `Ready` any more
         self._doing = doing = _Transaction(message, [None] * len(message.recipients))
         parameters = mail_parameters(
             message,

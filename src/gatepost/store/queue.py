@@ -130,7 +130,9 @@ def item_from(connection: Connection, row: Any, until: float) -> QueueItem:
         history=tuple(attempts_of(connection, ref, to)) if attempts else (),
         octets=None
         if octets is None
-        else messages.copy_for_delivery(octets, added, messages.SPANS.decode(removed)),
+        else messages.copy_for_delivery(
+            octets, added, messages.SPANS.decode(removed) if removed != b"[]" else ()
+        ),
     )
 
 
