@@ -49,6 +49,15 @@ def test_less_is_no_trouble(newest: list[DeliveryAttempt]) -> None:
     assert quiet_hosts(newest, ["example.net"], NOW) == []
 
 
+def test_a_smarthost_is_one_whoever_the_mail_is_for() -> None:
+    away = [
+        *tries(30, 200, to="ben@far.example", host="relay"),
+        *tries(400, to="bo@else.example", host="relay"),
+    ]
+    assert quiet_hosts(away, ["example.net"], NOW) == []
+    assert [one.host for one in quiet_hosts(away, ["example.net"], NOW, ways=["relay"])] == ["relay"]
+
+
 def test_everything_below_a_domain_is_ours_where_it_says_so() -> None:
     below = tries(30, 200, 400, to="ben@a.b.example.net")
     assert [one.host for one in quiet_hosts(below, [".example.net"], NOW)] == ["10.0.0.5"]

@@ -30,6 +30,7 @@ from gatepost.jobs.concerns import SEVERITY, Concern, Level, concerns
 from gatepost.jobs.look import look, remembered
 from gatepost.jobs.presence import running_since
 from gatepost.jobs.work import BEAT_KEY
+from gatepost.net.destinations import Destinations
 from gatepost.net.life import Life
 from gatepost.net.tls import ServerTls, TlsUnusable, server_context
 from gatepost.store.failures import StoreFailed
@@ -197,6 +198,7 @@ async def look_around(loaded: Loaded, parts: Parts) -> HealthSeen:
     facts = look(
         store, now=now, certificates=certificates, validations=validations, lists=lists_of(loaded),
         ours=[one.name for one in loaded.config.domains],
+        ways=Destinations.of(loaded.config.outbound).hosts,
     )  # fmt: skip
     found = (*of_running(since, beat, now), *concerns(facts, loaded.config.alerts))
     unused = {"lists": not facts.lists_out and not list(lists_of(loaded)), "certificate": not certificates,

@@ -16,6 +16,7 @@ from gatepost.jobs.look import certificates_of, look, remembered, validated
 from gatepost.jobs.presence import delivering, running_since
 from gatepost.jobs.work import BEAT_KEY, BEAT_S, Beat
 from gatepost.mail.finding import Mode
+from gatepost.net.destinations import Destinations
 from gatepost.net.resolver import CachingResolver, Validation
 from gatepost.store import digests, history
 
@@ -58,6 +59,7 @@ def health(installation: Installation) -> Health:
         validations=installation.run(ask_resolvers(loaded)),
         lists=lists_of(loaded),
         ours=[one.name for one in loaded.config.domains],
+        ways=Destinations.of(loaded.config.outbound).hosts,
     )
     states = read_states(known.get(HEALTH_KEY))
     return Health(

@@ -8,6 +8,7 @@ from gatepost.checks.content.linklists import SurblSettings
 from gatepost.checks.dnslists.lists import DnsList
 from gatepost.config.schema import Loaded
 from gatepost.jobs.work import Orders
+from gatepost.net.destinations import Destinations
 
 
 def orders(loaded: Loaded) -> Orders:
@@ -25,6 +26,7 @@ def orders(loaded: Loaded) -> Orders:
         lists=lists_of(loaded),
         metrics=config.metrics.address,
         domains=tuple(one.name for one in config.domains),
+        ways=Destinations.of(config.outbound).hosts,
     )
 
 

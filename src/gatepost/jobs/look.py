@@ -58,8 +58,10 @@ def look(
     lists: Iterable[DnsList],
     figures: Figures | None = None,
     ours: Collection[str] = (),
+    ways: Collection[str] = (),
 ) -> Facts:
-    """The facts of this moment; `figures` where they were read already, apart, since a long queue takes a while to count; `ours` are our domains."""
+    """The facts of this moment; `figures` where they were read already, apart, since a long queue takes a while to count; `ours` are our domains, `ways` hosts
+    that mail to others goes through."""
     facts = store.database.read(lambda connection: remembered(connection, now))
     own_side = store.database.read(lambda connection: own_side_facts(connection, facts))
     out = out_of_service(facts.get(HEALTH_KEY))
@@ -78,7 +80,7 @@ def look(
         classifier=trouble(store.folder),
         own_side=(
             *of_deaths(recent_deaths(store.folder, now)),
-            *of_next_hops(quiet_hosts(tries, ours, now), now),
+            *of_next_hops(quiet_hosts(tries, ours, now, ways=ways), now),
             *of_callouts(
                 unsure(store, now - QUIET_S, now),
                 before=bool(unsure(store, now - UNSURE_BEFORE_S, now - QUIET_S)),

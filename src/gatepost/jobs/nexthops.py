@@ -1,6 +1,7 @@
-"""Do the hosts behind us still take the mail of our own domains? Told from the newest tries; pure.
+"""Do the hosts behind us still take the mail of our own domains, and those that our mail goes through? Told from the newest
+tries; pure.
 
-A queue that grows old tells it, too, but hours later; and while a host of ours is down, its people get nothing.
+A queue that grows old tells it, too, but hours later; and while such a host is down, our people get nothing, or nothing goes out.
 """
 
 from __future__ import annotations
@@ -38,12 +39,17 @@ class Quiet:
     """What it said last, or our sentence when it could not be reached."""
 
 
-def quiet_hosts(newest: Iterable[DeliveryAttempt], ours: Collection[str], now: float) -> list[Quiet]:
-    """Hosts whose latest tries for our domains (``.example.net`` is everything below) were all put off; newest first."""
+def quiet_hosts(
+    newest: Iterable[DeliveryAttempt], ours: Collection[str], now: float, *, ways: Collection[str] = ()
+) -> list[Quiet]:
+    """Hosts whose latest tries for our domains (``.example.net`` is everything below) were all put off; newest first.
+
+    `ways` are hosts that others' mail goes through: a smarthost.
+    """
     rows: dict[str, list[DeliveryAttempt]] = {}
     ended: set[str] = set()
     for one in newest:
-        if one.host in ended or not is_ours(one.to, ours):
+        if one.host in ended or not (one.host in ways or is_ours(one.to, ours)):
             continue
         if one.status == "deferred":
             rows.setdefault(one.host, []).append(one)

@@ -65,6 +65,8 @@ class Orders:
     """``host:port``, or empty."""
     domains: tuple[str, ...] = ()
     """Whose mail comes here."""
+    ways: tuple[str, ...] = ()
+    """Hosts that mail to others goes through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,7 @@ class Jobs:
             validations=validations,
             lists=orders.lists,
             ours=orders.domains,
+            ways=orders.ways,
         )
         self.found = tuple(concerns(self.seen, orders.alerts))
         if self._told is None:
@@ -220,6 +223,7 @@ class Jobs:
             validations=self.seen.validations if self.seen else (),
             lists=orders.lists,
             ours=orders.domains,
+            ways=orders.ways,
         )
         return exposition(
             {key.removeprefix(PREFIX): facts_table.number_in(value) for key, value in counts.items()},

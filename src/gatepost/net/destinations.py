@@ -122,6 +122,12 @@ class Destinations:
                 return self.below[parent]
         return self.otherwise
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Those that mail goes through because the operator says so."""
+        ways = (self.otherwise, *self.exact.values(), *self.below.values())
+        return tuple(dict.fromkeys(one.via.host for one in ways if one.via is not None))
+
     def by_smarthost(self, domain: str) -> bool:
         """Does it go as everything does for which nothing else is said, and is that one host?"""
         return self.otherwise.via is not None and self.find(domain) is self.otherwise
