@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
 from gatepost.store import approvals
 from gatepost.web import charts, looks
@@ -48,7 +49,8 @@ def test_a_chart_of_times_has_room_for_the_longest() -> None:
 def test_an_address_breaks_behind_its_marks_and_stays_harmless() -> None:
     assert breakable("ana@harbour.example") == "ana@<wbr>harbour.<wbr>example"
     assert breakable("attachments.quarantined") == "attachments.<wbr>quarantined"
-    assert breakable("<b>@x") == "&lt;b&gt;@<wbr>x"
+    assert breakable(Markup("<b>@x")) == "<b>@<wbr>x"
+    assert breakable("<b>@x") == "&lt;b&gt;@<wbr>x", "and what is no markup stays text, whatever came before"
     assert breakable("") == ""
 
 

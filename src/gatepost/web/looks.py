@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +239,9 @@ def age(seconds: float, *, language: str) -> str:
     return format_timedelta(timedelta(seconds=seconds), locale=language, threshold=1.5)
 
 
+@lru_cache(
+    maxsize=2048, typed=True
+)  # typed: what is marked up already equals its text, and is escaped no more
 def breakable(name: str) -> Markup:
     """An address or a rule's name that breaks behind its marks rather than within a word, where a column is narrow."""
     return Markup(JOINT.sub(r"\g<0><wbr>", str(escape(name))))  # noqa: S704 - escaped; no escape has a joint in it
