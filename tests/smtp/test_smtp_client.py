@@ -258,6 +258,13 @@ def test_dsn_parameters_of_a_recipient() -> None:
         b"RCPT TO:<b@example.net> NOTIFY=DELAY,FAILURE ORCPT=rfc822;B+2Bb@example.net",
         b"RCPT TO:<c@example.net>",
     ]
+    abroad = OutgoingRecipient(address="d@example.net", orcpt="utf-8;jürgen+x@example.net")
+    machine = client()
+    machine.send(message(recipients=(abroad,)))
+    assert (
+        said(machine).split(b"\r\n")[1]
+        == rb"RCPT TO:<d@example.net> ORCPT=utf-8;j\x{FC}rgen\x{2B}x@example.net"
+    )
     silent = client(PLAIN_OFFER)
     silent.send(message(recipients=(asked,), ret="FULL", envid="x"))
     assert said(silent) == b"MAIL FROM:<a@example.org>\r\n"

@@ -14,6 +14,7 @@ from gatepost.smtp.sending import Outcome, Outgoing, OutgoingRecipient, failed
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_XTEXT = re.compile(rb"[^!-*,-<>-~]")
+_NOT_QCHAR = re.compile(r"[^!-*,-<>-\[\]-~]")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]{1,40}")
 _HEADER_END = b"\r\n\r\n"
 NO_SMTPUTF8 = "The next host does not take internationalised mail (SMTPUTF8)."
@@ -77,7 +78,7 @@ def rcpt_parameters(recipient: OutgoingRecipient, offered: Mapping[str, str]) ->
         said += f" NOTIFY={','.join(sorted(recipient.notify))}"
     kind, _, address = (recipient.orcpt or "").partition(";")
     if address and _ADDRESS_TYPE.fullmatch(kind):
-        said += f" ORCPT={kind};{xtext(address)}"
+        said += f" ORCPT={kind};{unicode_xtext(address) if kind.lower() == 'utf-8' else xtext(address)}"
     return said
 
 
@@ -85,6 +86,11 @@ def xtext(text: str) -> str:
     """RFC 3461 §4: everything but printable ASCII without "+" and "=" as "+XX"."""
     octets = text.encode("utf-8", "surrogateescape")
     return _NOT_XTEXT.sub(lambda found: b"+%02X" % found[0][0], octets).decode("ascii")
+
+
+def unicode_xtext(text: str) -> str:
+    """RFC 6533 §3, utf-8-addr-xtext: what any host takes for an address beyond ASCII, such as ``\\x{FC}``."""
+    return _NOT_QCHAR.sub(lambda found: f"\\x{{{ord(found[0]):X}}}", text)
 
 
 def _is_international(message: Outgoing, octets: bytes) -> bool:
