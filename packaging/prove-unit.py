@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import smtplib
 import ssl
@@ -163,10 +164,11 @@ def look() -> None:
         archive.writestr("invoice.pdf.js", "WScript.Shell; eval(1)")
     findings = facts_of(send(with_attachment("papers.zip", packed.getvalue())))
     proved("an attachment is looked into", any("script" in one for one in findings), findings)
-    if Path("/usr/bin/7zz").exists():
+    seven_zip = shutil.which("7zz") or shutil.which("7z")
+    if seven_zip:
         Path("/root/note.js").write_text("WScript.Shell; eval(1)")
-        run("/usr/bin/7zz", "a", "-psecret99", "-mhe=on", "/root/locked.7z", "/root/note.js")
-        run("/usr/bin/7zz", "a", "/root/disk.wim", "/root/note.js")
+        run(seven_zip, "a", "-psecret99", "-mhe=on", "/root/locked.7z", "/root/note.js")
+        run(seven_zip, "a", "/root/disk.wim", "/root/note.js")
         findings = facts_of(send(with_attachment("locked.7z", Path("/root/locked.7z").read_bytes())))
         proved(
             "a locked archive is opened with the password in the mail",

@@ -28,6 +28,11 @@ def outside_data(name: str) -> Path:
     return folder
 
 
+def seven_zip() -> str:
+    """The path of 7-Zip, which Debian 12 calls 7zz and Debian 13 7z; skips as `real_program` does."""
+    return real_program("7zz" if shutil.which("7zz") or not shutil.which("7z") else "7z", "7zip")
+
+
 def real_program(name: str, package: str | None = None) -> str:
     """The path of a real program; skips where it is missing, and fails under ./check --all."""
     path = shutil.which(name)

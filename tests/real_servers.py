@@ -184,7 +184,7 @@ def postfix(**settings: str) -> Iterator[RealServer]:
             _end(process)
 
 
-DOVECOT_CONF = """\
+DOVECOT_23 = """\
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
@@ -202,6 +202,38 @@ passdb {{
 userdb {{
   driver = passwd-file
   args = {folder}/users
+}}
+service anvil {{
+  chroot =
+}}
+service lmtp {{
+  unix_listener {folder}/lmtp.sock {{
+    mode = 0666
+  }}
+}}
+"""
+# Debian 13 has 2.4, which reads nothing written for 2.3.
+DOVECOT_24 = """\
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+protocols = lmtp
+ssl = no
+default_internal_user = {user}
+default_internal_group = {user}
+default_login_user = {user}
+first_valid_uid = 1
+mail_driver = maildir
+mail_path = {folder}/mail/%{{user|domain}}/%{{user|username}}/Maildir
+passdb static {{
+  fields {{
+    nopassword = yes
+  }}
+}}
+userdb passwd-file {{
+  passwd_file_path = {folder}/users
 }}
 service anvil {{
   chroot =
@@ -231,7 +263,9 @@ def dovecot() -> Iterator[RealServer]:
                 for local in ("ana", "ben")
             )
         )
-        (folder / "dovecot.conf").write_text(DOVECOT_CONF.format(folder=folder, user="dovecot"))
+        version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+        text = DOVECOT_23 if version.startswith("2.3.") else DOVECOT_24
+        (folder / "dovecot.conf").write_text(text.format(folder=folder, user="dovecot"))
         server = RealServer(folder, socket=f"{folder}/lmtp.sock")
         process = subprocess.Popen(
             [program, "-F", "-c", f"{folder}/dovecot.conf"],

@@ -101,7 +101,9 @@ def slapd(folder: Path, *entries: str, certificate_for: str = "localhost") -> It
         capture_output=True,
     )  # fmt: skip
     ports = [_free_port(), _free_port()]
-    urls = f"ldap://127.0.0.1:{ports[0]} ldaps://127.0.0.1:{ports[1]}"
+    urls = (
+        f"ldap://localhost:{ports[0]} ldaps://localhost:{ports[1]}"  # by every address that the name has here
+    )
     log = (folder / "log").open("wb")
     process = subprocess.Popen(
         [program, "-f", str(folder / "slapd.conf"), "-h", urls, "-d", "0"], stdout=log, stderr=log

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "net"))
 
 from clam import EICAR, RealClamd, real_clamd
 
-from conftest import real_program
+from conftest import seven_zip
 from gatepost.checks.content.antivirus import AntivirusSettings, antivirus
 from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Envelope, Mail
@@ -99,8 +99,8 @@ def yenc(octets: bytes) -> bytes:
     )
 
 
-def seven_zip(folder: Path, *options: str, name: str = "a.7z") -> bytes:
-    program = real_program("7zz", "7zip")
+def packed_by_7zip(folder: Path, *options: str, name: str = "a.7z") -> bytes:
+    program = seven_zip()
     (folder / "eicar.com").write_bytes(EICAR)
     subprocess.run(
         [program, "a", "-bso0", *options, name, "eicar.com"],
@@ -304,7 +304,7 @@ def test_locked_with_the_password_in_the_mail(
     options: tuple[str, ...], clamd: RealClamd, tmp_path: Path
 ) -> None:
     name = "a.zip" if "-tzip" in options else "a.7z"
-    octets = seven_zip(tmp_path, *options, name=name)
+    octets = packed_by_7zip(tmp_path, *options, name=name)
     with_word = TOP + attached(octets, name).replace(b"hello", b"The password is: sesame")
     without = TOP + attached(octets, name)
     found, not_found = scanned(clamd, with_word, without)
@@ -314,9 +314,9 @@ def test_locked_with_the_password_in_the_mail(
 
 @pytest.mark.peers
 def test_archives_as_7zip_makes_them_within_each_other(clamd: RealClamd, tmp_path: Path) -> None:
-    inner = seven_zip(tmp_path, "-m0=LZMA2", name="a.7z")
+    inner = packed_by_7zip(tmp_path, "-m0=LZMA2", name="a.7z")
     (tmp_path / "eicar.com").unlink()
-    program = real_program("7zz", "7zip")
+    program = seven_zip()
     for name, within, options in (
         ("b.7z", "a.7z", ()),
         ("c.7z", "b.7z", ("-m0=PPMd",)),
@@ -328,7 +328,7 @@ def test_archives_as_7zip_makes_them_within_each_other(clamd: RealClamd, tmp_pat
             check=True,
             stdout=subprocess.DEVNULL,
         )
-    seven_zip(tmp_path, "-tzip", "-mm=Deflate64", name="e.zip")
+    packed_by_7zip(tmp_path, "-tzip", "-mm=Deflate64", name="e.zip")
     assert inner[:2] == b"7z"
     names = ("a.7z", "b.7z", "c.7z", "d.zip", "e.zip")
     for name, found in zip(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import real_program
+from conftest import seven_zip
 from file_samples import PROGRAM, central_header, directory_end, local_header, zipped
 from gatepost.files.inflate64 import Damaged, inflate64
 from gatepost.files.inspect import FileLimits, inspect_file
@@ -268,7 +268,7 @@ class TestWith7zip:
 
     @pytest.fixture
     def pack(self, tmp_path: Path):
-        program = real_program("7zz", "7zip")
+        program = seven_zip()
         (tmp_path / "a.exe").write_bytes(PROGRAM * 20)
         (tmp_path / "b.txt").write_bytes(b"hello " * 50)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import real_program
+from conftest import seven_zip
 from file_samples import arj, fat_image, vhd
 from gatepost.files import program
 from gatepost.files.inspect import FileLimits, inspect_file
@@ -23,7 +23,7 @@ EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!
 def windows_image(folder: Path) -> bytes:
     (folder / "eicar.com").write_bytes(EICAR)
     made = folder / "a.wim"
-    subprocess.run([real_program("7zz"), "a", "-bso0", str(made), str(folder / "eicar.com")], check=True)
+    subprocess.run([seven_zip(), "a", "-bso0", str(made), str(folder / "eicar.com")], check=True)
     return made.read_bytes()
 
 
@@ -50,6 +50,14 @@ def facts(reports: list[FileReport]) -> set[str]:
 
 
 @pytest.mark.peers
+def test_what_is_run_is_the_program_itself_and_no_line_for_the_shell() -> None:
+    """Debian 13 has such a line where Debian 12 has the program; there is no shell in the cage."""
+    seven_zip()
+    chosen = next(Path(one) for one in program.PROGRAMS if Path(one).exists())
+    assert chosen.read_bytes()[:4] == b"\x7fELF"
+
+
+@pytest.mark.peers
 @pytest.mark.parametrize("kind", ["wim", "arj", "disk", "vhd"])
 def test_a_virus_in_it_is_handed_to_the_scanner(kind: str, tmp_path: Path) -> None:
     image = fat_image(b"EICAR   COM", EICAR)
@@ -59,7 +67,7 @@ def test_a_virus_in_it_is_handed_to_the_scanner(kind: str, tmp_path: Path) -> No
         "disk": lambda: image,
         "vhd": lambda: vhd(image),
     }[kind]()
-    real_program("7zz")
+    seven_zip()
     reports = in_the_cage(f"a.{kind}", octets)
     assert reports[0].kind == kind
     assert [one.octets for one in reports if one.octets == EICAR], (
@@ -72,7 +80,7 @@ def test_a_virus_in_it_is_handed_to_the_scanner(kind: str, tmp_path: Path) -> No
 @pytest.mark.peers
 @pytest.mark.parametrize("kind", ["arj", "vhd"])
 def test_a_damaged_one_is_never_silent(kind: str) -> None:
-    real_program("7zz")
+    seven_zip()
     image = vhd(fat_image(b"EICAR   COM", EICAR)) if kind == "vhd" else arj(b"eicar.com", EICAR)
     damaged = image[: len(image) // 2] if kind == "arj" else b"conectix" + image[8:1000]
     assert facts(in_the_cage(f"a.{kind}", damaged)) & {"failed", "unreadable", "truncated"}

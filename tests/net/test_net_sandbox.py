@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import real_program
+from conftest import seven_zip
 from gatepost.files.yararules import compile_rules
 from gatepost.mail.filereport import FileReport
 from gatepost.mail.message import Message
@@ -120,9 +120,10 @@ def runs(pid: int) -> bool:
 
 
 def places(pid: int) -> set[str]:
-    """Where code lies in that process's memory."""
-    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    return {line.partition(" ")[0] for line in lines if " r-xp " in line and "/" in line}
+    """Where code lies in that process's memory; a program that is linked to lie in one place, as Debian's Python is, left out."""
+    lines = [line.split() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    code = [line[0] for line in lines if line[1] == "r-xp" and "/" in line[-1]]
+    return {one for one in code if int(one.partition("-")[0], 16) >= 2**32}
 
 
 async def dug(sandbox: Sandbox) -> Child:
@@ -337,7 +338,7 @@ def test_without_landlock_children_still_open_locked_archives(tmp_path: Path) ->
     (tmp_path / "x.txt").write_text("hello")
     locked = tmp_path / "locked.7z"
     subprocess.run(
-        [real_program("7zz"), "a", "-bso0", "-psecret99", "-mhe=on", str(locked), str(tmp_path / "x.txt")],
+        [seven_zip(), "a", "-bso0", "-psecret99", "-mhe=on", str(locked), str(tmp_path / "x.txt")],
         check=True,
     )
     message = with_attachments(("locked.7z", locked.read_bytes()), text="The password is: secret99")

@@ -18,7 +18,8 @@ from gatepost.files.entries import note_name
 from gatepost.files.notes import Notes
 from gatepost.mail.address import printable
 
-PROGRAMS = ("/usr/bin/7zz", "/usr/bin/7z")
+PROGRAMS = ("/usr/bin/7zz", "/usr/lib/7zip/7z", "/usr/lib/p7zip/7z", "/usr/bin/7z")
+"""The program itself: where Debian says 7z (from 13 on) that is a line for the shell, which the cage does not run."""
 TYPES = {
     "arj": "arj",
     "vhd": "vhd",
