@@ -65,6 +65,13 @@ def test_a_policy_is_read() -> None:
         (GOOD + b"just words\r\n", "key and value"),
         (GOOD + b"\xff\xfe", "UTF-8"),
         (GOOD + b"x: " + b"y" * POLICY_MOST, "octets"),
+        (GOOD.replace(b"enforce\r\n", b"enforce\rmode: none\r\n"), "mode"),
+        (GOOD.replace(b"\r\n", b"\r"), "version"),
+        (GOOD.replace(b"\r\n", b"\r\r\n"), "host name"),
+        (GOOD.replace(b"mail.example.org", b"mail.example.org\rmx: *.evil.example"), "host name"),
+        (GOOD.replace(b"mail.example.org", b"mail.example.org\x00"), "host name"),
+        (GOOD.replace(b"mail.example.org", b"mail.example.org, *.evil.example"), "host name"),
+        (GOOD + b"x: y\r\n" * 2_000, "lines"),
         (b"<html><body>version: STSv1</body></html>", "version"),
     ],
 )
@@ -78,6 +85,19 @@ def test_the_first_of_a_key_counts_unknown_keys_do_not_and_age_is_capped() -> No
     found = read_policy(GOOD.replace(b"604800", b"9999999999") + b"mode: none\r\nfuture: thing\r\n")
     assert isinstance(found, StsPolicy)
     assert (found.mode, found.max_age_s) == (StsMode.ENFORCE, MAX_AGE_MOST_S)
+
+
+def test_what_other_programs_take_for_the_end_of_a_line_is_none() -> None:
+    """A second line hidden in one of an unknown key stays hidden."""
+    for end in ("\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"):
+        found = read_policy(f"future: thing{end}mode: none{end}mx: *.evil.example\r\n".encode() + GOOD)
+        assert found == read_policy(GOOD), repr(end)
+
+
+def test_as_much_as_a_policy_may_be_is_read() -> None:
+    line = b"future: " + b"y" * 90 + b"\r\n"
+    whole = GOOD + line * ((POLICY_MOST - len(GOOD)) // len(line))
+    assert read_policy(whole.ljust(POLICY_MOST, b" ")) == read_policy(GOOD)
 
 
 def test_mode_none_needs_no_mx() -> None:
