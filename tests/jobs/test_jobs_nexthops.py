@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gatepost.jobs.concerns import Level
-from gatepost.jobs.nexthops import MANY, of_next_hops, quiet_hosts
+from gatepost.jobs.nexthops import MANY, of_next_hops, of_too_small, quiet_hosts
 from gatepost.store.records import DeliveryAttempt
 
 NOW = 1_700_000_000.0
@@ -71,3 +71,25 @@ def test_so_many_in_a_row_need_no_time() -> None:
 def test_each_host_by_itself() -> None:
     mixed = [*tries(10, host="10.0.0.6", status="delivered"), *tries(30, 200, 400)]
     assert [one.host for one in quiet_hosts(mixed, ["example.net"], NOW)] == ["10.0.0.5"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "The message has 20000000 octets; the next host takes 10240000.",
+        "552 5.3.4 Message size exceeds fixed limit",
+    ],
+)
+def test_a_host_that_takes_less_than_the_gate_is_told_where_mail_bounced_for_it(reply: str) -> None:
+    bounced = replace(PUT_OFF, status="failed", reply=reply)
+    (concern,) = of_too_small([bounced, bounced], ["example.net"], NOW)
+    assert (concern.key, concern.level) == ("too-large:10.0.0.5", Level.WARNING)
+    assert reply.rstrip(".") in concern.text
+    assert "[limits.smtp] message" in concern.remedy
+    for other in (
+        replace(bounced, to="ben@far.example"),  # theirs to know
+        replace(bounced, at=NOW - 90_000),  # long ago
+        replace(bounced, reply="550 5.1.1 nobody of the size 5.3.40"),
+        replace(bounced, status="deferred", reply="452 4.3.4 not now"),
+    ):
+        assert list(of_too_small([other], ["example.net"], NOW)) == []

@@ -22,6 +22,7 @@ from gatepost.jobs.nexthops import (
     UNSURE_BEFORE_S,
     of_callouts,
     of_next_hops,
+    of_too_small,
     quiet_hosts,
 )
 from gatepost.jobs.owntrouble import own_concerns, own_side_facts
@@ -81,6 +82,7 @@ def look(
         own_side=(
             *of_deaths(recent_deaths(store.folder, now)),
             *of_next_hops(quiet_hosts(tries, ours, now, ways=ways), now),
+            *of_too_small(tries, ours, now),
             *of_callouts(
                 unsure(store, now - QUIET_S, now),
                 before=bool(unsure(store, now - UNSURE_BEFORE_S, now - QUIET_S)),

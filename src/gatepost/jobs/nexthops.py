@@ -6,6 +6,7 @@ A queue that grows old tells it, too, but hours later; and while such a host is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,10 @@ QUIET_S = 300.0
 """From the first of them."""
 MANY = 1000
 """So many in a row are enough, however fast they came."""
+TOO_LARGE = re.compile(r"; the next host takes \d+\.$|\b5\.3\.4(?!\d)")
+"""What we or the host say of a message that is larger than it takes (RFC 3463 §3.4)."""
+TOO_LARGE_S = 86_400.0
+"""So long a bounce for that is told."""
 UNSURE = "recipients.unsure"
 """The rule by which a sender is asked to come back, since nobody says whether the recipient exists."""
 UNSURE_BEFORE_S = 900.0
@@ -80,6 +85,22 @@ def of_next_hops(quiet: Iterable[Quiet], now: float) -> Iterator[Concern]:
             f"{one.host} has taken none of our mail for {age(now - one.since)}: {one.reply.rstrip('.')}.",
             "See whether it runs. Mail waits for it in the queue and goes by itself once it answers; gatepost queue retry hurries one.",
         )
+
+
+def of_too_small(newest: Iterable[DeliveryAttempt], ours: Collection[str], now: float) -> Iterator[Concern]:
+    """Hosts behind us for which mail bounced of late that we took, and that was too large for them."""
+    told: set[str] = set()
+    for one in newest:
+        if one.status != "failed" or one.host in told or now - one.at >= TOO_LARGE_S:
+            continue
+        if TOO_LARGE.search(one.reply) and is_ours(one.to, ours):
+            told.add(one.host)
+            yield Concern(
+                f"too-large:{one.host}",
+                Level.WARNING,
+                f"Mail bounced since {one.host} takes less than the gate: {one.reply.rstrip('.')}.",
+                "Set [limits.smtp] message to what it takes, so that senders are refused at once, or let it take as much.",
+            )
 
 
 def of_callouts(now_unsure: Sequence[HistoryEntry], *, before: bool) -> Iterator[Concern]:
