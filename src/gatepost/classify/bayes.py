@@ -16,7 +16,7 @@ Odds = NDArray[np.float32]
 NOTHING = np.zeros(0, np.uint32)
 NO_ODDS = np.zeros(0, np.float32)
 SLOTS = 1 << 20
-MASK = np.uint32(SLOTS - 1)
+MASK = np.array(SLOTS - 1, np.uint32)
 STRENGTH = 0.5
 """Robinson's s: how many messages the prior counts for."""
 PRIOR = 0.5
@@ -53,7 +53,8 @@ class Bayes:
 
     def log_odds(self, words: Hashes) -> Odds:
         """For each token the log-odds of spam that Robinson's f(w) gives; 0 where it is within MARGIN of even."""
-        return self._odds(words & MASK) if self._settled is None else self._settled[words & MASK]
+        slots = words & MASK
+        return self._odds(slots) if self._settled is None else self._settled.take(slots)
 
     def _odds(self, slots: Hashes | NDArray[np.int64]) -> Odds:
         ham, spam = self.ham[slots], self.spam[slots]
@@ -75,7 +76,7 @@ class Bayes:
 
 def scored(odds: Odds, footer: Odds) -> float:
     """The score that log-odds come to, with the footer's where these speak against the message."""
-    total, count = float(odds.sum()), int(np.count_nonzero(odds))
+    total, count = float(np.add.reduce(odds)), int(np.count_nonzero(odds))
     score = total / math.sqrt(count) if count else 0.0
     if len(footer) and (more := int(np.count_nonzero(footer))):
         score = max(score, (total + float(footer.sum())) / math.sqrt(count + more))

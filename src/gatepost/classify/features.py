@@ -38,8 +38,8 @@ FOOTER = 1_500
 """Characters at the end in which a footer may begin."""
 MOST_SEARCHED = 20_000
 """Characters of the text in which the hosts of a footer are sought."""
-RULE = re.compile(r"^(?:--$|[-_=*~#+]{8})", re.MULTILINE)
-"""The line above a footer: that of signatures (RFC 3676 §4.3), or one drawn."""
+RULE = re.compile(r"\n(?:--$|[-_=*~#+]{8})", re.MULTILINE)
+"""The end before the line above a footer: that of signatures (RFC 3676 §4.3), or one drawn."""
 TAG = re.compile(r"\A((?:\s*(?:re|fw|fwd|aw)\s*:)*+\s*+)\[[^\]]{1,40}+\]\s*", re.IGNORECASE)
 """What a list writes before every subject."""
 
@@ -67,6 +67,9 @@ class Place(IntEnum):
     """Facts of structure."""
 
 
+AUTHOR, DOMAIN, HOST, SHAPE = (
+    int(one) for one in (Place.AUTHOR, Place.DOMAIN, Place.HOST, Place.SHAPE)
+)  # plain: members of an enumeration are slow to look up
 PREFIXES = {int(one): "" if one is Place.BODY else f"{one.name.lower()}: " for one in Place}
 
 
@@ -146,15 +149,13 @@ class Features:
 def features(content: Content, message: Message) -> Features:
     """The features of one message; bounded in size and time, never raises."""
     text, footer = parted(content)
-    manner = [
-        (_hash(Place.SHAPE, fact), int(Place.SHAPE), fact) for fact in manner_of(content, message, text)
-    ]
+    manner = list(map(_fact, manner_of(content, message, text)))
     named, beside = _named(content, message, text, footer)
     named += manner
     tokens = cut(tuple(_sections(content, message, text, footer)))
     words, grams = tokens.words, tokens.grams
     exact = (*named, *beside)
-    seen = distinct(np.array([one[0] for one in manner], np.uint32))
+    seen = np.array(sorted({one[0] for one in manner}), np.uint32)
     if not footer:
         return Features(_joined(words, named), distinct(grams), manner=seen, tokens=tokens, exact=exact)
     above = tokens.starts < tokens.apart
@@ -184,9 +185,13 @@ def footer_at(text: str) -> int:
     """Where the footer of a text begins; its end when it has none."""
     start = max(0, len(text) - FOOTER)
     if start:
-        start = text.find("\n", start) + 1 or len(text)
+        start = text.find("\n", start)
+        if start < 0:
+            return len(text)
+    elif RULE.match("\n" + text[:10]):
+        return 0
     found = RULE.search(text, start)
-    return len(text) if found is None else found.start()
+    return len(text) if found is None else found.start() + 1
 
 
 def distinct(values: NDArray[np.uint32]) -> Hashes:
@@ -215,7 +220,8 @@ def _without(some: Hashes, others: Hashes) -> Hashes:
 
 def _sections(content: Content, message: Message, text: str, footer: str) -> Iterator[Section]:
     """The texts that are cut into words; the footer is the last."""
-    yield Section(Place.SUBJECT, TAG.sub(r"\1", content.subject), read=True)
+    subject = content.subject
+    yield Section(Place.SUBJECT, TAG.sub(r"\1", subject) if "[" in subject else subject, read=True)
     found = authors(message)
     yield Section(
         Place.AUTHOR,
@@ -238,21 +244,21 @@ def _named(content: Content, message: Message, text: str, footer: str) -> tuple[
     named: list[Named] = []
     beside: list[Named] = []
     for place, name in _exact(content, message):
-        one = (_hash(place, name), int(place), name)
-        only_below = place == Place.HOST and name in below and name not in above
+        one = _named_token(place, name) if place != SHAPE else _fact(name)
+        only_below = place == HOST and name in below and name not in above
         (beside if only_below else named).append(one)
     return named, beside
 
 
 def _exact(content: Content, message: Message) -> Iterator[tuple[int, str]]:
     for address in authors(message).addresses[:3]:
-        yield Place.AUTHOR, str(address).lower()
+        yield AUTHOR, str(address).lower()
         for name in _domains(address.domain):
-            yield Place.DOMAIN, name
+            yield DOMAIN, name
     for domain in dict.fromkeys(".".join(host.split(".")[-2:]) for host in hosts_of(content)):
-        yield Place.HOST, domain[:100]
+        yield HOST, domain[:100]
     for fact in facts_of(content, message):
-        yield Place.SHAPE, fact
+        yield SHAPE, fact
 
 
 @lru_cache(maxsize=4096)
@@ -263,8 +269,14 @@ def _domains(host: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=16_384)
-def _hash(place: int, name: str) -> int:
-    return hash_name(place, name)
+def _named_token(place: int, name: str) -> Named:
+    return hash_name(place, name), place, name
+
+
+@lru_cache(maxsize=16_384)
+def _fact(name: str) -> Named:
+    """A fact of structure or manner."""
+    return hash_name(SHAPE, name), SHAPE, name
 
 
 @lru_cache(maxsize=16_384)
@@ -274,7 +286,7 @@ def _shown(place: int, name: str) -> str:
         place -= CHUNK
     elif place >= SHOUTED:
         place, name = place - SHOUTED, name.upper()
-    elif place == Place.SHAPE:
+    elif place == SHAPE:
         name = in_words(name)
     if not (name.isascii() and name.isalnum()):
         name = printable(name, 60)

@@ -17,6 +17,7 @@ from gatepost.classify.tokens import Hashes
 
 SLOTS = (1 << 20, 1 << 20, 1 << 14)
 """Weights of each view, a power of 2."""
+MASKS = tuple(np.array(slots - 1, np.uint32) for slots in SLOTS)
 SHARES = (1.0, 0.5, 1.0)
 RATE = 1.0
 FLOOR = 0.01
@@ -34,15 +35,17 @@ class Logistic:
     def score(self, views: Sequence[Hashes], footer: Sequence[Hashes] = ()) -> float:
         """Log-odds of spam, not calibrated. With what a footer adds, the higher of the scores with it and without."""
         alone = together = self.bias
-        for at, (values, weights, share) in enumerate(zip(views, self.weights, SHARES, strict=True)):
-            mask = np.uint32(len(weights) - 1)
+        for at, (values, weights, mask, share) in enumerate(
+            zip(views, self.weights, MASKS, SHARES, strict=True)
+        ):
             count = len(values)
-            total = share * float(np.add.reduce(weights[values & mask])) if count else 0.0
-            alone += total / math.sqrt(count) if count else 0.0
+            total = share * float(np.add.reduce(weights.take(values & mask))) if count else 0.0
+            view = total / math.sqrt(count) if count else 0.0
+            alone += view
             if at < len(footer) and len(footer[at]):
-                total += share * float(weights[footer[at] & mask].sum())
-                count += len(footer[at])
-            together += total / math.sqrt(count) if count else 0.0
+                total += share * float(np.add.reduce(weights.take(footer[at] & mask)))
+                view = total / math.sqrt(count + len(footer[at]))
+            together += view
         return max(alone, together)
 
     def learn(self, views: Sequence[Hashes], *, spam: bool, weight: float = 1.0) -> None:
@@ -54,7 +57,7 @@ class Logistic:
         self.bias -= 0.02 * wrong * weight
         for at, (values, weights, steps) in enumerate(zip(views, self.weights, self.steps, strict=True)):
             if len(values):
-                slots = values & np.uint32(len(weights) - 1)
+                slots = values & MASKS[at]
                 push = SHARES[at] * weight * wrong / math.sqrt(len(values))
                 seen = steps[slots] + push * push
                 steps[slots] = seen

@@ -98,7 +98,7 @@ class SiteModel:
             log_odds=max(min(self.calibration.evidence(odds), BOUND), -BOUND),
             learnt=(ham, spam),
             ready=ham >= READY_AT[0] and spam >= READY_AT[1],
-            words=_deciding(features, words, each),
+            words=_deciding(features, words, each, own),
         )
 
     def calibrate(
@@ -201,11 +201,11 @@ class UserLayer:
         return layer
 
 
-def _deciding(features: Features, words: Hashes, odds: Odds) -> tuple[tuple[str, float], ...]:
+def _deciding(features: Features, words: Hashes, odds: Odds, own: int) -> tuple[tuple[str, float], ...]:
     """The tokens with the strongest odds, by name; of a footer only those that speak against the message."""
-    counting = odds.copy()
-    counting[len(features.words) :] = np.maximum(counting[len(features.words) :], 0)
-    strength = np.abs(counting)
+    strength = np.abs(odds)
+    if own < len(odds):
+        strength[own:] = np.maximum(odds[own:], 0)
     strongest = strength.nonzero()[0]
     if len(strongest) > SHOWN + 4:
         least = np.partition(strength, -SHOWN - 4)[-SHOWN - 4]
