@@ -56,6 +56,7 @@ def test_what_setup_writes_and_prints_is_enough_to_send(tmp_path: Path) -> None:
         for old, new in changes.items():  # in real life they are as they are; tests take free ports
             assert old in text
             text = text.replace(old, new)
+        text += "\n[outbound]\nprivate_addresses = true\n"
         gate = Gate(tmp_path / "gate", text)
         gate.start()
         stack.callback(gate.stop)
