@@ -190,7 +190,7 @@ def address_of(text: str) -> Address:
 def is_forwarded(item: QueueItem) -> bool:
     """Does it go to another address than it was sent to?"""
     to, named = address_of(item.to), item.recipient.address
-    return to != named and to.key != named.key
+    return (to.local != named.local or to.domain != named.domain) and to.key != named.key
 
 
 def traced_address(item: QueueItem, where: Where) -> str:

@@ -19,7 +19,7 @@ QUICK_S = 0.5
 IDLE_S = 5.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Destination:
     """Where mail goes, and how that goes."""
 

@@ -13,6 +13,8 @@ Place = tuple[float, int]
 """Of a copy in the line: when it falls due (Unix seconds), its number."""
 LATE_S = 60.0
 """A commit may be so much later than the time written in it: the last minute of the line is looked at again and again."""
+_PASSED = -1
+"""One was passed over, and is not overtaken by those behind it."""
 AFRESH_S = 60.0
 """How often all of it is looked at again, whatever is believed of it."""
 
@@ -93,13 +95,14 @@ class Line:
             left = room.get(where)
             if left is None:
                 left = 0 if where in self.behind else room_of(where)
+            elif left == _PASSED:
+                continue
             if left > 0 and len(chosen) < limit:
                 chosen.append(place[1])
-                left -= 1
+                room[where] = left - 1
             else:
-                left = 0  # one that was passed over is not overtaken by those behind it
+                room[where] = _PASSED
                 self.behind.setdefault(where, place)
-            room[where] = left
         if not look.back:
             self._go_on(end, now=now, seconds=seconds)
         elif last is not None:  # of these there may be more in the rest of it

@@ -36,7 +36,7 @@ _LOG = logging.getLogger("gatepost.delivery")
 _LOT = 200
 """So many copies are claimed in one step."""
 _LOOK = 500
-"""So many are looked at in one step, at most, to find those."""
+"""So many are looked at, at least, in one step onward, and at most in one back."""
 _STALLED = 4
 """So many times what may be in hand may wait for hosts that stall."""
 _KNOWN = 5000
@@ -84,7 +84,7 @@ class DeliveryRunner:
     _places: Places = field(init=False)
     _woken: asyncio.Event = field(init=False)
     _passed: float = 1.0
-    """Copies that were read for each that was taken in hand, at the last look."""
+    """Copies that were read for each that was taken in hand, at the last look back."""
     _full: bool = False
     """There was no room in hand at the last look."""
     _stopping: bool = False
@@ -166,7 +166,7 @@ class DeliveryRunner:
         look = self._line.next_look(lambda where: self._room_of(where) > 0)
         if look is None:
             return False
-        now, limit = self.clock(), max(room, min(_LOOK, int(room * self._passed)))
+        now, limit = self.clock(), self._worth_reading(room) if look.back else max(room, _LOOK)
         found = self.store.due(now, start=look.start, end=look.end, limit=limit)
         places = [
             ((due, number), where)
@@ -178,8 +178,9 @@ class DeliveryRunner:
             look, places, last=found[-1][:2] if len(found) >= limit else None, others=len(places) < len(found),
             room_of=self._room_of, limit=room, now=now, seconds=monotonic(),
         )  # fmt: skip
-        numbers = [number for _, number, *_ in found]
-        self._passed = (numbers.index(chosen[-1]) + 1) / len(chosen) if chosen else _LOOK
+        if look.back:
+            numbers = [number for _, number, *_ in found]
+            self._passed = (numbers.index(chosen[-1]) + 1) / len(chosen) if chosen else _LOOK
         if chosen:
             lease_s = self.settings.lease_s
             items = await self.store.claim(now, room, lease_s, self.worker, only=chosen)
@@ -188,6 +189,11 @@ class DeliveryRunner:
                     there.refilled(monotonic())
                 self._staff(there)
         return True
+
+    def _worth_reading(self, room: int) -> int:
+        """How many copies to look at to find those that have room now, of which some were passed over."""
+        most = min(room, sum(map(self._room_of, self._line.behind)))
+        return max(most, min(_LOOK, int(most * self._passed)))
 
     def _where(self, to: str) -> Where:
         where = self.routes.destination(address_of(to))
@@ -216,12 +222,13 @@ class DeliveryRunner:
             groups.setdefault((where, item.ref, item.junk, item.changes, alone), []).append(item)
         self._in_hand += len(items)
         most = self.settings.recipients_per_transaction
-        touched: dict[Where, Destination] = {}
+        touched: dict[Destination, None] = {}
         for (where, *_), group in groups.items():
-            there = touched[where] = self._destination(where)
+            there = self._destination(where)
+            touched[there] = None
             for start in range(0, len(group), most):
                 there.add(group[start : start + most])
-        return list(touched.values())
+        return list(touched)
 
     def _destination(self, where: Where) -> Destination:
         there = self._destinations.get(where)

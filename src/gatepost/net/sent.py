@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gatepost.net.link import Broken, Link
 from gatepost.smtp.client import Finished
@@ -14,8 +14,7 @@ NOT_OFFERED = frozenset({"5.7.30", "5.6.7", "5.6.3"})
 """Our own words for a host without REQUIRETLS, SMTPUTF8 or 8BITMIME."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(NamedTuple):
     """What came of one try."""
 
     host: str

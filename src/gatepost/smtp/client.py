@@ -14,6 +14,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gatepost.mail.address import printable
 from gatepost.smtp.framing import as_data
@@ -67,8 +68,7 @@ class TlsWanted:
     """Do the handshake, then call `tls_started()`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A transaction is over: one outcome for each recipient, in their order."""
 
     outcomes: tuple[Outcome, ...]
@@ -153,10 +153,7 @@ class SmtpClient:
             self.fail(f"the other side sent text {where} the TLS handshake")
             return
         self._replies.feed(octets)
-        while self.fault is None:
-            reply = self._replies.next_reply()
-            if reply is None:
-                return
+        while self.fault is None and (reply := self._replies.next_reply()) is not None:
             if isinstance(reply, Malformed):
                 self.fail(f"the other side sent what is no reply ({reply.what}): {printable(reply.line, 80)}")
             else:

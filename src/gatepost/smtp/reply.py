@@ -227,7 +227,12 @@ class ReplyParser:
     def next_reply(self) -> Reply | Malformed | None:
         """The next whole reply, or None until more octets come."""
         while self._whole and self._failed is None:
-            reply = self._take(self._whole.popleft().removesuffix(b"\r"))
+            line = self._whole.popleft()
+            reply: Reply | Malformed | None = None
+            if len(line) <= SHORT_OCTETS and not self._lines:
+                reply = _whole_reply(line)
+            if reply is None:
+                reply = self._take(line.removesuffix(b"\r"))
             if reply is not None:
                 return reply
         if self._failed is None and len(self._rest) > READ_LINE_MAX_OCTETS:
@@ -235,11 +240,7 @@ class ReplyParser:
         return self._failed
 
     def _take(self, line: bytes) -> Reply | Malformed | None:
-        if len(line) <= SHORT_OCTETS and not self._lines:
-            reply = _whole_reply(line)
-            if reply is not None:
-                return reply
-        elif len(line) > READ_LINE_MAX_OCTETS:
+        if len(line) > READ_LINE_MAX_OCTETS:
             return self._fail("line-too-long", line)
         match = _REPLY_LINE.fullmatch(line)
         if not match:
@@ -266,7 +267,7 @@ class ReplyParser:
 @lru_cache(maxsize=256)
 def _whole_reply(line: bytes) -> Reply | None:
     """A reply of this one line, remembered: most are always the same. None where it is another's part, or none."""
-    match = _REPLY_LINE.fullmatch(line)
+    match = _REPLY_LINE.fullmatch(line.removesuffix(b"\r"))
     if not match or match[2] == b"-":
         return None
     return _reply_of(int(match[1]), [(match[3] or b"").decode("utf-8", "replace")])

@@ -54,6 +54,10 @@ class Hop:
     tls_first: bool = False
     """TLS begins with the connection (RFC 8314 §3.3), not by STARTTLS."""
 
+    def __hash__(self) -> int:
+        """Asked for several times a message: that two differ in the rest alone is rare."""
+        return hash((self.host, self.port, self.path))
+
     def __str__(self) -> str:
         return self.path or (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
 
