@@ -75,7 +75,9 @@ class Bench:
             settings=settings,
             worker=worker,
             share=share,
-            by_smarthost=self.outbound.destinations.by_smarthost if self.outbound.settings.smarthost else None,
+            by_smarthost=self.outbound.destinations.by_smarthost
+            if self.outbound.settings.smarthost
+            else None,
         )
 
     def next_ref(self) -> str:
