@@ -97,10 +97,50 @@ def test_and_the_log_begins_anew_once_nobody_reads_what_is_old(gate: Database, c
         async with asyncio.timeout(PATIENCE_S):
             while True:  # its length on the disk stays; that it is filled from the front again shows in what is used of it
                 await written(gate, PAGE)
-                _, frames, _ = console._writing().execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
-                if frames * PAGE < RESTART:
+                if used(console) * PAGE < RESTART:
                     break
                 await asyncio.sleep(0.001)
         assert log_octets(gate) < 2 * grown
 
     asyncio.run(story())
+
+
+READING = """WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 50000)
+SELECT count(*) FROM counted WHERE n > (SELECT count(*) FROM told LIMIT 1)"""
+"""Looks at the table all the while, for some hundredths of a second."""
+
+
+def test_it_begins_anew_too_where_one_always_reads_when_another_ends(
+    gate: Database, console: Database
+) -> None:
+    ended = threading.Event()
+
+    def read_on_and_on() -> None:
+        connection = console._connect(read_only=True)
+        while not ended.is_set():
+            connection.execute(READING).fetchone()
+        connection.close()
+
+    async def story() -> None:
+        await gate.commit(lambda c: c.execute("CREATE TABLE told (octets BLOB)"))
+        readers = [threading.Thread(target=read_on_and_on) for _ in range(3)]
+        for one in readers:
+            one.start()
+        try:
+            async with asyncio.timeout(6 * PATIENCE_S):
+                before = frames = 0
+                while frames >= before:  # until the log is shorter than it was
+                    await written(gate, 4 * PAGE)
+                    before, frames = frames, used(console)
+                    await asyncio.sleep(0.001)
+        finally:
+            ended.set()
+            for one in readers:
+                one.join()
+
+    asyncio.run(story())
+
+
+def used(database: Database) -> int:
+    """Frames of the log."""
+    return int(database._writing().execute("PRAGMA wal_checkpoint(NOOP)").fetchone()[1])

@@ -3,7 +3,8 @@
 One process of an installation does this. A passive checkpoint disturbs no writer, but under constant
 writing the log then never starts over; when it has grown too long, the writers' turn is taken for the
 short rest of it. Whoever reads for long (a search, an export, a backup) is not waited for with that turn in hand: the log goes on
-growing, and begins anew later.
+growing, and begins anew later. Where somebody always reads there is no such moment, so a log that has grown far too long is
+worth a short wait: with the turn in hand those who begin to read now are in nobody's way.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from contextlib import AbstractContextManager
 from pysqlite3 import dbapi2
 
 PAGE_OCTETS = 4096
+WAITS_MS = ((16, 1000), (4, 100), (0, 0))
+"""For readers at most so long, from so many times the length at which the log should begin anew."""
 
 
 class Checkpointer:
@@ -48,7 +51,7 @@ class Checkpointer:
         connection: dbapi2.Connection | None = None
         while not self._ended.wait(pause_s):
             try:
-                connection = connection or self._connected()
+                connection = connection or self._connect()
                 moved = self._look(connection)
                 pause_s = 0.2 if moved else min(2.0, pause_s * 1.5)
             except (
@@ -63,12 +66,6 @@ class Checkpointer:
             with contextlib.suppress(dbapi2.Error):
                 connection.close()
 
-    def _connected(self) -> dbapi2.Connection:
-        """One that waits for nobody."""
-        connection = self._connect()
-        connection.execute("PRAGMA busy_timeout = 0")
-        return connection
-
     def _look(self, connection: dbapi2.Connection) -> bool:
         _, frames, done = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
         if frames - done < self._passive_frames:
@@ -77,9 +74,11 @@ class Checkpointer:
         if frames < self._restart_frames:
             self._next_restart = self._restart_frames
         elif frames >= self._next_restart:
+            times = frames // self._restart_frames
+            wait_ms = next(ms for least, ms in WAITS_MS if times >= least)
             with self._turn():
+                connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
                 busy, frames, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-            self._next_restart = (
-                frames + self._passive_frames if busy else self._restart_frames
-            )  # later, not at each look
+            later = self._restart_frames if wait_ms else self._passive_frames
+            self._next_restart = frames + later if busy else self._restart_frames
         return True
