@@ -43,6 +43,8 @@ COSTS = {
 """Facts that are dear to work out, by name or by what stands before the dot."""
 A_LIST = 30
 A_HEADER = 3
+A_LONG_TEXT = 10
+LONG_TEXTS = frozenset({"wording", "text", "hidden", "data.text"})
 SHARED_BY = 5
 OPERATORS: Mapping[str, Callable[[Value, Value], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -222,9 +224,9 @@ class _Compiler:
                 raise RuleError(
                     "matches wants one pattern in quotes; has and contains take lists", argument.at
                 )
-            sought: Sought = folded_pattern(written.value)
-        elif node.method == "has":
-            sought = phrases_of(texts, argument.at)
+            return self.searched(of, folded_pattern(written.value), argument.at)
+        if node.method == "has":
+            sought: Sought = phrases_of(texts, argument.at)
         else:
             sought = phrases_of([f"*{one}*" for one in texts], argument.at)
         return self.sought(of, sought, argument.at)
@@ -245,6 +247,15 @@ class _Compiler:
         gate = (target, frozenset({number})) if target == "wording" else None
         cost = of.cost if target == "wording" else of.cost + 2
         return Compiled(Type.TRUTH, lambda f, _i: number in f.hits(target), of.at, gate=gate, cost=cost)
+
+    def searched(self, of: Compiled, pattern: str, at: int) -> Compiled:
+        """A pattern over a text. Few rules have one, so the text is searched when the first of them asks, not for every message."""
+        if not of.target or of.of_item or of.target.startswith("header "):
+            return self.sought(of, pattern, at)
+        target = of.target
+        number = self.scope.patterns.add(f"pattern {target}", pattern, at)
+        cost = of.cost + (A_LONG_TEXT if target in LONG_TEXTS else 2)
+        return Compiled(Type.TRUTH, lambda f, _i: number in f.pattern_hits(target), of.at, cost=cost)
 
     def item_method(self, of: Compiled, node: language.Call) -> Compiled:
         _known(node, ITEM_METHODS)

@@ -105,10 +105,18 @@ class Facts:
         return cast("str", self.value(name))
 
     def hits(self, name: str) -> frozenset[int]:
-        """Which of the patterns over the text called `name` match."""
+        """Which of the phrases sought in the text called `name` stand in it."""
         found = self._hits.get(name)
         if found is None:
             found = self._hits[name] = self.patterns.hits(name, self.text(name))
+        return found
+
+    def pattern_hits(self, name: str) -> frozenset[int]:
+        """Which of the patterns over that text match."""
+        key = f"pattern {name}"
+        found = self._hits.get(key)
+        if found is None:
+            found = self._hits[key] = self.patterns.hits(key, self.text(name))
         return found
 
     def header(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""All phrases and patterns of all rules, by the text they look at: two passes over a text answer every one of them.
+"""All phrases and patterns of all rules, by the text they look at: a pass over a text answers all phrases, another all patterns.
 
 Phrases are found by one automaton (Aho-Corasick), patterns by RE2, which runs in time linear in the text whatever
 the pattern (no backtracking): neither a clumsy rule nor hostile mail can hang the gate. Each is numbered within its
