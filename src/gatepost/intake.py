@@ -8,12 +8,14 @@ decision out before we answer. A 250 means stored and synced.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
+from typing import Any
 
 from gatepost.accepting.copies import TURNED_DOWN, copies, refusal, strictest, together
 from gatepost.accepting.desk import MAX_RECEIVED, Contact, Desk
+from gatepost.begin import Done, begin
 from gatepost.checks.run import Configured, run
 from gatepost.checks.sender.identity import claimed_identity, correspondent
 from gatepost.mail.address import Address
@@ -51,7 +53,7 @@ class Intake(Desk):
     """A message's tools, for its moment."""
     acquaint: Callable[[Contact], None]
     """Remember who wrote to whom."""
-    prove: Callable[..., Awaitable[AuthResults]] = authenticate
+    prove: Callable[..., Coroutine[Any, Any, AuthResults]] = authenticate
     """`mailauth.authenticate`, or what stands for it where no DNS may be asked."""
     marking: Marking = field(default_factory=Marking)
     ours: Callable[[str], bool] = lambda _: True
@@ -85,8 +87,9 @@ class Intake(Desk):
         if within(client.ip, self.trusted_relays):
             client = client_behind(client, message, self.trusted_relays)
             screened = await self.screen_again(client, envelope, now)
-        entry = await self.examine(client, envelope, message, screened, now=now, ref=ref)
-        return await self._carry_out(entry, message, per_recipient=client.role == "lmtp")
+        kept = Reply(250, "2.0.0", f"Kept for delivery [ref {ref}]")
+        entry = await self.examine(client, envelope, message, screened, now=now, ref=ref, reply=str(kept))
+        return await self._carry_out(entry, message, kept, per_recipient=client.role == "lmtp")
 
     async def examine(
         self,
@@ -97,8 +100,12 @@ class Intake(Desk):
         *,
         now: float,
         ref: str,
+        reply: str = "",
     ) -> HistoryEntry:
-        """Authenticate, let every check say what it sees, and decide for each recipient. Changes nothing."""
+        """Authenticate, let every check say what it sees, and decide for each recipient. Changes nothing.
+
+        `reply` is what will be said should the message be kept.
+        """
         started = perf_counter()
         tools = self.tools(now)
         auth = await self._prove(client, envelope, message, tools, now)
@@ -108,7 +115,7 @@ class Intake(Desk):
         seen = await run(self.content, mail, tools, deadline_s=remaining_s, on_bug=self.on_bug)
         judged = self.judge(envelope, screened, seen)
         return HistoryEntry(
-            ref=ref, at=now, kind="message", client=client, envelope=envelope, judged=judged,
+            ref=ref, at=now, kind="message", client=client, envelope=envelope, judged=judged, reply=reply,
             findings=tuple(seen), auth=auth, author=displayed_author(message), subject=subject_text(message),
             message_id=message_id(message), size=len(message.octets), mode=self.policies.mode.value,
             milliseconds={"authentication": round((proved - started) * 1000, 3),
@@ -119,11 +126,14 @@ class Intake(Desk):
         self, client: Client, envelope: Envelope, message: Message, tools: Tools, now: float
     ) -> AuthResults:
         """Authenticate within the message's patience; name servers that dawdle are name servers that failed."""
+        begun = begin(
+            self.prove(client, envelope, message, tools.resolver, now, self.auth, receiver=self.hostname)
+        )
+        if isinstance(begun, Done):  # all of it was remembered
+            return begun.result
         try:
             async with asyncio.timeout(self.patience_s):
-                return await self.prove(
-                    client, envelope, message, tools.resolver, now, self.auth, receiver=self.hostname
-                )
+                return await begun
         except TimeoutError:
             return not_proved_in_time(message, self.patience_s)
 
@@ -140,7 +150,7 @@ class Intake(Desk):
         return await run(self.door, attempt, self.tools(now), deadline_s=self.patience_s, on_bug=self.on_bug)
 
     async def _carry_out(
-        self, entry: HistoryEntry, message: Message, *, per_recipient: bool
+        self, entry: HistoryEntry, message: Message, kept: Reply, *, per_recipient: bool
     ) -> Sequence[Reply]:
         """Store what is accepted in one commit, and only then say so."""
         actions = [one.verdict.action for one in entry.judged]
@@ -156,9 +166,7 @@ class Intake(Desk):
         if any(a is not b for a, b in zip(judged, entry.judged, strict=True)):
             entry = replace(entry, judged=judged)
         accepted = [(one, one.verdict.action) for one in judged if one.verdict.action not in TURNED_DOWN]
-        kept = Reply(250, "2.0.0", f"Kept for delivery [ref {entry.ref}]")
         if accepted:
-            entry = replace(entry, reply=str(kept))
             failure = await self._keep(entry, message, accepted)
             if failure is not None:
                 return self.not_kept(entry, failure, per_recipient=per_recipient)

@@ -69,6 +69,20 @@ def test_an_entry_that_was_not_kept_is_not_counted(store):
     }
 
 
+def test_messages_that_share_a_commit_are_counted_one_by_one(store):
+    many = [acceptance(f"{number:013d}", at=START + number) for number in range(30)]
+    many[20] = replace(many[20], entry=replace(many[20].entry, ref=many[3].entry.ref))
+
+    async def take() -> list[object]:
+        return await asyncio.gather(*map(store.carry_out, many), return_exceptions=True)
+
+    refused = [number for number, told in enumerate(asyncio.run(take())) if told is not None]
+    assert refused == [20]
+    assert store.database.read(lambda c: numbers.totals(c, "verdict", since=START, until=START + HOUR)) == {
+        "message|deliver": 29
+    }
+
+
 def test_rules_scores_and_lists(store):
     asked = Finding("dnsbl.asked", "", {"lists": ["a.example", "b.example"]})
     listed = Finding("dnsbl.listed", "", {}, "a.example")

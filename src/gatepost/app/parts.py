@@ -209,9 +209,7 @@ class Parts:
 
     def acquaint(self, contact: Contact) -> None:
         """Somebody wrote to a domain of ours and was let in, or we wrote to somebody."""
-        file = next(
-            (one.settings.networks_file for one in self.loaded.checks if one.name == "impersonation"), ""
-        )
+        file = self._networks_file
         self.correspondents.learn(
             contact.identity,
             contact.domain,
@@ -222,6 +220,9 @@ class Parts:
         )
 
     def _learn_partners(self) -> None:
+        self._networks_file = next(
+            (one.settings.networks_file for one in self.loaded.checks if one.name == "impersonation"), ""
+        )
         self.loaded.people.learn_from(
             lambda most: self.store.database.read(lambda connection: partners(connection, most)),
             time.monotonic,

@@ -111,6 +111,7 @@ class Gate:
         self.troubled = Troubled()
         self.parts = Parts(loaded)
         self._ready = ready
+        self._to_ring = False
 
     def run(self) -> int:
         """Until SIGTERM; the exit status."""
@@ -227,9 +228,15 @@ class Gate:
         """Log it, count it, and wake delivery."""
         log_entry(entry)
         self.parts.count(entry)
-        if entry.kind == "message":
-            for bell in self.bells:
-                bell.ring()
+        if entry.kind == "message" and not self._to_ring:
+            self._to_ring = True
+            asyncio.get_running_loop().call_soon(self._ring)
+
+    def _ring(self) -> None:
+        """Once for all messages of a commit: their senders are answered in the same turn of the loop."""
+        self._to_ring = False
+        for bell in self.bells:
+            bell.ring()
 
     def delivery_programs(self) -> list[Program]:
         """One for each process that delivers."""

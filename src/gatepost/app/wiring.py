@@ -39,6 +39,7 @@ log = logging.getLogger("gatepost")
 
 PROVED = (SPF, DKIM, ARC, DMARC)
 """One of them is enough for the sender to be proved; what others, such as the correspondents, make of a proof hangs on that."""
+NOTHING_PROVED = AuthResults()
 LOOKUPS_PER_MESSAGE = 200
 """More questions than any honest message needs: 20 of SPF, 10 signatures, a walk, some lists."""
 
@@ -158,7 +159,7 @@ def build_submission(
 async def prove_nothing(*_: object, **__: object) -> AuthResults:
     """Stands for `authenticate` where all of PROVED are off or no DNS may be asked: nothing is known, and nothing defers
     for it."""
-    return AuthResults()
+    return NOTHING_PROVED
 
 
 def log_bug(name: str, bug: BaseException) -> None:

@@ -198,7 +198,7 @@ class Session(asyncio.Protocol):
         octets = machine.outgoing()
         if octets:
             transport.write(octets)
-        if machine.closed or self._eof:
+        if self._eof or (event is not events.NEED_DATA and machine.closed):
             self._close()
         elif self._stopping and not self._in_body:
             self._say_last(shutting_down(self._service.hostname), "stopping")
@@ -481,7 +481,8 @@ class Session(asyncio.Protocol):
         self._mail = None
         self._envelope = None
         self._screened = []
-        self._forget_body()
+        if self._in_body or self._body_octets:
+            self._forget_body()
 
     def _forget_body(self) -> None:
         self._in_body = False

@@ -82,12 +82,12 @@ class Policy:
         return (451, "4.7.1") if deferred else (550, "5.7.1")
 
 
-def decide(findings: Iterable[Finding], policy: Policy) -> Verdict:
+def decide(findings: Sequence[Finding], policy: Policy) -> Verdict:
     """What to do with a message for one recipient, by all that was found about it."""
     return _verdict(findings, policy, at_door=False)
 
 
-def decide_at_door(findings: Iterable[Finding], policy: Policy) -> Verdict:
+def decide_at_door(findings: Sequence[Finding], policy: Policy) -> Verdict:
     """At RCPT TO: REFUSE, DEFER, or DELIVER for "go on".
 
     Only protocol, relay, recipient and rate rules and enforced lists count here (`FactRule.at_door`);
@@ -125,7 +125,18 @@ class _Outcome:
     softened: bool = False
 
 
-def _verdict(findings: Iterable[Finding], policy: Policy, *, at_door: bool) -> Verdict:
+_NOTHING_SEEN = Verdict(
+    action=_DELIVER,
+    would_action=_DELIVER,
+    rule="default.deliver",
+    reason="nothing spoke against it",
+    score=0.0,
+)
+
+
+def _verdict(findings: Sequence[Finding], policy: Policy, *, at_door: bool) -> Verdict:
+    if not findings and min(policy.junk_at, policy.quarantine_at, policy.refuse_at) > 0:
+        return _NOTHING_SEEN  # as most mail at the door
     case = _Case(policy, at_door)
     shown, live = _weigh(findings, case)
     outcome = _settle(live, case)

@@ -175,8 +175,8 @@ class SmtpServer:
         session = self._session
         if session.question is not None:
             return AWAITING_REPLY
-        if session.nothing_to_read:
-            return NEED_DATA
+        if not (session.incoming.octets or session.counted or session.eof or session.transaction.chunk):
+            return CLOSED if session.state is State.CLOSED else NEED_DATA
         while session.state is not State.CLOSED:
             event = self._read()
             if event is NEED_DATA and session.eof:

@@ -91,17 +91,6 @@ class Session:
         """The reply to the last violation, and how often it was queued."""
         self.transaction = Transaction()
 
-    @property
-    def nothing_to_read(self) -> bool:
-        """The common case, seen early: no octets, and nothing that goes on without them."""
-        return not (
-            self.incoming.octets
-            or self.counted
-            or self.eof
-            or self.state is State.CLOSED
-            or self.transaction.chunk is not None
-        )
-
     def say(self, reply: Reply) -> None:
         """Queue a reply; one that closes closes."""
         self.outgoing.append(rendered(reply, self.transaction.smtputf8))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 
@@ -156,8 +155,7 @@ def merged(one: Acquaintance | None, other: Acquaintance | None) -> Acquaintance
     """Both together."""
     if one is None or other is None:
         return one or other
-    return replace(
-        one,
+    return Acquaintance(
         first_seen=min(one.first_seen, other.first_seen),
         last_seen=max(one.last_seen, other.last_seen),
         messages=one.messages + other.messages,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,9 @@ __all__ = ["Connection", "Database", "DatabaseSettings", "StoreFailed", "StoreFu
 
 Connection: TypeAlias = dbapi2.Connection
 T = TypeVar("T")
+Together: TypeAlias = Callable[[Connection, Sequence[Any]], None] | None
+Waiting: TypeAlias = tuple[Callable[[Connection], Any], asyncio.Future[Any], Together]
+Answer: TypeAlias = tuple[asyncio.Future[Any], Together, Any, Exception | None]
 _TURN_TRIES, _TURN_AGAIN_S = 10, 0.001
 OLDEST_SQLITE = (3, 51, 3)
 """Older ones can corrupt a write-ahead log that two connections checkpoint."""
@@ -63,7 +66,7 @@ class Database:
         self.path = path
         self.settings = settings
         self.disk = disk
-        self._waiting: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]] = []
+        self._waiting: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-commit")
         self._turns = Turns(path)
@@ -101,16 +104,22 @@ class Database:
             )
         return database
 
-    async def commit(self, work: Callable[[Connection], T]) -> T:
+    async def commit(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        together: Callable[[Connection, Sequence[T]], None] | None = None,
+    ) -> T:
         """Run `work` in a transaction shared with whoever else waits; when this returns, it is on the disk.
 
         If `work` raises, it alone is undone and its exception comes out here. Raises StoreFull or StoreFailed
         when the disk failed; nothing was kept then. `work` must be short, must not commit, and must do nothing
-        but use the connection: it is run a second time when another of the same batch fails.
+        but use the connection: it is run a second time when another of the same batch fails. `together` is run once before the
+        commit, with what all works of the batch returned that have the same: what each of them would write again.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._waiting.append((work, done))
+        self._waiting.append((work, done, together))
         if self._writer is None:
             self._writer = loop.create_task(self._write(), name="store-writer")
         return await done
@@ -160,10 +169,8 @@ class Database:
         finally:
             self._writer = None
 
-    async def _write_batch(
-        self, batch: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]]
-    ) -> None:
-        answers: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
+    async def _write_batch(self, batch: list[Waiting]) -> None:
+        answers: list[Answer] = []
         try:
             with translated():
                 await self._take_turn()
@@ -172,11 +179,11 @@ class Database:
                 finally:
                     self._turns.give()
         except Exception as failure:  # noqa: BLE001  every caller must hear of it
-            for _, done in batch:
+            for _, done, _ in batch:
                 if not done.done():
                     done.set_exception(failure)
             return
-        for done, result, error in answers:
+        for done, _, result, error in answers:
             if done.done():
                 continue
             if error is None:
@@ -184,23 +191,23 @@ class Database:
             else:
                 done.set_exception(error)
 
-    async def _transaction(
-        self,
-        batch: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]],
-        answers: list[tuple[asyncio.Future[Any], Any, Exception | None]],
-    ) -> None:
+    async def _transaction(self, batch: list[Waiting], answers: list[Answer]) -> None:
         connection = self._writing()
-        wanted = [(work, done) for work, done in batch if not done.cancelled()]
+        wanted = [one for one in batch if not one[1].cancelled()]
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                answers += [(done, work(connection), None) for work, done in wanted]
+                answers += [(done, together, work(connection), None) for work, done, together in wanted]
             except Exception as failure:
                 if breaks_all(failure):
                     raise
                 connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
-                answers[:] = [(done, *one_by_itself(connection, work)) for work, done in wanted]
+                answers[:] = [
+                    (done, together, *one_by_itself(connection, work)) for work, done, together in wanted
+                ]
+            for together in {one[1] for one in answers if one[1] is not None}:
+                together(connection, [one[2] for one in answers if one[1] is together and one[3] is None])
             await self._wait_for_disk(connection)
         except BaseException:
             self._reopen()

@@ -76,6 +76,11 @@ class Page:
 
 def insert(connection: Connection, entry: HistoryEntry) -> None:
     """Add one entry. Raises IntegrityError when its reference is taken."""
+    numbers.count(connection, (insert_uncounted(connection, entry),))
+
+
+def insert_uncounted(connection: Connection, entry: HistoryEntry) -> list[numbers.Counter]:
+    """The same for one of several that share a commit: what it returns goes to `numbers.count` with that of the others."""
     recipients = {address_key(recipient.address) for recipient in entry.envelope.recipients}
     action, sender = action_of(entry), address_key(entry.envelope.sender)
     domains = f" {' '.join({key.partition(' ')[0] for key in recipients})} "
@@ -101,7 +106,7 @@ def insert(connection: Connection, entry: HistoryEntry) -> None:
     gist.insert(connection, number, entry, action=action, sender=sender, domains=domains, account=account)
     for recipient in recipients:
         connection.execute("INSERT INTO history_recipients VALUES (?, ?, ?)", (recipient, entry.at, number))
-    numbers.count(connection, entry, action)
+    return numbers.counters(entry, action)
 
 
 def entry(connection: Connection, ref: str) -> HistoryEntry | None:

@@ -1,20 +1,25 @@
 """How much came, by the hour: counted with every entry of history, in the same commit, so that no page counts a million rows.
 
-Counters name nobody; they outlive the history they were counted from. `count` is called by `history.insert` alone.
+Counters name nobody; they outlive the history they were counted from. Of all messages that share a commit, what counts the
+same is added up first: the most common counters are the same rows for each of them.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter as Sums
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log
+from typing import TypeAlias
 
 from gatepost.mail.finding import Finding
 from gatepost.mail.verdict import SEVERITY, Action
 from gatepost.store.database import Connection
 from gatepost.store.records import HistoryEntry
+
+Counter: TypeAlias = tuple[str, int, str]
+"""What is counted, in which hour (Unix seconds / 3600), and its key."""
 
 HOUR_S = 3600
 SCORE_STEP = 0.5
@@ -52,12 +57,18 @@ KNOWN = frozenset({"correspondents.known", "correspondents.replied"})
 """A listed sender that DMARC proved and with whom we correspond contradicts the list."""
 
 
-def count(connection: Connection, entry: HistoryEntry, action: str) -> None:
-    """Add one entry of history whose strictest action is `action`."""
+def counters(entry: HistoryEntry, action: str) -> list[Counter]:
+    """The counters that one entry of history adds one to; `action` is its strictest."""
     hour = int(entry.at // HOUR_S)
+    return [(what, hour, key) for what, key in _counted(entry, action)]
+
+
+def count(connection: Connection, together: Iterable[Sequence[Counter]]) -> None:
+    """Add what several entries count, once for each counter."""
+    sums = Sums(counter for counters in together for counter in counters)
     connection.executemany(
-        "INSERT INTO numbers VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1",
-        [(what, hour, key) for what, key in _counted(entry, action)],
+        "INSERT INTO numbers VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET n = n + ?4",
+        [(*counter, times) for counter, times in sums.items()],
     )
 
 
@@ -148,7 +159,7 @@ def top_rules(
     connection: Connection, *, since: float, until: float, actions: Sequence[Action], limit: int = 10
 ) -> list[tuple[str, int]]:
     """The rules that decided most often for one of these actions, with how often."""
-    counted: Counter[str] = Counter()
+    counted: Sums[str] = Sums()
     wanted = {action.value for action in actions}
     for key, number in totals(connection, "rule", since=since, until=until).items():
         action, _, rule = key.partition("|")
@@ -170,9 +181,9 @@ class ListNumbers:
 
 def lists(connection: Connection, *, since: float, until: float) -> list[ListNumbers]:
     """Every list that was asked, the busiest first."""
-    asked: Counter[str] = Counter()
-    hit: Counter[str] = Counter()
-    contradicted: Counter[str] = Counter()
+    asked: Sums[str] = Sums()
+    hit: Sums[str] = Sums()
+    contradicted: Sums[str] = Sums()
     for key, number in totals(connection, "list", since=since, until=until).items():
         word, _, names = key.partition("|")
         for name in names.split():

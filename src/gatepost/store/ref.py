@@ -14,13 +14,16 @@ EPOCH = 1_704_067_200
 """2024-01-01, in Unix seconds."""
 SHAPE = re.compile(r"[A-Za-z0-9-]{1,40}")
 CONFUSED = str.maketrans("ILO", "110")
+_PAIRS = [one + other for one in ALPHABET for other in ALPHABET]
+_SHIFTS = range(50, -1, -10)
 
 
 def new_ref(now: float, randomness: bytes) -> str:
     """A reference for something that happens at `now` (Unix seconds), from at least four random octets."""
     milliseconds = max(0, int((now - EPOCH) * 1000)) & 0xFF_FFFF_FFFF
     number = milliseconds << 25 | int.from_bytes(randomness[:4].rjust(4, b"\0"), "big") & 0x1FF_FFFF
-    return "".join(ALPHABET[number >> shift & 31] for shift in range(60, -1, -5))
+    pairs = [_PAIRS[number >> shift & 1023] for shift in _SHIFTS]
+    return ALPHABET[number >> 60 & 31] + "".join(pairs)
 
 
 def made_at(ref: str) -> float | None:

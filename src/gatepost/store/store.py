@@ -18,6 +18,7 @@ from gatepost.store import (
     history,
     journal,
     messages,
+    numbers,
     quarantine,
     queue,
     searching,
@@ -136,7 +137,9 @@ class Store:
             await asyncio.to_thread(self.spool.write, ref, octets)
         kept = None if large else octets
         try:
-            await self.database.commit(lambda connection: accept(connection, acceptance, kept, seal))
+            await self.database.commit(
+                lambda connection: accept(connection, acceptance, kept, seal), together=numbers.count
+            )
         except dbapi2.IntegrityError as failure:
             if large:
                 self.spool.remove(ref)

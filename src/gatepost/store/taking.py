@@ -5,16 +5,22 @@ from __future__ import annotations
 from gatepost.mail.client import Envelope, Recipient
 from gatepost.store import heldaccounts, history, messages, quarantine, queue
 from gatepost.store.database import Connection
+from gatepost.store.numbers import Counter
 from gatepost.store.records import Acceptance, AccountHold, Notice
 from gatepost.store.sealing import Seal
 
 
-def accept(connection: Connection, acceptance: Acceptance, octets: bytes | None, seal: Seal | None) -> None:
-    """All rows of one accepted message; `octets` as they are kept, None when they are in the spool."""
+def accept(
+    connection: Connection, acceptance: Acceptance, octets: bytes | None, seal: Seal | None
+) -> list[Counter]:
+    """All rows of one accepted message but its counters, which are returned for `numbers.count`.
+
+    `octets` as they are kept, None when they are in the spool.
+    """
     entry = acceptance.entry
-    history.insert(connection, entry)
+    counters = history.insert_uncounted(connection, entry)
     if not acceptance.deliveries:
-        return
+        return counters
     message = messages.insert(
         connection,
         ref=entry.ref,
@@ -54,6 +60,7 @@ def accept(connection: Connection, acceptance: Acceptance, octets: bytes | None,
                 changes=copy.changes,
                 held_because=held,
             )
+    return counters
 
 
 def hold_account(connection: Connection, hold: AccountHold) -> None:
