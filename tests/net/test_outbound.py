@@ -178,6 +178,25 @@ def test_a_kept_connection_that_died_costs_no_message() -> None:
     assert len(peer.messages) == 2
 
 
+def test_nothing_is_kept_of_a_host_whose_last_connection_broke() -> None:
+    async def go() -> Outbound:
+        mails = 0
+
+        def answer(verb: str, line: str) -> str | None:
+            nonlocal mails
+            mails += verb == "MAIL"
+            return "die" if verb == "MAIL" and mails > 1 else None
+
+        async with Peer(answer=answer).serve() as peer:
+            out = outbound()
+            hop = Hop(host="127.0.0.1", port=peer.port)
+            assert (await out.send(hop, outgoing())).outcomes[0].result is Result.DELIVERED
+            assert (await out.send(hop, outgoing())).outcomes[0].result is Result.DEFERRED
+        return out
+
+    assert asyncio.run(go())._kept.waiting == {}
+
+
 def test_idle_connections_take_their_leave() -> None:
     async def go() -> Peer:
         async with Peer().serve() as peer:

@@ -36,6 +36,8 @@ class KeptLinks:
         while links:
             kept = links.pop()
             self._idle.stop(kept)
+            if not links:  # whoever breaks is not kept: nobody else would forget the key
+                del self.waiting[key]
             if kept.link.alive:
                 return kept
         return None

@@ -132,6 +132,7 @@ _NOTHING_SEEN = Verdict(
     reason="nothing spoke against it",
     score=0.0,
 )
+"""What comes of no findings, without the work of finding it out."""
 
 
 def _verdict(findings: Sequence[Finding], policy: Policy, *, at_door: bool) -> Verdict:
@@ -368,7 +369,7 @@ def _explain(
         if any(one.excused_by == policy.allowed_by for one in shown):
             return policy.allowed_by, min(said)
     if not top:
-        return "default.deliver", "nothing spoke against it"
+        return _NOTHING_SEEN.rule, _NOTHING_SEEN.reason
     return "default.deliver", f"score {score:.1f} stays below {policy.junk_at:g} for junk: {top}"
 
 
