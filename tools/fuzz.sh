@@ -17,23 +17,6 @@ if [ ! -f ".venv-fuzz/$stamp" ]; then
   .venv-fuzz/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/runtime.txt
   touch ".venv-fuzz/$stamp"
 fi
-export PYTHONPATH=src:tests/fuzz:tests PYTHONDONTWRITEBYTECODE=1
-python=.venv-fuzz/bin/python
-[ $# -gt 0 ] || set -- $("$python" tests/fuzz/run_atheris.py --list)
-failed=()
-mkdir -p .venv-fuzz/crashes
-for target in "$@"; do
-  mkdir -p ".venv-fuzz/corpus/$target" "tests/fuzz/corpus/$target"
-  printf '%-16s ' "$target"
-  # A unit may take 10 s and 1 GB at most: what needs more is a finding too.
-  if "$python" tests/fuzz/run_atheris.py "$target" ".venv-fuzz/corpus/$target" "tests/fuzz/corpus/$target" \
-    -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=1 \
-    -artifact_prefix=".venv-fuzz/crashes/$target-" >".venv-fuzz/$target.log" 2>&1; then
-    grep -o 'number_of_executed_units: *[0-9]*' ".venv-fuzz/$target.log" || echo done
-  else
-    failed+=("$target")
-    echo "FELL: .venv-fuzz/$target.log"
-  fi
-  rmdir --ignore-fail-on-non-empty "tests/fuzz/corpus/$target"
-done
-[ "${#failed[@]}" -eq 0 ] || { echo "Fell: ${failed[*]}"; exit 1; }
+echo "Instrumenting (once, about a minute) …" >&2
+PYTHONPATH=src:tests/fuzz:tests PYTHONDONTWRITEBYTECODE=1 exec .venv-fuzz/bin/python \
+  tests/fuzz/run_atheris.py .venv-fuzz "$seconds" "$@"
