@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.delivery.results import reason_of
 from gatepost.dns.zone import Zone
 from gatepost.net.mailhosts import Found
 from gatepost.net.outbound import Outbound, OutboundSettings, Sent
@@ -85,6 +86,18 @@ def test_after_two_that_say_not_now_the_message_waits() -> None:
     assert came.sent.host == "mx1.example.org"
     assert not came.sent.unreachable
     assert came.sessions == [1, 1, 0]
+
+
+def test_the_story_tells_what_each_host_that_was_asked_said() -> None:
+    put_off = sent_to_three("RCPT", "450 4.7.1 greylisted", FIRST, SECOND).sent
+    assert reason_of(put_off.outcomes[0], put_off).endswith(
+        "mx2.example.org was asked, too: 450 4.7.1 greylisted."
+    )
+    taken = sent_to_three("MAIL", "451 4.3.0 not now", FIRST).sent
+    assert taken.outcomes[0].result is Result.DELIVERED
+    assert reason_of(taken.outcomes[0], taken).endswith("mx1.example.org was asked, too: 451 4.3.0 not now.")
+    at_once = sent_to_three("MAIL", "451 4.3.0 not now").sent
+    assert "was asked, too" not in reason_of(at_once.outcomes[0], at_once)
 
 
 def test_a_refusal_is_a_refusal_of_all() -> None:

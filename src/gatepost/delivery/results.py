@@ -234,10 +234,13 @@ class Results:
 
 
 def reason_of(outcome: Outcome, sent: Sent | None) -> str:
-    """One sentence: why it did not go out when that is ours to say, else what was required of the wire and came of it."""
+    """Why it did not go out when that is ours to say, else what was required of the wire and came of it; and what other
+    hosts said."""
     if outcome.reply is None and outcome.result is not Result.DELIVERED:
-        return outcome.words
-    return (sent.reason if sent else "") or ("" if outcome.reply else outcome.words)
+        words = outcome.words
+    else:
+        words = (sent.reason if sent else "") or ("" if outcome.reply else outcome.words)
+    return f"{words} {sent.also}".strip() if sent is not None and sent.also else words
 
 
 def is_lmtp(where: Where) -> bool:

@@ -22,7 +22,7 @@ from gatepost.net.destinations import Destinations, OutboundSettings, read_login
 from gatepost.net.keptlinks import KeptLink, KeptLinks
 from gatepost.net.link import Broken, Handshake, Link
 from gatepost.net.mailhosts import Found, MailHosts, Place, public_part
-from gatepost.net.sent import Sent, came_of, kept_back, nowhere, put_off, unfit, unreached
+from gatepost.net.sent import Sent, beside, came_of, kept_back, nowhere, put_off, unfit, unreached
 from gatepost.net.stspolicies import StsPolicies
 from gatepost.smtp.client import Patience, SmtpClient
 from gatepost.smtp.sending import (
@@ -131,7 +131,7 @@ class Outbound:
             )  # fmt: skip
             sent = await self._to_host(Hop(host=host, port=self.smtp_port), place, need, message)
             if not sent.unreachable and not unfit(sent) and not put_off(sent):
-                return sent
+                return beside(sent, tried)
             if sent.unreachable:
                 self._forget(domain, host, place)
             tried.append(sent)
@@ -139,7 +139,8 @@ class Outbound:
                 break
         # Nobody took it. As long as one of them may, the message waits, with the words of one that answered.
         waits = [one for one in tried if one.outcomes[0].result is Result.DEFERRED]
-        return next((one for one in waits if not one.unreachable), (waits or tried[-1:])[0])
+        told = next((one for one in waits if not one.unreachable), (waits or tried[-1:])[0])
+        return beside(told, [one for one in tried if one is not told])
 
     async def where(self, host: str, *, tlsa_port: int = 0) -> Place:
         """Where a domain's own mail host is, as far as mail may go there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gatepost.net.link import Broken, Link
@@ -31,6 +32,16 @@ class Sent(NamedTuple):
     unreachable: bool = False
     """No session came about: the destination, not the message, is the trouble."""
     committed: bool = False
+    also: str = ""
+    """What other hosts of the domain, which were asked too, said; one sentence each."""
+
+
+def beside(sent: Sent, others: Sequence[Sent]) -> Sent:
+    """With the words of the others that were asked for the same message: people look for the host that is in the way."""
+    if not others:
+        return sent
+    told = (f"{one.host} was asked, too: {one.outcomes[0].words.rstrip('.')}." for one in others)
+    return sent._replace(also=" ".join(told))
 
 
 def unfit(sent: Sent) -> bool:
