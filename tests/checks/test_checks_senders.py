@@ -53,6 +53,9 @@ def test_an_allow_entry_without_expiry_is_refused_by_the_configuration_and_opens
     assert problems(lax) == ["the allow entry for example.org lacks owner, reason, expires"]
     assert seen(mail(auth=PROVED), lax) == []
     assert "no date" in problems(SendersSettings(allow=(replace(ENTRY, expires="soon"),)))[0]
+    for_ever = SendersSettings(allow=(replace(ENTRY, expires="9999-12-31"),))
+    assert problems(for_ever) == []
+    assert seen(mail(auth=PROVED), for_ever) == ["senders.allowed"]
     assert problems(ALLOW) == []
 
 

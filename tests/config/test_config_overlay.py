@@ -63,6 +63,8 @@ def test_it_wins_key_by_key_over_the_file(tmp_path: Path) -> None:
         ("[policy]\njunk_att = 1.0", "Did you mean junk_at?"),
         ("policy = 3", "is no table"),
         ("[policy", "is not TOML"),
+        ("mode = " + "[" * 50_000, "is nested too deeply"),
+        ("mode = " + "1" * 5_000, "is not TOML"),
     ],
 )
 def test_it_may_say_no_more_than_policy_and_every_fault_names_the_file(
@@ -104,7 +106,7 @@ def test_one_setting_is_set_and_taken_out_again() -> None:
     }
     text = with_setting(text, 'policy.weights."dnsbl.listed:bl.example.org"', None)
     assert tomllib.loads(with_setting(with_setting(text, "mode", None), "policy.junk_at", None)) == {}
-    for key in ("state", "policy..x", 'policy."x', "", "policy.junk_at.deep"):
+    for key in ("state", "policy..x", 'policy."x', 'policy."\\q"', "", "policy.junk_at.deep"):
         with pytest.raises(ConfigError):
             with_setting(text, key, 1.0)
 

@@ -152,6 +152,17 @@ def test_active_directory_says_it_in_its_own_way() -> None:
     assert not enabled.disabled
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [("useraccountcontrol", b"--2"), ("accountexpires", b"9" * 4000), ("useraccountcontrol", b"9" * 4000)],
+)
+def test_numbers_that_are_none_do_not_keep_everybody_else_out(attribute: str, value: bytes) -> None:
+    attributes = {"entryuuid": [b"1"], "mail": [b"ana@example.net"], attribute: [value]}
+    found = _person("uid=ana", attributes, PeopleSourceSettings(), {})
+    assert found is not None
+    assert not found.disabled
+
+
 def test_settings_of_a_directory_that_cannot_work_are_named() -> None:
     wrong = PeopleSourceSettings(
         servers=("dc1.example.net", "ldaps://x:99999"), bind_dn="x", gone_at_most=0.0,

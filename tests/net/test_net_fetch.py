@@ -246,6 +246,7 @@ def test_an_old_tls_is_refused(authority: tuple[trustme.CA, str]) -> None:
         (b"", {"then_wait": True}, FetchKind.TIMEOUT),
         (answer(b"no such thing", "404 Not Found"), {}, FetchKind.STATUS),
         (answer(b"", "302 Found", "Location: https://www.example.net/else"), {}, FetchKind.REDIRECT),
+        (answer(b"", "302 Found", "Location: https://[x"), {}, FetchKind.REDIRECT),
     ],
 )
 def test_what_a_bad_server_does_has_a_name(

@@ -22,6 +22,7 @@ from gatepost.mail.finding import Mode
 from gatepost.mail.message import Message
 from gatepost.mail.verdict import Action
 from gatepost.policy import PolicySettings, assemble, decide
+from gatepost.rules.ruleset import load_rules
 from gatepost.tools import Unavailable
 
 LURE = (
@@ -50,6 +51,17 @@ def test_a_match_is_a_finding_that_reaches_junk_with_the_weight_of_its_rule() ->
     assert found[0].text == "asks to buy gift cards (rule gift-cards)"
     verdict = decide(found, assemble(PolicySettings(), configure({})).default)
     assert verdict.action is Action.JUNK
+
+
+@pytest.mark.parametrize("broken", ["a = " + "[" * 50_000, "a = " + "1" * 5_000, "a = ="])
+def test_a_file_that_is_not_toml_is_told_and_the_other_rules_work(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "fraud").mkdir()
+    (tmp_path / "fraud" / "broken.toml").write_text(broken)
+    (tmp_path / "fraud" / "sound.toml").write_text(OWN)
+    loaded = load_rules([tmp_path], shipped=False)
+    assert [one.path.name for one in loaded.problems] == ["broken.toml"]
+    assert "TOML" in loaded.problems[0].text
+    assert [one.name for one in loaded.rules] == ["sound"]
 
 
 def test_settings_turn_rules_down_and_off() -> None:

@@ -48,11 +48,19 @@ def parse_toml(path: Path) -> dict[str, Any]:
     except OSError as fault:
         raise ConfigError(str(path), "", f"cannot be read: {fault.strerror}.") from None
     try:
-        return tomllib.loads(octets.decode("utf-8"))
+        return table_of(octets.decode("utf-8"), str(path))
     except UnicodeDecodeError as fault:
         raise ConfigError(str(path), "", f"is not UTF-8 at octet {fault.start}.") from None
-    except tomllib.TOMLDecodeError as fault:
-        raise ConfigError(str(path), "", f"is not TOML: {fault}.") from None
+
+
+def table_of(text: str, file: str) -> dict[str, Any]:
+    """The table that a text is in TOML; ConfigError when it is none."""
+    try:
+        return tomllib.loads(text)
+    except ValueError as fault:  # TOMLDecodeError, or what Python says of a number with thousands of digits
+        raise ConfigError(file, "", f"is not TOML: {fault}.") from None
+    except RecursionError:
+        raise ConfigError(file, "", "is nested too deeply.") from None
 
 
 def read_table(table: Mapping[str, Any], kind: type[T], *, file: str, at: str = "") -> T:

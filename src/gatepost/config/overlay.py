@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gatepost.config.load import ConfigError, nearest, parse_toml
+from gatepost.config.load import ConfigError, nearest, parse_toml, table_of
 
 NAME = "policy-console.toml"
 MAY = ("mode", "policy")
@@ -35,12 +34,7 @@ def read_overlay(state: Path) -> tuple[dict[str, Any], str]:
 
 def parsed(text: str, file: str = NAME) -> dict[str, Any]:
     """A text as an overlay. Raises ConfigError."""
-    try:
-        return proved(tomllib.loads(text), file)
-    except tomllib.TOMLDecodeError as fault:
-        raise ConfigError(file, "", f"is not TOML: {fault}.") from None
-    except RecursionError:
-        raise ConfigError(file, "", "is nested too deeply.") from None
+    return proved(table_of(text, file), file)
 
 
 def proved(table: dict[str, Any], file: str) -> dict[str, Any]:
@@ -117,7 +111,10 @@ def split(key: str) -> Iterator[str]:
         step = KEY.match(key, at)
         if step is None:
             raise ConfigError(NAME, key, "is no setting.")
-        yield json.loads(f'"{step[1]}"') if step[1] is not None else step[2]
+        try:
+            yield json.loads(f'"{step[1]}"') if step[1] is not None else step[2]
+        except ValueError:  # an escape that JSON does not know
+            raise ConfigError(NAME, key, "is no setting.") from None
         at = step.end()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import socket
 import ssl
 import time
@@ -41,6 +42,8 @@ DISABLED_FLAG = 0x2
 NEVER_EXPIRES = frozenset({0, 2**63 - 1})
 """Of accountExpires, else 100 nanoseconds since 1601 (MS-ADA1 §2.1)."""
 FROM_1601_S = 11_644_473_600
+INTEGER = re.compile(r"-?[0-9]{1,19}")
+"""Of 64 bits; what is longer is none."""
 STATE_ATTRIBUTES = ("userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime")
 MEMBER_ATTRIBUTES = ("member", "uniqueMember", "memberUid")
 ACTIVE_DIRECTORY = "1.2.840.113556.1.4.800"
@@ -337,10 +340,10 @@ def _person(
 
 
 def _disabled(texts: Any) -> bool:
-    flags = texts("userAccountControl")
-    if flags and flags[0].lstrip("-").isdecimal() and int(flags[0]) & DISABLED_FLAG:
+    flags = [int(one) for one in texts("userAccountControl") if INTEGER.fullmatch(one)]
+    if flags and flags[0] & DISABLED_FLAG:
         return True
-    ends = [int(one) for one in texts("accountExpires") if one.isdecimal()]
+    ends = [int(one) for one in texts("accountExpires") if INTEGER.fullmatch(one)]
     if any(one not in NEVER_EXPIRES and one / 10_000_000 - FROM_1601_S <= time.time() for one in ends):
         return True
     return "TRUE" in [one.upper() for one in texts("nsAccountLock")] or "000001010000Z" in texts(

@@ -134,7 +134,7 @@ async def fetch(
                 )
                 if answer.status not in REDIRECTS:
                     return _settled(answer, url, clock())
-                onward = urljoin(url, answer.header("location"))
+                onward = _onward(url, answer)
                 if method != "GET" or not limits.redirects:
                     raise _failed(FetchKind.REDIRECT, f"{target.shown} sends on to {_shown(onward)}", answer)
                 if _target(onward).origin != target.origin:
@@ -215,6 +215,15 @@ def _target(url: str) -> _Target:
         raise FetchFailed(FetchKind.URL, f"{_shown(url)} is no https address")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return _Target(parts.hostname.rstrip("."), port, path)
+
+
+def _onward(url: str, answer: _Answer) -> str:
+    """Where a redirect leads; what is no address is left as it is, for `_target` to refuse."""
+    location = answer.header("location")
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
 
 
 async def _once(

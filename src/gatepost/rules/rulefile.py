@@ -95,15 +95,18 @@ def read_toml(path: Path) -> dict[str, object]:
     try:
         with path.open("rb") as file:
             octets = file.read(LARGEST_FILE_OCTETS + 1)
-        if len(octets) > LARGEST_FILE_OCTETS:
-            raise RuleError(f"the file is larger than {LARGEST_FILE_OCTETS:,} octets")
-        return tomllib.loads(octets.decode("utf-8"))
     except OSError as fault:
         raise RuleError(f"the file cannot be read: {fault.strerror}") from None
+    if len(octets) > LARGEST_FILE_OCTETS:
+        raise RuleError(f"the file is larger than {LARGEST_FILE_OCTETS:,} octets")
+    try:
+        return tomllib.loads(octets.decode("utf-8"))
     except UnicodeDecodeError:
         raise RuleError("the file is not UTF-8") from None
-    except tomllib.TOMLDecodeError as fault:
+    except ValueError as fault:  # TOMLDecodeError, or what Python says of a number with thousands of digits
         raise RuleError(f"the file is not TOML: {fault}") from None
+    except RecursionError:
+        raise RuleError("the file is TOML that is nested too deeply") from None
 
 
 def lists_of(table: object) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from gatepost.checks.check import Check, Emits
 from gatepost.checks.sender.identity import proved_domain
@@ -18,6 +18,8 @@ from gatepost.mail.client import Mail
 from gatepost.mail.finding import ONLY_FOR, Finding, Mode
 from gatepost.mail.verdict import Action
 from gatepost.tools import Entry, Tools
+
+DAY_S = 86_400.0
 
 ALLOWED = Emits(
     name="senders.allowed",
@@ -173,7 +175,7 @@ def _end(entry: SenderEntry) -> float | None:
         day = datetime.strptime(entry.expires, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         return None
-    return (day + timedelta(days=1)).timestamp()
+    return day.timestamp() + DAY_S  # 9999-12-31, the last day there is, has an end too
 
 
 def _because(entry: SenderEntry) -> str:
