@@ -73,6 +73,15 @@ def zipped(octets: bytes, name: str = "eicar.com", method: int = zipfile.ZIP_DEF
     return buffer.getvalue()
 
 
+def zip64(octets: bytes) -> bytes:
+    """As programs write that do not know how much will come."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("eicar.com", "w", force_zip64=True) as member:
+            member.write(octets)
+    return buffer.getvalue()
+
+
 def tarred(octets: bytes) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -222,7 +231,10 @@ WRAPPED: dict[str, bytes] = {
     "gzip": attached(gzip.compress(EICAR, mtime=0), "e.gz"),
     "bzip2": attached(bz2.compress(EICAR), "e.bz2"),
     "xz": attached(lzma.compress(EICAR), "e.xz"),
+    "bzip2 in two pieces": attached(bz2.compress(EICAR[:30]) + bz2.compress(EICAR[30:]), "e.bz2"),
+    "lzma": attached(lzma.compress(EICAR, lzma.FORMAT_ALONE), "e.lzma"),
     "zip": attached(zipped(EICAR), "e.zip"),
+    "zip64": attached(zip64(EICAR), "e.zip"),
     "zip stored": attached(zipped(EICAR, method=zipfile.ZIP_STORED), "e.zip"),
     "zip lzma": attached(zipped(EICAR, method=zipfile.ZIP_LZMA), "e.zip"),
     "zip in zip in zip": attached(zipped(zipped(zipped(EICAR), "b.zip"), "c.zip"), "e.zip"),
@@ -337,6 +349,22 @@ def test_archives_as_7zip_makes_them_within_each_other(clamd: RealClamd, tmp_pat
         strict=True,
     ):
         assert "antivirus.found" in [one.name for one in found], name
+
+
+@pytest.mark.peers
+def test_what_7zip_packs_in_ways_that_the_scanner_passes_over(clamd: RealClamd, tmp_path: Path) -> None:
+    """ClamAV calls a 7z in bzip2 or deflate clean without a look into it, and so a zip in PPMd."""
+    ways = (
+        ("a.7z", "-m0=BZip2"), ("b.7z", "-m0=Deflate"), ("c.7z", "-m0=BCJ2"), ("d.7z", "-m0=PPMd"),
+        ("e.7z", "-m0=Delta:2", "-m1=LZMA"), ("f.7z", "-m0=ARM64", "-m1=LZMA"), ("g.7z", "-m0=Deflate64"),
+        ("a.zip", "-mm=PPMd"), ("b.zip", "-mm=LZMA"), ("c.zip", "-mm=XZ"),
+    )  # fmt: skip
+    packed = [(name, packed_by_7zip(tmp_path, *options, name=name)) for name, *options in ways]
+    for (name, _), found in zip(
+        packed, scanned(clamd, *(TOP + attached(octets, name) for name, octets in packed)), strict=True
+    ):
+        told = "antivirus.unscannable" if name in ("c.7z", "f.7z", "g.7z") else "antivirus.found"
+        assert told in [one.name for one in found], name
 
 
 @pytest.mark.peers

@@ -94,7 +94,8 @@ def read_single(notes: Notes) -> None:
     if problem:
         notes.fact("failed", f"the packed file is damaged ({problem})")
     _note_ratio(notes, len(octets), packed=used, cut=len(octets) >= notes.room())
-    notes.member(name, octets)
+    # Scanners do not open lzma, and of bzip2 in several pieces only the first.
+    notes.member(name, octets, hidden=notes.kind in {"lzma", "bz2"})
     rest = notes.octets[reach:].strip(b"\0")
     if len(rest) > 16 and not problem:
         notes.fact("ambiguous-archive", f"{len(rest)} octets stand behind the packed file")
@@ -154,15 +155,17 @@ def _note_ratio(notes: Notes, unpacked: int, *, packed: int, cut: bool) -> None:
 
 def read_other(notes: Notes) -> None:
     """Everything libarchive opens; a locked 7z by its own reader."""
+    scanners_open = notes.kind == "cab"
     if notes.kind == "7z":
-        from gatepost.files.sevenzip import is_locked, read_locked
+        from gatepost.files.sevenzip import is_locked, is_simple, read_locked
 
         if is_locked(notes.octets):
             read_locked(notes)
             return
+        scanners_open = is_simple(notes.octets)
     if notes.kind == "rar" and _unlock_rar(notes):
         return
-    read_with_libarchive(notes, notes.kind)
+    read_with_libarchive(notes, notes.kind, scanners_open=scanners_open)
 
 
 def _unlock_rar(notes: Notes) -> bool:
@@ -244,9 +247,16 @@ def _opens(notes: Notes, kind: str, password: str) -> bool:
 
 
 def read_with_libarchive(
-    notes: Notes, kind: str, *, password: str = "", only_missing: bool = False, octets: bytes | None = None
+    notes: Notes,
+    kind: str,
+    *,
+    password: str = "",
+    only_missing: bool = False,
+    octets: bytes | None = None,
+    scanners_open: bool = False,
 ) -> None:
-    """Note the members as libarchive unpacks them. `only_missing`: those not noted already; `octets` in place of the file's."""
+    """Note the members as libarchive unpacks them. `only_missing`: those not noted already; `octets` in place of the file's;
+    `scanners_open`: a virus scanner that is given the archive finds all of them by itself."""
     single = kind not in _FORMATS
     known = {member.name for member in notes.members} if only_missing else set()
     total = 0
@@ -261,7 +271,7 @@ def read_with_libarchive(
                     notes.fact("link-member", f"the member {entry.name!r} is a link")
                 if entry.is_directory or entry.is_link or entry.name in known:
                     continue
-                total += _take_entry(notes, archive, entry, unlocked=bool(password))
+                total += _take_entry(notes, archive, entry, unlocked=bool(password), hidden=not scanners_open)
     except Missing as why:
         notes.fact("unreadable", str(why))
     except _Broken as why:
@@ -269,7 +279,7 @@ def read_with_libarchive(
     _note_ratio(notes, total, packed=len(notes.octets), cut=False)
 
 
-def _take_entry(notes: Notes, archive: _Archive, entry: _Entry, *, unlocked: bool) -> int:
+def _take_entry(notes: Notes, archive: _Archive, entry: _Entry, *, unlocked: bool, hidden: bool) -> int:
     if entry.locked and not unlocked:
         notes.fact(
             "encrypted", "the archive is locked with a password", {"members": [printable(entry.name, 100)]}
@@ -287,12 +297,7 @@ def _take_entry(notes: Notes, archive: _Archive, entry: _Entry, *, unlocked: boo
         octets = b""
     if len(octets) >= room:
         notes.fact("truncated", f"the member {entry.name!r} is larger than is looked at")
-    notes.member(
-        entry.name,
-        octets,
-        size=max(entry.size, len(octets)),
-        hidden=unlocked or notes.kind not in {"zip", "cab", "7z"},
-    )
+    notes.member(entry.name, octets, size=max(entry.size, len(octets)), hidden=hidden)
     return len(octets)
 
 

@@ -24,6 +24,8 @@ MAX_POWER = 21
 """2^19 rounds of SHA-256 make a key as 7-Zip writes it; somebody who asks for more than four times that wants our time."""
 _COPY, _DELTA, _X86, _LZMA, _LZMA2 = b"\0", b"\3", b"\3\3\1\3", b"\3\1\1", b"\x21"
 _DEFLATE, _BZIP2, _AES = b"\4\1\x08", b"\4\2\2", b"\6\xf1\7\1"
+_SCANNERS_OPEN = frozenset({_COPY, _X86, _LZMA, _LZMA2})
+"""What virus scanners unpack by themselves; ClamAV passes over the others without a word."""
 
 
 class _Broken(ValueError):
@@ -90,18 +92,27 @@ class _Files:
 
 def is_locked(octets: bytes) -> bool:
     """Is a part of the archive, or its list of files, encrypted? False for what cannot be read."""
+    return _AES in _methods(octets)
+
+
+def is_simple(octets: bytes) -> bool:
+    """Is everything packed in one of the ways that virus scanners open?"""
+    return bool(methods := _methods(octets)) and methods <= _SCANNERS_OPEN
+
+
+def _methods(octets: bytes) -> set[bytes]:
+    """The ways of packing in the archive; of its list of files alone where that is locked. Empty for what cannot be read."""
     try:
         header = _header(octets)
         if header[:1] == b"\x17":
             streams = _Reader(header[1:]).streams()
             if any(folder.locked for folder in streams.folders):
-                return True
+                return {_AES}
             header = _unpack(octets, streams, 0, "", MAX_HEADER)
-        reader = _Reader(header)
-        streams, _ = reader.top()
-        return any(folder.locked for folder in streams.folders)
+        streams, _ = _Reader(header).top()
+        return {coder.method for folder in streams.folders for coder in folder.coders}
     except (ValueError, _Unknown, lzma.LZMAError, EOFError, OSError, zlib.error):
-        return False
+        return set()
 
 
 def read_locked(notes: Notes) -> None:

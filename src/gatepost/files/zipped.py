@@ -296,9 +296,15 @@ def _take(notes: Notes, entry: Entry) -> bool:
             "ambiguous-archive",
             f"the checksum of {entry.name!r} is wrong; some programs unpack it all the same",
         )
-    hidden = notes.has("ambiguous-archive") or entry.method not in SCANNERS_OPEN
+    hidden = notes.has("ambiguous-archive") or not _scanners_open(notes.octets, entry)
     notes.member(entry.name, octets, size=max(entry.size, len(octets)), hidden=hidden)
     return True
+
+
+def _scanners_open(octets: bytes, entry: Entry) -> bool:
+    """Is it packed in a way that virus scanners undo by themselves? Some lose their way where a local header is zip64's."""
+    far = _FAR in (_number(octets, entry.at + 18, 4), _number(octets, entry.at + 22, 4))
+    return entry.method in SCANNERS_OPEN and not far
 
 
 def _wrong_checksum(entry: Entry, octets: bytes) -> bool:
