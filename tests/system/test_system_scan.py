@@ -271,6 +271,23 @@ def test_many_files_keep_their_order_and_use_every_core(tmp_path: Path) -> None:
     assert {one["action"] for one in found} == {"deliver"}
 
 
+def test_a_mistake_in_the_configuration_is_told_for_many_files_as_for_one(tmp_path: Path) -> None:
+    for number in range(70):
+        (tmp_path / f"{number:02}.eml").write_bytes(b"From: a@b.example\r\n\r\nhello\r\n")
+    wrong = tmp_path / "gatepost.toml"
+    wrong.write_text('hostname = "mx.example"\nhostnam = 1\n')
+    told = [
+        subprocess.run(
+            [*PROGRAM, "scan", "--config", str(wrong), "--no-dns", *map(str, paths)],
+            capture_output=True, text=True, check=False,
+        )
+        for paths in ([tmp_path / "00.eml"], sorted(tmp_path.glob("*.eml")))
+    ]  # fmt: skip
+    one, many = told
+    assert "hostnam" in one.stderr
+    assert (many.returncode, many.stderr) == (one.returncode, one.stderr)
+
+
 def test_words_for_people(tmp_path: Path) -> None:
     (tmp_path / "a.eml").write_bytes(mail())
     (tmp_path / "the.zone").write_text(ZONE)

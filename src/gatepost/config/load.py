@@ -17,6 +17,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,11 @@ class ConfigError(Exception):
         place = f"{file}:{line}" if line else file
         where = f"{place}: {key}: " if key else f"{place}: "
         super().__init__(where + problem + (f" {hint}" if hint else ""))
+        self._line = line
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A process that scans for another hands it over.
+        return partial(ConfigError, line=self._line), (self.file, self.key, self.problem, self.hint)
 
 
 def parse_toml(path: Path) -> dict[str, Any]:
