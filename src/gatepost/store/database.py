@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, TypeAlias, TypeVar
 
 from pysqlite3 import dbapi2
@@ -35,6 +35,8 @@ Together: TypeAlias = Callable[[Connection, Sequence[Any]], None] | None
 Waiting: TypeAlias = tuple[Callable[[Connection], Any], asyncio.Future[Any], Together]
 Answer: TypeAlias = tuple[asyncio.Future[Any], Together, Any, Exception | None]
 _TURN_TRIES, _TURN_AGAIN_S = 10, 0.001
+_COMPANY_FROM, _COMPANY = 1.5, 16
+"""From how many works a batch, on average, others may be expected; and how many share the price of a transaction well enough."""
 OLDEST_SQLITE = (3, 51, 3)
 """Older ones can corrupt a write-ahead log that two connections checkpoint."""
 
@@ -53,10 +55,39 @@ class DatabaseSettings:
     """Memory for pages of the database, for each connection."""
     batch: int = 256
     """At most so many works share one transaction."""
+    gather_s: float = 0.005
+    """How long a busy process waits for company before it commits; one that has time commits at once."""
+    gather_busy: float = 0.6
+    """From which share of its time on a process is busy."""
     patience_s: float = 0.001
     """A disk that needs longer than this for a commit is waited for in a thread, not in the event loop."""
     wait_s: float = 30.0
     """How long to wait for a lock that something other than Gatepost holds."""
+
+
+class Pace:
+    """How busy this thread was of late, told batch by batch.
+
+    A transaction has a price of its own (pages, a sync, two switches between processes). While a process has other sessions to
+    serve, a commit that waits a moment is joined by theirs, and nothing stands still; where nobody else is about, waiting would only be waiting.
+    """
+
+    def __init__(self) -> None:
+        self._share = self._works = 0.0  # moving averages
+        self._at, self._worked = perf_counter(), thread_time()
+
+    @property
+    def busy(self) -> float:
+        """The share of its time that the thread works; 0 where batches are mostly one work alone."""
+        return self._share if self._works >= _COMPANY_FROM else 0.0
+
+    def note(self, works: int) -> None:
+        """A batch of so many works is about to be written."""
+        now, worked = perf_counter(), thread_time()
+        share = (worked - self._worked) / max(now - self._at, 1e-6)
+        self._at, self._worked = now, worked
+        self._share += (share - self._share) / 4
+        self._works += (works - self._works) / 4
 
 
 class Database:
@@ -77,6 +108,7 @@ class Database:
         """How long a commit took of late, a moving average."""
         self._slow_commits = 0
         """So many commits more are waited for in the thread, before the disk is tried again."""
+        self._pace = Pace()
 
     @classmethod
     def open(cls, path: Path, settings: DatabaseSettings | None = None, disk: Disk | None = None) -> Database:
@@ -163,8 +195,11 @@ class Database:
         """Commit batch after batch until nobody waits."""
         try:
             while self._waiting:
+                if self._pace.busy > self.settings.gather_busy and len(self._waiting) < _COMPANY:
+                    await asyncio.sleep(self.settings.gather_s)
                 batch = self._waiting[: self.settings.batch]
                 del self._waiting[: self.settings.batch]
+                self._pace.note(len(batch))
                 await self._write_batch(batch)
         finally:
             self._writer = None
