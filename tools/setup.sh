@@ -1,15 +1,33 @@
 # Sourced by ./check, ./demo and ./bench: a virtual environment with pinned, hashed packages, and Debian's peers.
 # Nothing here asks a question.
 
+# version_of NAME: such as "3 11"; nothing when that is no Python.
+version_of() {
+  "$1" -c 'import sys; print("%d %d" % sys.version_info[:2])' 2>/dev/null || true
+}
+
+# find_python: GATEPOST_PYTHON and no other where it is set, else the newest that pyproject.toml allows.
 find_python() {
-  for name in ${GATEPOST_PYTHON:-} python3.13 python3.12 python3.11 python3; do
-    if command -v "$name" >/dev/null 2>&1 &&
-      "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then
+  local lowest beyond minor name names=() versions="" version
+  read -r lowest beyond < <(sed -n 's/^requires-python = ">=3\.\([0-9]*\),<3\.\([0-9]*\)"$/\1 \2/p' pyproject.toml)
+  for ((minor = beyond - 1; minor >= lowest; minor--)); do
+    names+=("python3.$minor")
+    versions="3.$minor${versions:+, $versions}"
+  done
+  for name in ${GATEPOST_PYTHON:-"${names[@]}" python3}; do
+    version="$(version_of "$name")"
+    if [[ "$version" =~ ^3\ ([0-9]+)$ ]] && ((BASH_REMATCH[1] >= lowest && BASH_REMATCH[1] < beyond)); then
       echo "$name"
       return 0
     fi
   done
-  echo "Gatepost needs Python 3.11, 3.12 or 3.13, and found none (try: apt-get install python3)." >&2
+  if [ -n "${GATEPOST_PYTHON:-}" ]; then
+    [ -n "$version" ] && version="Python ${version/ /.}" || version="which is no Python"
+    echo "GATEPOST_PYTHON is $GATEPOST_PYTHON, $version: Gatepost needs one of $versions." >&2
+  else
+    [ -n "$version" ] && version="only Python ${version/ /.}" || version="none"
+    echo "Gatepost needs Python, one of $versions, and found $version (try: apt-get install python3)." >&2
+  fi
   return 1
 }
 
