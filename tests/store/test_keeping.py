@@ -290,10 +290,17 @@ def test_references_sort_by_time_and_read_back(at: float, later: float, randomne
         (300 * 2**20, 100 * 2**30, Room.LOW),
         (200 * 2**20, 100 * 2**30, Room.FULL),
         (10 * 2**30, 100 * 2**30, Room.OK),
-        (200 * 2**20, 2 * 2**30, Room.OK),
-        (90 * 2**20, 2 * 2**30, Room.LOW),
-        (20 * 2**20, 2 * 2**30, Room.FULL),
+        (300 * 2**20, 2 * 2**30, Room.OK),
+        (150 * 2**20, 2 * 2**30, Room.LOW),
+        (90 * 2**20, 2 * 2**30, Room.FULL),
     ],
 )
 def test_room_is_judged_by_octets_and_on_small_disks_by_share(free: int, total: int, room: Room) -> None:
     assert judge(free, total, RoomSettings()) is room
+
+
+def test_a_disk_that_our_own_database_filled_takes_mail_again_once_room_was_made_in_it() -> None:
+    settings, total = RoomSettings(), 2 * 2**30
+    assert judge(20 * 2**20, total, settings, reusable=10 * 2**20) is Room.FULL
+    assert judge(20 * 2**20, total, settings, reusable=500 * 2**20) is Room.LOW, "a person still hears of it"
+    assert judge(300 * 2**20, total, settings, reusable=500 * 2**20) is Room.OK

@@ -165,6 +165,42 @@ def test_a_full_disk_asks_to_come_back_and_is_fine_later(tmp_path: Path) -> None
         subprocess.run(["umount", str(state)], check=True)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_disk_filled_by_the_queue_takes_mail_again_when_the_queue_is_empty(tmp_path: Path) -> None:
+    """The database's file does not shrink: what it has free within counts as room."""
+    state = tmp_path / "var"
+    state.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", str(state)],
+        check=False,
+        capture_output=True,
+    )
+    if mounted.returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        letter = mail("letter", (b"x" * 76 + b"\r\n") * 700)
+        with running(
+            tmp_path,
+            workers="2",
+            more='[outbound]\nretry_first = "2s"\n[delivery.schedule]\ndestination_pause_longest = "2s"\ndestination_pause = "2s"\n'
+            "[store.room]\nfull_percent = 50.0\n",
+            domains='[[domains]]\nname = "example.net"\ndeliver = "smtp:127.0.0.1:1"\n',
+        ) as gate:
+            codes = []
+            while not codes or codes[-1] == 250:
+                codes.append(gate.send(letter)[0])
+                assert len(codes) < 900
+            assert codes[-1] == 452
+            gate.path.write_text(gate.path.read_text().replace("smtp:127.0.0.1:1", "maildir:mail"))
+            assert gate.process is not None
+            os.kill(gate.process.pid, signal.SIGHUP)
+            until(lambda: gate.rows("queue", "list") == [], gate.log)
+            assert shutil.disk_usage(state).free < 12 * 2**20
+            until(lambda: gate.send(letter)[0] == 250, gate.log)
+    finally:
+        subprocess.run(["umount", str(state)], check=True)
+
+
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_file_that_may_not_grow_asks_to_come_back_and_is_fine_later(tmp_path: Path, workers: str) -> None:
     domains = '[[domains]]\nname = "example.net"\ndeliver = "smtp:127.0.0.1:1"\n'

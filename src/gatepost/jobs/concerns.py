@@ -56,6 +56,8 @@ class Disk:
     free_octets: int
     total_octets: int
     room: Room
+    reusable_octets: int = 0
+    """Of the database's own file, which does not shrink."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,8 @@ def concerns(facts: Facts, settings: AlertSettings) -> list[Concern]:
 def of_disk(disk: Disk) -> Iterator[Concern]:
     """Room for mail."""
     left = f"{disk.free_octets / 1024**2:,.0f} MiB of {disk.total_octets / 1024**2:,.0f} MiB are free"
+    if disk.reusable_octets >= 1024**2:
+        left += f", and {disk.reusable_octets / 1024**2:,.0f} MiB within the database"
     if disk.room is Room.FULL:
         yield Concern(
             "disk",

@@ -5,7 +5,6 @@ The jobs take it every minute, `gatepost status` whenever it is asked; both see 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from gatepost.net.tls import TlsSettings, TlsUnusable, certificate_expires_at, e
 from gatepost.store import heldaccounts, memory, queue, requests, searching
 from gatepost.store.backup import RESTORED_KEY
 from gatepost.store.database import Connection
-from gatepost.store.disk import RoomSettings, judge
+from gatepost.store.disk import RoomSettings, Space
 from gatepost.store.figures import Figures
 from gatepost.store.history import Search
 from gatepost.store.records import HistoryEntry
@@ -72,7 +71,7 @@ def look(
     return Facts(
         now=now,
         figures=figures or store.figures(now),
-        disk=disk_of(store.folder, store.settings.room),
+        disk=disk_of(store.space(), store.settings.room),
         validations=validations,
         certificates=certificates,
         lists_out={key: why for key, why in out.items() if key in asked},
@@ -115,11 +114,13 @@ def remembered(connection: Connection, now: float) -> dict[str, str]:
     return found
 
 
-def disk_of(folder: Path, settings: RoomSettings) -> Disk:
-    """One `statvfs`."""
-    usage = shutil.disk_usage(folder)
+def disk_of(space: Space, settings: RoomSettings) -> Disk:
+    """The room there is, as the doors judge it."""
     return Disk(
-        free_octets=usage.free, total_octets=usage.total, room=judge(usage.free, usage.total, settings)
+        free_octets=space.free_octets,
+        total_octets=space.total_octets,
+        reusable_octets=space.reusable_octets,
+        room=space.room(settings),
     )
 
 

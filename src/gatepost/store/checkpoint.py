@@ -20,6 +20,10 @@ PAGE_OCTETS = 4096
 WAITS_MS = ((16, 1000), (4, 100), (0, 0))
 """For readers at most so long, from so many times the length at which the log should begin anew."""
 
+QUIET_LOOKS = 10
+"""After so many without anything new what little there is, is moved, too. Nobody writes then, or nobody can: on a full disk
+the log cannot grow, and only one that was moved whole begins anew, with room for what came of deliveries."""
+
 
 class Checkpointer:
     """A thread that looks at the log several times a second while it grows, and rarely while it does not."""
@@ -37,6 +41,9 @@ class Checkpointer:
         self._passive_frames = passive_octets // PAGE_OCTETS
         self._restart_frames = restart_octets // PAGE_OCTETS
         self._next_restart = self._restart_frames
+        self._frames = 0
+        self._quiet = 0
+        """Looks at which nothing had been written since the one before."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-checkpoint", daemon=True)
         self._thread.start()
@@ -68,7 +75,8 @@ class Checkpointer:
 
     def _look(self, connection: dbapi2.Connection) -> bool:
         _, frames, done = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
-        if frames - done < self._passive_frames:
+        self._quiet, self._frames = (self._quiet + 1 if frames == self._frames else 0), frames
+        if frames - done < self._passive_frames and (frames == done or self._quiet < QUIET_LOOKS):
             return bool(frames - done)
         _, frames, done = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if frames < self._restart_frames:

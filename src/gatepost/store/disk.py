@@ -89,23 +89,38 @@ class RoomSettings:
 
     low_octets: int = 2 * 1024**3
     """Below so many free octets the postmaster is told."""
-    low_percent: float = 5.0
+    low_percent: float = 10.0
     """Below this share of free space the postmaster is told, on disks where that is less than `low_octets`."""
     full_octets: int = 256 * 1024**2
     """Below so many free octets no mail is taken."""
-    full_percent: float = 1.0
+    full_percent: float = 5.0
     """Below this share of free space no mail is taken, on disks where that is less than `full_octets`."""
 
 
-def room(path: Path, settings: RoomSettings) -> Room:
-    """The room left on the file system of `path`; one `statvfs`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """The file system of the state folder, and what of the database's own file can be used again."""
+
+    free_octets: int
+    total_octets: int
+    reusable_octets: int = 0
+    """Pages of what was delivered or forgotten: the file does not shrink, new mail is written there."""
+
+    def room(self, settings: RoomSettings) -> Room:
+        """How much that is."""
+        return judge(self.free_octets, self.total_octets, settings, reusable=self.reusable_octets)
+
+
+def space(path: Path, *, reusable_octets: int = 0) -> Space:
+    """Of the file system of `path`; one `statvfs`."""
     usage = shutil.disk_usage(path)
-    return judge(usage.free, usage.total, settings)
+    return Space(free_octets=usage.free, total_octets=usage.total, reusable_octets=reusable_octets)
 
 
-def judge(free: int, total: int, settings: RoomSettings) -> Room:
-    """Octets first, but never more than the percentage of a small disk."""
-    if free < min(settings.full_octets, total * settings.full_percent / 100):
+def judge(free: int, total: int, settings: RoomSettings, *, reusable: int = 0) -> Room:
+    """Octets first, but never more than the percentage of a small disk. A disk that our own database filled takes mail again
+    once room was made in it."""
+    if free + reusable < min(settings.full_octets, total * settings.full_percent / 100):
         return Room.FULL
     if free < min(settings.low_octets, total * settings.low_percent / 100):
         return Room.LOW

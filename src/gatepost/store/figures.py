@@ -85,6 +85,13 @@ def octets_of(connection: Connection, messages: int) -> int:
     return int(messages * sum(size for (size,) in sizes) / len(sizes))
 
 
+def reusable_octets(connection: Connection) -> int:
+    """Of the database's file: pages of what is gone, which new rows take before the file grows."""
+    (pages,) = connection.execute("PRAGMA freelist_count").fetchone()
+    (octets,) = connection.execute("PRAGMA page_size").fetchone()
+    return int(pages * octets)
+
+
 def standing(connection: Connection) -> tuple[int, int]:
     """How many copies are queued, and how many held: cheap enough to be asked for every few seconds."""
     found: tuple[int, int] = connection.execute(

@@ -24,9 +24,9 @@ from gatepost.store import (
     searching,
 )
 from gatepost.store.database import Connection, Database, DatabaseSettings
-from gatepost.store.disk import Disk, Room, RoomSettings, room
+from gatepost.store.disk import Disk, Room, RoomSettings, Space, space
 from gatepost.store.failures import DuplicateRef, StoreFailed, StoreFull, translated
-from gatepost.store.figures import Figures, figures
+from gatepost.store.figures import Figures, figures, reusable_octets
 from gatepost.store.journal import JournalEntry
 from gatepost.store.later import Later
 from gatepost.store.records import (
@@ -257,8 +257,16 @@ class Store:
         return self.database.read(lambda connection: queue.attempts_of(connection, ref))
 
     def room(self) -> Room:
-        """The room left on the disk."""
-        return room(self.folder, self.settings.room)
+        """The room left for mail."""
+        return self.space().room(self.settings.room)
+
+    def space(self) -> Space:
+        """What is free on the disk, and in the database's file."""
+        try:
+            reusable = self.database.read(reusable_octets)
+        except StoreFailed:
+            reusable = 0
+        return space(self.folder, reusable_octets=reusable)
 
     def queued(
         self, *, ref: str | None = None, to: str | None = None, after: int = 0, limit: int = 100
