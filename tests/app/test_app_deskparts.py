@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from gatepost.access.rights import Role, on_this_machine
-from gatepost.app.deskparts import LINKS, digests_of, find, holding_of, reload_gate, tell_owner
+from gatepost.app.deskparts import find, reload_gate, tell_owner
+from gatepost.app.digests import LINKS, digests_of, holding_of
 from gatepost.app.parts import Parts
 from gatepost.config.schema import Loaded, load
 from gatepost.delivery.directory import Directory

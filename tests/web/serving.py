@@ -23,7 +23,8 @@ from gatepost.office import legalholds, people, privacy, sessions, wayin
 from gatepost.office.office import Office
 from gatepost.store.records import Acceptance, DeliveryAttempt, Done, Judged, NewDelivery
 from gatepost.store.store import Store
-from gatepost.web.server import listening, serve
+from gatepost.web.listening import listening
+from gatepost.web.server import serve
 from gatepost.web.sessions import OfficeSessions
 from gatepost.web.site import site
 from gatepost.web.visit import HealthSeen, Light, Premises

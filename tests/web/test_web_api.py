@@ -26,7 +26,8 @@ from gatepost.web.api.document import document
 from gatepost.web.api.pace import Pace
 from gatepost.web.api.serving import Api
 from gatepost.web.api.table import OPERATIONS
-from gatepost.web.server import listening, serve
+from gatepost.web.listening import listening
+from gatepost.web.server import serve
 
 SCHEMA = schemathesis.openapi.from_dict(document())
 

@@ -12,8 +12,9 @@ from conftest import real_program
 from gatepost.access.oidc import ProviderSettings
 from gatepost.dns.zone import Zone
 from gatepost.office.provider import provider_of
+from gatepost.web.listening import listening
 from gatepost.web.pages.provider import Elsewhere
-from gatepost.web.server import listening, serve
+from gatepost.web.server import serve
 from gatepost.web.sessions import OfficeSessions
 from gatepost.web.site import site
 from gatepost.web.visit import Premises

@@ -16,6 +16,7 @@ from visiting import console, office
 
 from gatepost.web import connections, guard, server
 from gatepost.web.connections import share_of
+from gatepost.web.listening import listening
 
 Story = Callable[[int], Awaitable[None]]
 
@@ -26,7 +27,7 @@ def told(folder: Path, story: Story, monkeypatch, **more: Any) -> None:
     monkeypatch.setattr(guard, "BODY_S", 0.2)
 
     async def run() -> None:
-        on = server.listening("127.0.0.1", 0)
+        on = listening("127.0.0.1", 0)
         port = on.getsockname()[1]
         stopping = asyncio.Event()
         app = console(office(folder), origin=f"http://localhost:{port}")

@@ -1,4 +1,4 @@
-"""The console wired up: its socket and certificate, who is signed in, what its pages may ask of this installation."""
+"""The console wired up: who is signed in, what its pages may ask of this installation."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
@@ -18,13 +17,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gatepost.app.consoletls import console_tls
+from gatepost.app.consoledoor import ConsoleDoor
 from gatepost.app.deskparts import desk_parts
 from gatepost.app.health import ask_resolvers, certificates_seen, of_running, read_beat
 from gatepost.app.office import office_of
 from gatepost.app.orders import lists_of
 from gatepost.app.parts import Parts
-from gatepost.config.load import ConfigError
 from gatepost.config.schema import Loaded
 from gatepost.jobs.concerns import SEVERITY, Concern, Level, concerns
 from gatepost.jobs.look import look, remembered
@@ -32,14 +30,13 @@ from gatepost.jobs.presence import running_since
 from gatepost.jobs.work import BEAT_KEY
 from gatepost.net.destinations import Destinations
 from gatepost.net.life import Life
-from gatepost.net.tls import ServerTls, TlsUnusable, server_context
+from gatepost.net.tls import server_context
 from gatepost.store.failures import StoreFailed
 from gatepost.web.api.serving import Api
 from gatepost.web.demodoor import DemoDoor
 from gatepost.web.looks import Looks
-from gatepost.web.server import listening, serve
+from gatepost.web.server import serve
 from gatepost.web.sessions import OfficeSessions
-from gatepost.web.settings import host_port, origin_of
 from gatepost.web.site import site
 from gatepost.web.visit import LANGUAGES, HealthSeen, Light, Premises
 
@@ -62,39 +59,18 @@ LIGHTS = {
 
 @dataclass(slots=True, kw_only=True)
 class Console:
-    """Bound while we still may; served by `run` in its own process."""
+    """Served by `run` in its own process."""
 
     loaded: Loaded
-    socket: socket.socket
-    tls: ServerTls | None
+    door: ConsoleDoor
     demo: DemoDoor | None = None
     _seen: tuple[float, HealthSeen] = field(default=(-HEALTH_S, HealthSeen()), init=False)
     _looking: asyncio.Task[None] | None = field(default=None, init=False)
 
-    @classmethod
-    def bound(cls, loaded: Loaded, *, demo: DemoDoor | None = None) -> Console | None:
-        """None where no address is configured. Raises ConfigError."""
-        settings, file = loaded.config.console, str(loaded.path)
-        if not settings.address:
-            return None
-        host, port = host_port(settings.address)
-        try:
-            tls = console_tls(loaded)
-        except TlsUnusable as fault:
-            raise ConfigError(file, "console.certificate", str(fault)) from None
-        try:
-            return cls(loaded=loaded, socket=listening(host, port), tls=tls, demo=demo)
-        except OSError as fault:
-            problem = f"{settings.address} cannot be had ({fault.strerror}): who listens there? (ss -tlnp)"
-            raise ConfigError(file, "console.address", problem) from None
-
     @property
     def origin(self) -> str:
         """By which people reach it."""
-        settings = self.loaded.config.console
-        host, _ = host_port(settings.address)
-        bound = replace(settings, address=f"{host}:{self.socket.getsockname()[1]}")  # 0 stands for any port
-        return origin_of(bound, with_tls=self.tls is not None)
+        return self.door.origin(self.loaded.config.console)
 
     async def run(self, life: Life, parts: Parts, reread: Callable[[], Loaded | None]) -> None:
         """Until it is time to stop. `reread` reads the configuration again; None when it stays as it was."""
@@ -103,7 +79,7 @@ class Console:
             fresh = reread()
             if fresh is not None:
                 self.loaded = fresh
-                if self.tls is not None and (problem := self.tls.reload()):
+                if self.door.tls is not None and (problem := self.door.tls.reload()):
                     log.error("console: %s", problem)
                 try:
                     pages[0] = self.pages(parts, life, looks)
@@ -119,7 +95,9 @@ class Console:
         life.ready()
         log.info("console at %s", self.origin)
         each = self.loaded.config.console.connections_each
-        await serve(app, self.socket, life.stopping, tls=self.context(), each=each, shared=self.proxies())
+        await serve(
+            app, self.door.socket, life.stopping, tls=self.context(), each=each, shared=self.proxies()
+        )
 
     def pages(self, parts: Parts, life: Life, looks: Looks) -> ASGIApp:
         """All of them, and the API, under the configuration of the moment."""
@@ -148,15 +126,15 @@ class Console:
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Whose connections are many people's: the proxies named, and this machine where HTTPS ends before us."""
         named = [ip_network(one, strict=False) for one in self.loaded.config.console.trusted_proxies]
-        if self.tls is None and self.origin.startswith("https:"):
+        if self.door.tls is None and self.origin.startswith("https:"):
             named += [ip_network("127.0.0.0/8"), ip_network("::1/128")]
         return tuple(named)
 
     def context(self) -> ssl.SSLContext | None:
         """Hands every handshake the certificate of the moment."""
-        if self.tls is None:
+        if self.door.tls is None:
             return None
-        held = self.tls
+        held = self.door.tls
         outer = server_context()
 
         def newest(tls: ssl.SSLSocket | ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:

@@ -15,9 +15,10 @@ from typing import Any
 from gatepost import __version__
 from gatepost.app import processing
 from gatepost.app.ahead import ahead
+from gatepost.app.digests import digests_of, holding_of
 from gatepost.app.health import certificates_seen, read_beat
 from gatepost.app.lookers import Lookers
-from gatepost.app.office import console_url, office_of, provider_in
+from gatepost.app.office import provider_in
 from gatepost.app.ownfacts import tlsa_wanted
 from gatepost.app.ownrecords import OwnFacts, Patient, own_records
 from gatepost.app.parts import Parts, fresh_ref
@@ -50,7 +51,6 @@ from gatepost.scan.judge import Told, judge
 from gatepost.store import accounts, ownpolicies, signingkeys
 from gatepost.store.glass import Breaking
 from gatepost.store.records import HistoryEntry, Notice
-from gatepost.store.secretfile import SecretFile
 from gatepost.tools import RecipientAnswer
 from gatepost.web.pages.privacy import Periods
 from gatepost.web.pages.provider import Elsewhere as SignInElsewhere
@@ -59,10 +59,6 @@ log = logging.getLogger("gatepost.jobs")
 
 DNS_PATIENCE_S = 1.5
 """How long a page waits for all records of a domain together."""
-LINKS = "keys/links.key"
-LINKS_ABOUT = (
-    "What the links in Gatepost's letters are signed with. A new line in front ends all links sent before."
-)
 
 
 def desk_parts(
@@ -106,38 +102,6 @@ def reload_gate(workers: int, reload: Callable[[], None]) -> None:
         os.kill(os.getppid(), signal.SIGHUP)
     elif signal.getsignal(signal.SIGHUP) not in (signal.SIG_DFL, signal.SIG_IGN):
         os.kill(os.getpid(), signal.SIGHUP)
-
-
-def holding_of(loaded: Callable[[], Loaded], office: Office) -> Holding:
-    """The quarantine in people's hands."""
-    return Holding(office=office, people_may_release=frozenset(loaded().config.quarantine.people_may_release))
-
-
-# Letters
-
-
-def digests_of(loaded: Callable[[], Loaded], office: Office, holding: Holding) -> Digests:
-    """For the console, which opens the links, and for the clock, which sends them."""
-    secret = SecretFile(office.store.folder / LINKS, LINKS_ABOUT)
-
-    return Digests(
-        office=office, holding=holding, key=secret.secrets()[0], origin=lambda: console_url(loaded()).rstrip("/"),
-        settings=lambda: loaded().config.digests, language=partial(language_of, loaded, office), new_ref=fresh_ref,
-    )  # fmt: skip
-
-
-async def send_digests(loaded: Callable[[], Loaded], parts: Parts) -> None:
-    """What is due."""
-    office = office_of(loaded(), parts.store)
-    sent = await digests_of(loaded, office, holding_of(loaded, office)).send()
-    if sent:
-        log.info("%d letters about held mail went out", sent)
-
-
-def language_of(loaded: Callable[[], Loaded], office: Office, address: str) -> str:
-    """The account's, else that of the banners."""
-    account = office.store.database.read(lambda connection: accounts.owner_of(connection, address.lower()))
-    return account.language if account is not None else loaded().config.marking.language.value
 
 
 async def tell_owner(address: str, breaking: Breaking, *, office: Office) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gatepost.checks.content.rules import RulesSettings, rules_written
 from gatepost.config.explain import describe
-from gatepost.config.schema import Loaded, load
+from gatepost.config.load import parse_toml, read_table
+from gatepost.config.schema import Config, Loaded
 from gatepost.jobs.settingslog import SettingsLog
 from gatepost.office.seen import SettingSeen, without_secrets
 from gatepost.store.memory import StoredMemory
@@ -19,14 +20,26 @@ DIGEST = 12
 """Hexadecimal digits that tell one text of a rule from another."""
 
 
-def settings_log(loaded: Callable[[], Loaded], store: Store, memory: StoredMemory) -> SettingsLog:
-    """For the clock of the process that does what the clock starts."""
-    return SettingsLog(
-        store=store, memory=memory, version=loaded, read=lambda: known(loaded()), clock=time.time
-    )
+Written = Mapping[str, Mapping[str, str]]
+"""Names and values, by kind."""
 
 
-def known(loaded: Loaded) -> Mapping[str, Mapping[str, str]]:
+def settings_log(
+    loaded: Callable[[], Loaded],
+    store: Store,
+    memory: StoredMemory,
+    before: tuple[Loaded, Written] | None = None,
+) -> SettingsLog:
+    """For the clock of the process that does what the clock starts; `before` is what was read before there was one."""
+
+    def read() -> Written:
+        now = loaded()
+        return before[1] if before is not None and before[0] is now else known(now)
+
+    return SettingsLog(store=store, memory=memory, version=loaded, read=read, clock=time.time)
+
+
+def known(loaded: Loaded) -> Written:
     """By kind, as the gate has read it. Raises ConfigError where the file has become unsound since."""
     return {"settings": settings(loaded), "rules": rules(loaded)}
 
@@ -34,8 +47,9 @@ def known(loaded: Loaded) -> Mapping[str, Mapping[str, str]]:
 def settings(loaded: Loaded) -> dict[str, str]:
     """What the file sets, secrets hidden. What was saved in the console is in the journal by itself."""
     assert loaded.path is not None
-    alone = load(loaded.path, over={})
-    found = describe(type(alone.config), instance=alone.config, given=alone.table)
+    table = parse_toml(loaded.path)
+    alone = read_table(table, Config, file=str(loaded.path))
+    found = describe(Config, instance=alone, given=table, meanings=False)
     seen = (without_secrets(SettingSeen(one.key, one.value, "file", "")) for one in found if one.given)
     return {one.key: one.value for one in seen}
 

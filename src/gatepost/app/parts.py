@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from gatepost.accepting.desk import Contact
 from gatepost.app.doors import Doors
-from gatepost.app.fileschanged import settings_log
+from gatepost.app.fileschanged import Written, known, settings_log
 from gatepost.app.lookers import Lookers
 from gatepost.app.office import console_url
 from gatepost.app.opinions import LearntModel
@@ -23,6 +23,7 @@ from gatepost.app.peoplesource import sync_of
 from gatepost.app.signing import forwarding_of, keeping_of, keys_in_use, signer_of
 from gatepost.app.wire import Wire, wire_of
 from gatepost.app.wiring import build_intake, build_submission
+from gatepost.checks.connection.recipients import takes_key
 from gatepost.checks.dnslists.lists import forget_keys
 from gatepost.checks.outgoing.bounces import bounced
 from gatepost.checks.sender.networks import forget_networks, places_of
@@ -50,6 +51,7 @@ from gatepost.net.callout import RecipientCallout
 from gatepost.net.outbound import Outbound
 from gatepost.net.resolver import CachingResolver
 from gatepost.net.sandbox_forkserver import Forkserver
+from gatepost.smtp.sending import Hop
 from gatepost.store.correspondents import StoredCorrespondents, partners
 from gatepost.store.disk import Room
 from gatepost.store.entries import StoredEntries
@@ -67,6 +69,8 @@ CLIENTS_COUNTED = 20_000
 """Clients whose refusals are kept in a minute."""
 
 LOOK_AT_DISK_S = 2.0
+TAKES_KEPT_S = 86_400.0
+"""What a host behind us said it takes is believed for so long; each session with it says it anew."""
 """How often, at most, a busy gate looks how much room the disk has."""
 
 COUNTS_WRITTEN_S = 5.0
@@ -126,6 +130,11 @@ class Parts:
         """Where this process delivers."""
         self.connections: Callable[[], int] = lambda: 0
         """How many reached this process."""
+        self.written: tuple[Loaded, Written] | None = None
+
+    def read_files(self) -> None:
+        """What the files say, for the journal. Done before the fork: it touches seven megabytes that processes share. Raises ConfigError."""
+        self.written = (self.loaded, known(self.loaded))
 
     @contextlib.asynccontextmanager
     async def opened(self, *, checkpointer: bool = False) -> AsyncIterator[Parts]:
@@ -154,6 +163,7 @@ class Parts:
         self.wire = wire_of(self.loaded, self.store, self.resolver)
         self.outbound = self.wire.outbound
         self.memory = StoredMemory(self.store.database, time.time)
+        self.outbound.takes = self._learn_size
         self.correspondents = StoredCorrespondents(self.store.database, time.time)
         self.entries = StoredEntries(self.store.database, time.time)
         self.callout = RecipientCallout(sender=self.outbound, clock=time.monotonic, settings=config.callout)
@@ -218,6 +228,11 @@ class Parts:
             proved=contact.proved,
             places=places_of(contact.ip, file) if file and contact.ip is not None else (),
         )
+
+    async def _learn_size(self, hop: Hop, octets: int) -> None:
+        """What a host behind us takes: for the doors of all processes."""
+        if str(hop) in self.loaded.routes.hops:
+            await self.memory.put(takes_key(str(hop)), str(octets), ttl_s=TAKES_KEPT_S)
 
     def _learn_partners(self) -> None:
         self._networks_file = next(
@@ -338,7 +353,7 @@ class Parts:
             *learning.rounds(),
             *keys.rounds(),
             *waiting.rounds(),
-            *settings_log(lambda: self.loaded, self.store, self.memory).rounds(),
+            *settings_log(lambda: self.loaded, self.store, self.memory, self.written).rounds(),
             *self._wire_rounds(),
             *heads.rounds(),
             *self.people_from_directory().rounds(),
@@ -348,9 +363,9 @@ class Parts:
     async def send_digests(self) -> None:
         """Letters about held mail; nothing where no URL of the console is named, which links in them could lead to."""
         if console_url(self.loaded):
-            from gatepost.app.deskparts import send_digests  # the console's own parts: dear to load
+            from gatepost.app.digests import send_digests  # of no use to any other process
 
-            await send_digests(lambda: self.loaded, self)
+            await send_digests(lambda: self.loaded, self.store)
 
     def people_from_directory(self) -> PeopleSync:
         """What brings accounts to what the directory says."""

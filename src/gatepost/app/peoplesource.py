@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gatepost.app.office import office_of
 from gatepost.checks.sender.people import IMPORTED
@@ -10,9 +11,11 @@ from gatepost.config.schema import Loaded
 from gatepost.jobs.peoplesync import PeopleSync
 from gatepost.net.directoryservice import DirectoryService
 from gatepost.office.peoplesource import SOURCE, DirectoryPasswords
-from gatepost.office.signin import PasswordSource
 from gatepost.store.memory import StoredMemory
 from gatepost.store.store import Store
+
+if TYPE_CHECKING:
+    from gatepost.office.signin import PasswordSource  # passkeys and all: the console's own
 
 
 def sync_of(loaded: Callable[[], Loaded], store: Store, memory: StoredMemory | None = None) -> PeopleSync:

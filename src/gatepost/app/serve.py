@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from gatepost.app.ahead import FIXED
 from gatepost.app.certificates import OwnSide, OwnSockets, known_to_change, prepare
+from gatepost.app.consoledoor import ConsoleDoor
 from gatepost.app.log import log_entry, start_log
 from gatepost.app.office import mail_sign_in
 from gatepost.app.parts import Parts, fresh_ref
@@ -49,7 +50,7 @@ from gatepost.store.migrations import insist_on_ours
 from gatepost.store.records import HistoryEntry
 
 if TYPE_CHECKING:
-    from gatepost.app.console import Console
+    from gatepost.web.demodoor import DemoDoor
 
 log = logging.getLogger("gatepost")
 LARGE_OCTETS = 1024**2
@@ -82,6 +83,9 @@ class Bell:
 
 class Gate:
     """One installation, running."""
+
+    demo: DemoDoor | None = None
+    """A way into the console of a demo."""
 
     def __init__(self, loaded: Loaded, *, ready: Callable[[str], None]) -> None:
         """Binds the ports and reads the keys, while we still may. Raises ConfigError."""
@@ -127,6 +131,7 @@ class Gate:
                     "running as root for good: name an account as user, to become it once the ports are bound"
                 )
         warm_up(config.hostname)
+        self.parts.read_files()
         return run(
             Plan(
                 listening=self.listening,
@@ -149,13 +154,9 @@ class Gate:
         with contextlib.suppress(OSError):
             self.parts.forkserver.begin()
 
-    def open_console(self) -> Console | None:
+    def open_console(self) -> ConsoleDoor | None:
         """Its port bound, its certificate read; None without one. Raises ConfigError."""
-        if not self.loaded.config.console.address:
-            return None
-        from gatepost.app.console import Console
-
-        return Console.bound(self.loaded)
+        return ConsoleDoor.bound(self.loaded)
 
     def console_program(self) -> tuple[Program, ...]:
         """Nothing where no console is configured."""
@@ -163,6 +164,8 @@ class Gate:
 
     async def show_console(self, life: Life) -> None:
         """The process people look into; where there is too little CPU for all, mail comes first."""
+        from gatepost.app.console import Console  # here, so that no other process has the pages in its memory
+
         assert self.console is not None
         if self.loaded.config.workers:
             with contextlib.suppress(
@@ -170,13 +173,14 @@ class Gate:
             ):  # a filter of system calls may forbid it; then it is as quick as the rest
                 os.nice(CONSOLE_NICE)
         async with self.parts.opened() as parts:
-            await self.console.run(life, parts, lambda: self.loaded if self.reread() else None)
+            console = Console(loaded=self.loaded, door=self.console, demo=self.demo)
+            await console.run(life, parts, lambda: self.loaded if self.reread() else None)
 
     def say_ready(self) -> None:
         """The one line on standard output."""
         places = [f"{one.listener.role.value}={one.address}" for one in self.listening]
         if self.console is not None:
-            places.append(f"console={self.console.origin}")
+            places.append(f"console={self.console.origin(self.loaded.config.console)}")
         self._ready("ready " + " ".join(places))
 
     async def receive_mail(self, life: Life, desk: Desk) -> None:

@@ -74,13 +74,14 @@ def describe(
     instance: object | None = None,
     given: Mapping[str, Any] | None = None,
     overlay: Mapping[str, Any] | None = None,
+    meanings: bool = True,
 ) -> Iterator[Setting]:
     """Every setting below the dataclass `kind`, depth first, in the order of the code.
 
     With an `instance` the effective values are told; `given` is the table of the file and `overlay` that of the console,
-    to say what came from them.
+    to say what came from them. Without `meanings` none are told, and no source is read for them.
     """
-    docs = field_docs(kind)  # type: ignore[arg-type]  # a class can be hashed, whatever it makes
+    docs = field_docs(kind) if meanings else {}  # type: ignore[arg-type]  # a class can be hashed, whatever it makes
     hints = type_hints(kind)
     for field in dataclasses.fields(kind):
         name = written_name(field.name)
@@ -91,19 +92,21 @@ def describe(
         written = given.get(name) if isinstance(given, Mapping) else None
         over = overlay.get(name) if isinstance(overlay, Mapping) else None
         if inner is not None and inner is hint:
-            yield from describe(inner, at=key, instance=value, given=written, overlay=over)
+            yield from describe(inner, at=key, instance=value, given=written, overlay=over, meanings=meanings)
             continue
         yield Setting(
             key, words_for(hint, field.name), default_of(field), docs.get(field.name, ""),
             toml_text(value, field.name) if instance is not None else "", written is not None, over is not None,
         )  # fmt: skip
         if inner is not None and instance is None:
-            yield from describe(inner, at=f"{key}[]")
+            yield from describe(inner, at=f"{key}[]", meanings=meanings)
         elif inner is not None and isinstance(value, tuple):
             for index, one in enumerate(value):
                 table = written[index] if isinstance(written, list) and index < len(written) else None
                 if dataclasses.is_dataclass(one):
-                    yield from describe(type(one), at=f"{key}[{index}]", instance=one, given=table)
+                    yield from describe(
+                        type(one), at=f"{key}[{index}]", instance=one, given=table, meanings=meanings
+                    )
 
 
 def dataclass_in(hint: Any) -> type[Any] | None:

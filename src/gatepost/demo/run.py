@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from smtplib import SMTPException
-from typing import TYPE_CHECKING
 
 from gatepost.access.rights import on_this_machine
+from gatepost.app.consoledoor import ConsoleDoor
 from gatepost.app.installation import opened
 from gatepost.app.office import office_of
 from gatepost.app.serve import Gate
@@ -49,9 +49,6 @@ from gatepost.office import apppasswords
 from gatepost.office.apppasswords import Scope
 from gatepost.scan.report import strictest
 from gatepost.store.history import Search
-
-if TYPE_CHECKING:
-    from gatepost.app.console import Console
 
 Say = Callable[[str], None]
 DONE = {
@@ -119,15 +116,15 @@ class DemoGate(Gate):
     link = ""
     """Opens the console, once."""
 
-    def open_console(self) -> Console | None:
+    def open_console(self) -> ConsoleDoor | None:
         """With a door for whoever sees the terminal."""
-        from gatepost.app.console import Console, demo_door
+        from gatepost.app.console import demo_door
 
-        door = demo_door()
-        door.login = IN_CHARGE
-        console = Console.bound(self.loaded, demo=door)
+        self.demo = demo_door()
+        self.demo.login = IN_CHARGE
+        console = super().open_console()
         if console is not None:
-            self.link = door.url(console.origin)
+            self.link = self.demo.url(console.origin(self.loaded.config.console))
         return console
 
     def run(self) -> int:

@@ -20,7 +20,6 @@ from gatepost.jobs.alarms import KEPT_S, TOLD_KEY, News, Told, alarm_mail, news,
 from gatepost.jobs.concerns import Certificate, Concern, Facts, concerns
 from gatepost.jobs.listwork import USUAL_KEPT_S, USUAL_KEY, count_lists, read_usual, usual_after, write_usual
 from gatepost.jobs.look import certificates_of, look, validated
-from gatepost.jobs.metrics import MetricsServer, exposition
 from gatepost.jobs.rounds import Round
 from gatepost.jobs.settings import AlertSettings, JobSettings
 from gatepost.jobs.tallies import PREFIX, TIMED
@@ -209,10 +208,14 @@ class Jobs:
 
     async def metrics(self) -> None:
         """Answer on the address of the metrics, until cancelled."""
+        from gatepost.jobs.metrics import MetricsServer  # with its library, where somebody asks for figures
+
         await MetricsServer(self.orders().metrics, self.expose).run()
 
     def expose(self) -> bytes:
         """The text of /metrics."""
+        from gatepost.jobs.metrics import exposition
+
         now = self.clock()
         orders = self.orders()
         counts = self.store.database.read(lambda c: facts_table.stored(c, PREFIX, now=now))

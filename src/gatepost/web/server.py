@@ -83,21 +83,6 @@ class Server(uvicorn.Server):
         return made
 
 
-def listening(host: str, port: int, *, backlog: int = 128) -> socket.socket:
-    """Bound and ready to be served. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((host, port))
-        found.listen(backlog)
-        found.setblocking(False)
-    except BaseException:
-        found.close()
-        raise
-    return found
-
-
 async def serve(
     app: ASGIApp,
     on: socket.socket,
