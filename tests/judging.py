@@ -27,6 +27,8 @@ class World:
     facts: dict[str, tuple[str, float]] = field(default_factory=dict)
     standings: Mapping[str, Standing] = field(default_factory=dict)
     friends: Mapping[tuple[str, str], Acquaintance] = field(default_factory=dict)
+    hops: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The hosts behind us where a recipient's mail goes."""
     entries: Entries = NOTHING
 
     def __post_init__(self) -> None:
@@ -62,6 +64,9 @@ class World:
         standing = self.standings.get(address.key, Standing.KNOWN)
         return RecipientAnswer(standing, f"{address} is {standing.value}")
 
+    def next_hops(self, address: Address) -> tuple[str, ...]:
+        return self.hops.get(address.key, ())
+
     async def know(self, identity: str, recipient_domain: str) -> Acquaintance | None:
         return self.friends.get((identity, recipient_domain))
 
@@ -78,11 +83,13 @@ def attempt(
     tls: TlsFacts | None = None,
     user: str | None = None,
     hello: str = "mail.example.org",
+    size: int | None = None,
 ) -> Attempt:
     return Attempt(
         client=client(ip, hello=hello, tls=tls, user=user),
         sender=parse_address(sender) if sender else None,
         recipient=Recipient(address=known(recipient)),
+        size=size,
     )
 
 

@@ -73,6 +73,10 @@ class Recipients(Protocol):
         """`<postmaster>` and postmaster at each of our domains are always KNOWN (RFC 5321 §4.5.1)."""
         ...
 
+    def next_hops(self, address: Address) -> tuple[str, ...]:
+        """The hosts that take a known recipient's mail from us, as ``host:port``; empty when any copy of it goes elsewhere."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Acquaintance:

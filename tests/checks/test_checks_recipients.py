@@ -9,10 +9,11 @@ import pytest
 
 from drive import drive
 from gatepost.checks.connection.rates import RATES, RatesSettings
-from gatepost.checks.connection.recipients import BOUNCED_KEY, RECIPIENTS, RecipientsSettings
+from gatepost.checks.connection.recipients import BOUNCED_KEY, RECIPIENTS, RecipientsSettings, takes_key
 from gatepost.checks.registry import configure
 from gatepost.checks.run import Configured, run
 from gatepost.mail.address import Address, parse_address
+from gatepost.mail.client import Attempt
 from gatepost.mail.finding import Mode
 from gatepost.mail.verdict import Action
 from gatepost.policy import PolicySettings, assemble, decide_at_door
@@ -45,6 +46,32 @@ def test_known_recipients_and_relaying_by_who_signed_in() -> None:
     assert drive(RECIPIENTS.run(attempt(), World(), RecipientsSettings())) == ()
     world = World(standings={"ben@example.net": Standing.NOT_OURS})
     assert drive(RECIPIENTS.run(attempt(user="carla"), world, RecipientsSettings())) == ()
+
+
+def test_what_every_host_behind_is_known_to_find_too_big_is_refused() -> None:
+    limit, size = 10_000_000, 20_000_000
+    asked = attempt(size=size)
+
+    def found(hops: tuple[str, ...], asked: Attempt = asked, **takes: int) -> list[str]:
+        world = World(hops={"ben@example.net": hops})
+        for name, octets in takes.items():
+            drive(world.put(takes_key(name), str(octets), ttl_s=60.0))
+        return names(drive(RECIPIENTS.run(asked, world, RecipientsSettings())))
+
+    assert found(("one",), one=limit) == ["recipients.too_large"]
+    assert found(("one", "two"), one=limit, two=limit) == ["recipients.too_large"]
+    assert found(("one", "two"), one=limit, two=2 * size) == [], "it takes copies for each"
+    assert found(("one", "two"), one=limit) == [], "of the other nothing is known"
+    assert found(("one",), one=0) == [], "RFC 1870 §3: 0 is no limit"
+    assert found((), one=limit) == [], "a mailbox of our own"
+    assert found(("one",), one=size) == []
+    assert found(("one",), attempt(), one=limit) == [], "the client does not say how big it is"
+    assert found(("one",), attempt(size=50_000), one=1000) == [], "RFC 5321 §4.5.3.1.7: 64K are always taken"
+    finding = next(one for one in RECIPIENTS.emits if one.name == "recipients.too_large").found("too big")
+    for mode in (Mode.ENFORCE, Mode.OBSERVE):
+        policy = assemble(PolicySettings(), configure({}), mode=mode).default
+        verdict = decide_at_door([finding], policy)
+        assert (verdict.action, policy.reply_codes(verdict)) == (Action.REFUSE, (552, "5.3.4"))
 
 
 def test_a_directory_that_is_away_defers_whatever_the_gates_mode() -> None:

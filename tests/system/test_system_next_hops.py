@@ -43,6 +43,40 @@ deliver = "maildir:mail"
 """
 
 
+def test_what_is_too_big_for_the_host_behind_is_refused_while_the_sender_listens(tmp_path: Path) -> None:
+    """Not known before the first session with it; from then on every process at the door knows."""
+    big = mail("big", b"x" * 70_000 + b"\r\n")
+
+    def declared(gate: Gate, size: int) -> tuple[int, str]:
+        with gate.talk() as session:
+            assert session.docmd(f"MAIL FROM:<ann@good.example> SIZE={size}")[0] == 250
+            code, words = session.docmd("RCPT TO:<ana@example.net>")
+            return code, words.decode()
+
+    with (
+        scripted(Peer(keywords=("PIPELINING", "8BITMIME", "SIZE 66000"))) as peer,
+        running(tmp_path, workers="2", domains=behind(f"smtp:127.0.0.1:{peer.port}"), more=SOON) as gate,
+    ):
+        assert declared(gate, len(big))[0] == 250
+        assert gate.send(mail("small"))[0] == 250
+        until(lambda: len(peer.messages) == 1, gate.log)
+        until(lambda: declared(gate, len(big))[0] == 552, gate.log)
+        _, words = declared(gate, len(big))
+        assert "5.3.4" in words
+        assert "66000" in words
+        assert "127.0.0.1" not in words, "which host that is, is nobody else's business"
+        ref = re.search(r"\[ref (\w+)\]", words)
+        assert ref is not None
+        until(lambda: f"127.0.0.1:{peer.port} takes" in gate.run("explain", ref[1], status=None), gate.log)
+        assert declared(gate, 65_000)[0] == 250
+        peer.keywords = ("PIPELINING", "8BITMIME", "SIZE 0")
+        until(
+            lambda: (gate.send(mail("more")), declared(gate, len(big))[0] == 250)[1],
+            gate.log,
+            patience_s=60,
+        )
+
+
 @contextlib.contextmanager
 def scripted(peer: Peer) -> Iterator[Peer]:
     """The peer in a thread."""

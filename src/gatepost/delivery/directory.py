@@ -23,6 +23,7 @@ _FILE_LOOK_S = 3.0
 _FILE_MOST_OCTETS = 64 << 20
 _EXPANSIONS_MOST = 500
 _DEPTH_MOST = 10
+_HOPS_MOST = 20
 _WAY = frozenset("%!@")
 
 
@@ -120,6 +121,16 @@ class Directory:
             if len(found) >= _EXPANSIONS_MOST:
                 break
         return tuple(found.values()) or (str(address),)
+
+    def next_hops(self, address: Address) -> tuple[str, ...]:
+        """The hosts behind us that its mail goes to; none when a copy goes into a Maildir or to somebody else's domain."""
+        hops: dict[str, None] = {}
+        for final in self._final(address, frozenset(), 0):
+            where = self.routes.destination(final)
+            if not isinstance(where, Hop) or len(hops) >= _HOPS_MOST:
+                return ()
+            hops[str(where)] = None
+        return tuple(hops)
 
     def _final(self, address: Address, seen: frozenset[str], depth: int) -> Iterator[Address]:
         domain = self._domain(address)

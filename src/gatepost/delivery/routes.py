@@ -103,6 +103,10 @@ class Routes:
                 raise ValueError(f"domain {domain.name} is named twice")
             known[name] = domain
         self.domains = (*self._exact.values(), *self._below.values())
+        self.hops = frozenset(
+            str(one.destination) for one in self.domains if isinstance(one.destination, Hop)
+        )
+        """The hosts behind us, as ``host:port``."""
 
     def find(self, domain: str) -> Domain | None:
         """Our domain of that name (lower-case A-labels), or None when it is not ours."""

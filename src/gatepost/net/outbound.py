@@ -11,7 +11,7 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -82,6 +82,8 @@ class Outbound:
     """None: no MTA-STS."""
     tally: Callable[[Session], None] = lambda _: None
     """Told of every session with a domain's own mail hosts."""
+    takes: Callable[[Hop, int], Awaitable[None]] | None = None
+    """Told at each fresh session how many octets the host says it takes (SIZE, RFC 1870 §3); 0: it names no limit."""
     clock: Callable[[], float] = time.time
     """Unix seconds, for certificates."""
     hosts: MailHosts = field(init=False)
@@ -247,6 +249,9 @@ class Outbound:
                 if self._may_lessen(hop, need, broken, proof=proof):
                     continue
                 break
+            if self.takes is not None:
+                offered = link.machine.keywords.get("SIZE", "")
+                await self.takes(hop, int(offered) if offered.isdecimal() and len(offered) <= 20 else 0)
             fresh = KeptLink(link, (hop, need.session))
             self._count_session(hop, fresh, need)
             sent = await self._on_link(fresh, hop, need, message)

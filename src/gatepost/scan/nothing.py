@@ -47,6 +47,10 @@ class EverybodyKnown:
         """Known."""
         return RecipientAnswer(Standing.KNOWN, f"{address} was accepted before")
 
+    def next_hops(self, _: Address) -> tuple[str, ...]:
+        """Nothing is sent on."""
+        return ()
+
 
 class NoDns:
     """A resolver that must not ask; whatever would need it is not run, so this is never decisive."""

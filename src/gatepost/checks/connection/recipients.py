@@ -16,6 +16,7 @@ from gatepost.mail.client import Attempt
 from gatepost.mail.finding import BEHIND, Finding
 from gatepost.mail.verdict import Action
 from gatepost.mailauth.srs import stands_for
+from gatepost.smtp.reply import in_words
 from gatepost.tools import Standing, Tools
 
 NOT_OURS = Emits(
@@ -56,8 +57,19 @@ BOUNCES = Emits(
     binding=True,
     reply="450 4.7.1",
 )
+TOO_LARGE = Emits(
+    name="recipients.too_large",
+    about="The message is larger than what any host behind us takes that it would go to.",
+    reference="RFC 1870 §6.1",
+    action=Action.REFUSE,
+    at_door=True,
+    binding=True,
+    reply="552 5.3.4",
+)
 
 DAY_S = 86_400
+ALWAYS_TAKEN = 64 * 1024
+"""Everybody takes messages up to this size (RFC 5321 §4.5.3.1.7)."""
 BOUNCED_KEY = "recipients:bounced-over"
 """For whom too many bounces came of late; told to the postmaster (`jobs.concerns`)."""
 _BY_STANDING = {Standing.NOT_OURS: NOT_OURS, Standing.UNKNOWN: UNKNOWN, Standing.UNSURE: UNSURE}
@@ -78,8 +90,10 @@ async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings
     emits = _BY_STANDING.get(answer.standing)
     if answer.only_bounces and attempt.sender is not None:
         emits, answer = UNKNOWN, replace(answer, text=f"{answer.text}: only its bounces come here")
+    if emits is None and answer.only_bounces:
+        return await too_many(address, tools, settings.bounces_a_day)
     if emits is None:
-        return await too_many(address, tools, settings.bounces_a_day) if answer.only_bounces else ()
+        return await too_large(address, attempt.size or 0, tools)
     if emits is NOT_OURS and attempt.client.account:
         return ()  # our own people and machines may send anywhere
     who = counted_as(attempt.client)
@@ -89,6 +103,30 @@ async def recipient(attempt: Attempt, tools: Tools, settings: RecipientsSettings
     if answer.behind:
         evidence[BEHIND] = answer.behind
     return (emits.found(answer.text, evidence),)
+
+
+def takes_key(hop: str) -> str:
+    """Where memory has how many octets a host behind us said it takes (SIZE, RFC 1870 §3), 0 for no limit."""
+    return f"recipients:takes:{hop}"
+
+
+async def too_large(address: Address, size: int, tools: Tools) -> Sequence[Finding]:
+    """Better refused while the sender listens than bounced: when every host it would go to is known to take less."""
+    if size <= ALWAYS_TAKEN:
+        return ()
+    limits: dict[str, int] = {}
+    for hop in tools.recipients.next_hops(address):
+        known = await tools.memory.get(takes_key(hop)) or "0"
+        limits[hop] = int(known) if known.isdecimal() else 0
+    if not limits or not all(0 < most < size for most in limits.values()):
+        return ()
+    hop, most = max(limits.items(), key=lambda one: one[1])
+    text = f"{address} takes messages of up to {in_words(most)}, and this one has {in_words(size)}"
+    evidence = {
+        "recipient": f"{address.local}@{address.domain}",
+        BEHIND: f"{hop} takes up to {in_words(most)}",
+    }
+    return (TOO_LARGE.found(text, evidence),)
 
 
 async def too_many(address: Address, tools: Tools, most: int) -> Sequence[Finding]:
@@ -112,7 +150,7 @@ RECIPIENTS = Check(
     settings=RecipientsSettings,
     run=recipient,
     ways=BOTH_WAYS,
-    emits=(NOT_OURS, UNKNOWN, UNSURE, BOUNCES),
+    emits=(NOT_OURS, UNKNOWN, UNSURE, BOUNCES, TOO_LARGE),
     on_failure=OnFailure.DEFER,
     timeout_s=20.0,
 )
