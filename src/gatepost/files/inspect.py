@@ -117,6 +117,8 @@ READERS.update(
         **dict.fromkeys(("ics", "vcf"), message.read_calendar),
         **dict.fromkeys(("text", "xml"), message.read_text),
         "uue": message.read_uue,
+        "pkcs7": message.read_cms,
+        "pgp": message.read_pgp,
         "msg": message.read_msg,
         "tnef": message.read_tnef,
     }

@@ -16,12 +16,19 @@ from gatepost.mail.address import printable
 from gatepost.mail.author import subject_text
 from gatepost.mail.message import Message
 from gatepost.mail.mime import tree_of
+from gatepost.mail.sealed import inner_name, is_pgp_message, open_cms
 
 MAX_PARTS = 200
 MAX_STREAM = 32 << 20
 
 _FOLD = re.compile(r"\r?\n[ \t]")
-_ATTACH = re.compile(r"^ATTACH([^:\r\n]{0,300}):([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+# What holds a file, or says where one is (RFC 5545 §3.8.1.1, RFC 6350 §6.2.4 and others).
+_ATTACH = re.compile(
+    r"^(?:[\w-]{1,50}\.)?(?:ATTACH|PHOTO|LOGO|SOUND|KEY|IMAGE|STYLED-DESCRIPTION)"
+    r"((?:;(?:\"[^\"\r\n]{0,300}\"|[^\":\r\n]){0,300})?):([^\r\n]*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_IN_BASE64 = re.compile(r"BASE64|ENCODING=B\b", re.IGNORECASE)
 _SAID = re.compile(
     r"^(?:SUMMARY|DESCRIPTION|LOCATION|FN|NOTE|ORG|TITLE|X-ALT-DESC)[^:\r\n]{0,300}:([^\r\n]*)",
     re.IGNORECASE | re.MULTILINE,
@@ -67,9 +74,9 @@ def read_calendar(notes: Notes) -> None:
         name = re.search(
             r"(?:FILENAME|X-FILENAME|X-APPLE-FILENAME)=\"?([^\";:]{1,200})", match[1], re.IGNORECASE
         )
-        if "BASE64" in match[1].upper():
+        if _IN_BASE64.search(match[1]):
             notes.member(name[1] if name else f"attached-{count + 1}", unbase64(match[2]), hidden=True)
-        elif not take_data_url(notes, match[2], name[1] if name else ""):
+        elif not take_data_url(notes, match[2], name[1] if name else "") and ":" in match[2]:
             notes.link(match[2])
     note_urls(notes, text.replace("\\n", "\n").replace("\\,", ","))
 
@@ -116,6 +123,23 @@ def read_uue(notes: Notes) -> None:
                 except binascii.Error:
                     continue
         notes.member(name, b"".join(pieces), hidden=True)
+
+
+def read_cms(notes: Notes) -> None:
+    """A signed, packed or locked message or file (RFC 5652): what was signed is a member."""
+    opened = open_cms(notes.octets)
+    if opened.how == "locked":
+        notes.fact("encrypted", "only those it was encrypted to can open it")
+    if opened.cut:
+        notes.fact("truncated", "it unpacks to more than is looked at")
+    if opened.octets:
+        notes.member(inner_name(notes.name) or "signed.eml", opened.octets, hidden=True)
+
+
+def read_pgp(notes: Notes) -> None:
+    """OpenPGP in letters: keys and signatures hold nothing, messages cannot be opened here."""
+    if is_pgp_message(notes.octets[:100], ""):
+        notes.fact("encrypted", "it is an OpenPGP message, which nothing here can open")
 
 
 def read_msg(notes: Notes) -> None:

@@ -6,6 +6,8 @@ the child looks. Pure.
 
 from __future__ import annotations
 
+import re
+
 from gatepost.files.kind import extension_of, kind_by_name, kind_of
 from gatepost.files.kinds import KINDS, RISKY
 from gatepost.mail.content import Content
@@ -22,6 +24,9 @@ _SIGNATURES = frozenset({"pgp", "pkcs7"})
 _BODIES = frozenset(
     {"text/plain", "text/html", "text/enriched", "text/richtext", "text/calendar", "text/x-amp-html"}
 )
+_FOLD = re.compile(rb"\r?\n[ \t]")
+_HOLDS_FILES = re.compile(rb"base64|:data:", re.IGNORECASE)
+"""An invitation with a file in it, which calendars show as attached (RFC 5545 §3.8.1.1)."""
 
 
 def worth_a_look(content: Content) -> tuple[Part, ...]:
@@ -52,6 +57,8 @@ def _harmless(part: Part) -> bool:
         return False
     head = part.head(HEAD)
     kind = kind_of(head, "")
+    if part.content_type == "text/calendar" and _HOLDS_FILES.search(_FOLD.sub(b"", part.octets)):
+        return False
     if body:
         return (part.content_type in _BODIES or part.content_type.startswith("message/")) and (
             kind in _QUIET or kind == "html"

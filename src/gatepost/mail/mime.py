@@ -1,8 +1,8 @@
 """The parts of a message, by offsets (RFC 2045, RFC 2046): a bounded walk, decoded only when asked.
 
 Reads as the most careless client would. Where two readers could disagree, every plausible reading is among the
-parts, behind those of the usual one, and the ambiguity is named. Files written into text and those in a TNEF
-container (winmail.dat) are parts too.
+parts, behind those of the usual one, and the ambiguity is named. Files written into text, those in a TNEF
+container (winmail.dat) and what is in the envelope of a signature (S/MIME) are parts too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,14 @@ from gatepost.mail.partheader import (
     Fields,
     described,
     read_header,
+)
+from gatepost.mail.sealed import (
+    CMS_ENDINGS,
+    CMS_TYPES,
+    PGP_BEGINS,
+    inner_name,
+    is_pgp_message,
+    open_cms,
 )
 from gatepost.mail.tnef import TNEF_TYPES, read_tnef
 from gatepost.mail.transfer import inner_padding, strange_in_base64
@@ -184,8 +192,31 @@ class _Walk:
                 names = (name,) if name else ()
                 place = Place(octets, 0, len(octets), part.index, part.depth + 1, part.reading)
                 self.part(place, PLAIN._replace(kind=Structured(found_type, {}), names=names))
+        elif kind in CMS_TYPES or part.filename.lower().endswith(CMS_ENDINGS):
+            self.envelope(part)
         elif kind.startswith("text/") and kind != "text/html" and part.encoding not in WRITTEN:
             self.text(part)
+        elif kind.startswith("application/") and is_pgp_message(part.head(100), part.filename):
+            self.unsure("sealed", part.index)
+
+    def envelope(self, part: Part) -> None:
+        """What was signed, which clients show like any message; a signed file is a file (RFC 8551 §3.4.2, RFC 5652)."""
+        self.left -= part.size
+        opened = open_cms(part.octets)
+        if opened.how == "locked":
+            self.unsure("sealed", part.index)
+        elif opened.how == "unknown" or opened.cut:
+            self.unsure("broken-envelope", part.index)
+        octets = opened.octets
+        if not octets:
+            return
+        self.left -= len(octets)
+        place = Place(octets, 0, len(octets), part.index, part.depth + 1, part.reading)
+        if FIELD.match(octets):
+            self.inner(place)
+        else:
+            name = inner_name(part.filename)
+            self.part(place, PLAIN._replace(kind=OCTETS, names=(name,) if name else ()))
 
     def base64(self, part: Part, what: Described) -> None:
         """What decoders of base64 disagree about: padding with more behind it, octets that do not belong there."""
@@ -208,6 +239,8 @@ class _Walk:
             octets = part.octets
             start, end = 0, len(octets)
             self.left -= end
+        if octets.find(PGP_BEGINS, start, end) >= 0:
+            self.unsure("sealed", part.index)
         for found in embedded_in(octets, start, end):
             self.unsure(found.how, part.index)
             names = (found.name,) if found.name else ()

@@ -103,6 +103,8 @@ AMBIGUITIES = {
     "filenames-disagree": "a file has names with different endings",
     "message-partial": "the message is a fragment of one",
     "external-body": "the content is somewhere else",
+    "sealed": "it is encrypted: what is in it cannot be seen",
+    "broken-envelope": "the envelope of a signed or packed message cannot be opened",
 }
 """Names of ambiguities, and what each means."""
 

@@ -33,6 +33,8 @@ WIDE = ("utf-16", "utf-32", "utf-7", "ucs-2", "ucs-4", "utf16", "utf32", "unicod
 """Character sets in which even ASCII looks different."""
 HIDING = frozenset({"encrypted", "truncated", "failed", "unreadable", "bomb"})
 """Facts of a file that mean: not all of it was seen."""
+UNSEEN = frozenset({"message-partial", "external-body", "sealed", "broken-envelope"})
+"""Ambiguities that mean the same."""
 NAMED = 5
 
 HERE = "operating guide, “Attachments and malware”"
@@ -189,7 +191,7 @@ def _unseen(content: Content, reports: Sequence[FileReport]) -> Iterator[tuple[s
             if not (name == "encrypted" and "password-found" in facts):
                 yield report.shown, facts[name].text
     for ambiguity in content.tree.ambiguities:
-        if ambiguity.name in ("message-partial", "external-body"):
+        if ambiguity.name in UNSEEN:
             yield "", ambiguity.text
     if content.tree.truncated:
         yield "", "it has more parts, or deeper ones, than are read"

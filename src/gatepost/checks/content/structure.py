@@ -110,6 +110,7 @@ AS_EVASION = frozenset({
 # Known for what they are, and looked into.
 UNREMARKABLE = frozenset({
     "uuencode", "yenc", "missing-close", "undeclared-multipart", "around-parts", "message-partial", "external-body",
+    "sealed",
 })  # fmt: skip
 OVERRIDES = "\u202d\u202e"
 # Honest newsletters hide a line of preview, and pad it.
