@@ -15,7 +15,10 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+from test_system_next_hops import behind, scripted
 from whole import Gate, issue, mail, running, tls_for, until
+
+from scripted_peer import Peer
 
 SIZES = (300, 3_000, 60_000, 400_000)
 
@@ -203,6 +206,44 @@ def test_who_dies_again_and_again_is_an_alarm(tmp_path: Path) -> None:
         (concern,) = concerns(gate)
         assert said in concern["text"]
         until(lambda: any(said in one.decode() for one in gate.boxes("ana@example.net")), gate.log)
+
+
+def test_a_message_that_kills_whoever_delivers_it_is_held_and_other_mail_flows(tmp_path: Path) -> None:
+    """The host behind kills the process when it sees the message: whatever in it does that, is not tried for ever."""
+    killed: list[int] = []
+
+    def kill(verb: str, line: str) -> str | None:
+        if verb == "RCPT" and "ana@" in line:
+            (victim,) = ours(gate, "delivery")
+            killed.append(victim)
+            os.kill(victim, signal.SIGKILL)
+            return "silent"
+        return None
+
+    peer = Peer(answer=kill)
+    with (
+        scripted(peer),
+        running(tmp_path, workers="1", domains=behind(f"smtp:127.0.0.1:{peer.port}")) as gate,
+    ):
+        assert gate.send(mail("killer"), "ana@example.net")[0] == 250
+        for number in range(5):
+            assert gate.send(mail(f"other {number}"), "ben@example.net")[0] == 250
+        until(
+            lambda: [row["held_because"] for row in gate.rows("queue", "list") if row["held_because"]],
+            gate.log,
+            patience_s=30,
+        )
+        assert len(killed) == 3
+        until(lambda: len(gate.rows("queue", "list")) == 1, gate.log)
+        [row] = gate.rows("queue", "list")
+        assert row["to"] == "ana@example.net"
+        assert "died 3 times" in row["held_because"]
+        told = json.loads(gate.run("status", "--json", status=None))["concerns"]
+        assert {one["key"] for one in told} >= {"queue-stopped", "ended:delivery"}
+        assert sum(b"Subject: other" in one for one in peer.messages) >= 5
+        peer.answer = lambda *_: None
+        gate.run("queue", "retry", row["ref"])
+        until(lambda: gate.rows("queue", "list") == [], gate.log)
 
 
 def concerns(gate: Gate) -> list[dict[str, str]]:

@@ -55,6 +55,7 @@ from gatepost.smtp.sending import Hop
 from gatepost.store.correspondents import StoredCorrespondents, partners
 from gatepost.store.disk import Room
 from gatepost.store.entries import StoredEntries
+from gatepost.store.inhand import InHand
 from gatepost.store.later import Later
 from gatepost.store.memory import StoredMemory
 from gatepost.store.records import Acceptance, HistoryEntry, QueueItem
@@ -300,6 +301,7 @@ class Parts:
             worker=worker,
             gone=gone,
             share=share,
+            in_hand=InHand(self.loaded.state / f"in-hand-{worker}"),
             by_smarthost=self.outbound.destinations.by_smarthost if config.outbound.smarthost else None,
         )
         return self.runner

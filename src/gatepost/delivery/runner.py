@@ -30,7 +30,8 @@ from gatepost.mail.verdict import Change
 from gatepost.net.outbound import Sent
 from gatepost.smtp.sending import Result
 from gatepost.store.failures import StoreFailed
-from gatepost.store.records import QueueItem
+from gatepost.store.inhand import InHand
+from gatepost.store.records import Hold, QueueItem
 
 _LOG = logging.getLogger("gatepost.delivery")
 _LOT = 200
@@ -39,6 +40,11 @@ _LOOK = 500
 """So many are looked at, at least, in one step onward, and at most in one back."""
 _STALLED = 4
 """So many times what may be in hand may wait for hosts that stall."""
+_DEATHS = 3
+"""So many deaths in a row with the same message in hand, and it is not tried again by itself."""
+_ALONE_S = 10.0
+"""So long such a message has the others like it wait: what kills does so at once, and what a slow host keeps is none."""
+_KILLS = "The process that delivers died {deaths} times in a row while it had this message in hand: look at the log."
 _KNOWN = 5000
 """Destinations of which something is remembered."""
 
@@ -74,6 +80,10 @@ class DeliveryRunner:
     """Which mail is this process's; `settings` are its part of what all processes may do together."""
     by_smarthost: Callable[[str], bool] | None = None
     """Does mail for this domain go through the smarthost? None: there is none."""
+    in_hand: InHand | None = None
+    """Where it stands what is worked on, for whoever starts after a death of this process."""
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Messages in hand at the last death are tried one at a time, so that the next one tells which it was."""
     _line: Line = field(default_factory=Line)
     _destinations: dict[Where, Destination] = field(default_factory=dict)
     _in_hand: int = 0
@@ -286,7 +296,7 @@ class DeliveryRunner:
                     await self._put_back(there, item, until)
                     settled.add(item.id)
                 return
-            outcomes = await self._carry(there, group)
+            outcomes = await self._carry_with_care(there, group)
             self._learn(there, next((one.sent for one in outcomes if one.sent), None))
             for one in outcomes:
                 await self.results.came(there.where, one)
@@ -297,6 +307,32 @@ class DeliveryRunner:
             for item in group:
                 if item.id not in settled:
                     self.results.after_a_bug(item)
+
+    async def _carry_with_care(self, there: Destination, group: Group) -> list[Came]:
+        """A message that was in hand at deaths of this process, one after the other, is held, so that other mail flows."""
+        if self.in_hand is None:
+            return await self._carry(there, group)
+        ref = group[0].ref
+        deaths = self.in_hand.deaths.get(ref, 0)
+        if deaths >= _DEATHS:
+            _LOG.error("%s is held: delivery died %d times in a row while it had it in hand", ref, deaths)
+            del self.in_hand.deaths[ref]  # whoever lets it go again gives it three more
+            return [Came(item, Hold(_KILLS.format(deaths=deaths))) for item in group]
+        if not deaths:
+            with self.in_hand.holding(ref):
+                return await self._carry(there, group)
+        async with self._alone:
+            carrying = asyncio.ensure_future(self._carry_noted(there, group, self.in_hand))
+            try:
+                await asyncio.wait({carrying}, timeout=_ALONE_S)
+            except asyncio.CancelledError:
+                carrying.cancel()
+                raise
+        return await carrying
+
+    async def _carry_noted(self, there: Destination, group: Group, in_hand: InHand) -> list[Came]:
+        with in_hand.holding(group[0].ref):
+            return await self._carry(there, group)
 
     async def _carry(self, there: Destination, group: Group) -> list[Came]:
         place = self._places.one(partial(self._takes_long, there, group))
