@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "net"))
 from clam import EICAR, RealClamd, real_clamd
 
 from conftest import seven_zip
+from file_samples import fat_image
 from gatepost.checks.content.antivirus import AntivirusSettings, antivirus
 from gatepost.mail.authresults import AuthResults
 from gatepost.mail.client import Envelope, Mail
@@ -236,6 +237,13 @@ def card(head: bytes, octets: bytes) -> bytes:
 
 
 WRAPPED: dict[str, bytes] = {
+    "lzma with another dictionary": attached(
+        b"\x5d\0\0\x60\0" + lzma.compress(EICAR, lzma.FORMAT_ALONE)[5:], "e.bin"),
+    "lzma with other properties": attached(
+        lzma.compress(EICAR, lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "lc": 0, "lp": 2, "pb": 2}]), "e.lzma"),
+    "disk of a virtual machine": attached(
+        b"<<< Oracle VM VirtualBox Disk Image >>>\n".ljust(64, b"\0") + b"\x7f\x10\xda\xbe" + bytes(444) + fat_image(b"EICAR   COM", EICAR), "d.vdi"),
+    "piece of a zip": attached(zipped(EICAR)[100:], "e.zip.002"),
     "file in an invitation": mixed(entity("text/calendar; method=REQUEST", invitation(EICAR))),
     "zip in an attached invitation": attached(invitation(zipped(EICAR)), "a.ics", "text/calendar"),
     "picture of a card": attached(card(b"PHOTO;ENCODING=b;TYPE=JPEG:", zipped(EICAR)), "a.vcf", "text/vcard"),
@@ -346,7 +354,7 @@ WRAPPED: dict[str, bytes] = {
 
 
 NOT_TO_BE_SEEN = frozenset({
-    "a third of a mail", "locked mail", "signed mail, broken", "OpenPGP in text", "OpenPGP attached", "OpenPGP in zip",
+    "piece of a zip", "a third of a mail", "locked mail", "signed mail, broken", "OpenPGP in text", "OpenPGP attached", "OpenPGP in zip",
 })  # fmt: skip
 
 
@@ -398,9 +406,14 @@ def test_locked_with_the_password_in_the_mail(
     name = "a.zip" if "-tzip" in options else "a.7z"
     octets = packed_by_7zip(tmp_path, *options, name=name)
     with_word = TOP + attached(octets, name).replace(b"hello", b"The password is: sesame")
+    in_a_name = TOP + mixed(
+        entity(f"application/octet-stream; name={name}", base64.encodebytes(octets), B64),
+        entity("image/png; name=password_sesame.png", B, B64),
+    )
     without = TOP + attached(octets, name)
-    found, not_found = scanned(clamd, with_word, without)
+    found, by_name, not_found = scanned(clamd, with_word, in_a_name, without)
     assert "antivirus.found" in [one.name for one in found]
+    assert any(one.name == "antivirus.found" and name in one.text for one in by_name)
     assert {one.name for one in not_found} & {"antivirus.unscannable", "antivirus.found"}
 
 

@@ -13,6 +13,7 @@ from gatepost.checks.content.attachments import ATTACHMENTS, AttachmentSettings,
 from gatepost.checks.content.spam import SPAM
 from gatepost.checks.registry import configure
 from gatepost.files.facts import FACTS
+from gatepost.files.inspect import FileLimits, inspect_file
 from gatepost.files.passwords import passwords_in_text
 from gatepost.files.selection import worth_a_look
 from gatepost.mail.client import Mail
@@ -49,6 +50,29 @@ def seen(*reports: FileReport, message: Mail = WITH_ONE, **settings: object) -> 
 def action(findings: list[Finding]) -> Action:
     book = assemble(PolicySettings(), configure({}, checks=(ATTACHMENTS,)))
     return decide(findings, book.default).action
+
+
+@pytest.mark.parametrize(
+    ("name", "octets"),
+    [
+        ("d.vhdx", b"vhdxfile" + bytes(1016)),
+        ("d.vmdk", b"KDMV\1\0\0\0" + bytes(1016)),
+        ("d.dmg", bytes(3000) + b"koly" + bytes(508)),
+        ("d.iso", bytes(0x8000) + b"\0BEA01\1" + bytes(2041) + b"\0NSR02" + bytes(3000)),
+        ("d.qcow2", b"QFI\xfb" + bytes(1020)),
+        ("d.vdi", bytes(64) + b"\x7f\x10\xda\xbe" + bytes(1000)),
+        ("d.img", bytes(1080) + b"\x53\xef" + bytes(1000)),
+        ("d", bytes(1024) + b"H+\0\4" + bytes(1000)),
+        ("a.ace", bytes(7) + b"**ACE**" + bytes(40)),
+    ],
+)
+def test_disk_images_are_held_by_what_they_are_also_where_nothing_opens_them(
+    name: str, octets: bytes
+) -> None:
+    reports = inspect_file(
+        name, "application/octet-stream", octets, 1, passwords=(), limits=FileLimits(), scratch=None
+    )
+    assert action(seen(*reports)) is Action.QUARANTINE
 
 
 @pytest.mark.parametrize(

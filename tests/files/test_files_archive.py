@@ -409,6 +409,16 @@ def test_what_cannot_be_opened_says_so(octets: bytes, name: str) -> None:
     assert "unreadable" in facts(look(octets, name)[0])
 
 
+@pytest.mark.parametrize("name", ["a.zip.002", "a.z01", "a.r00", "scan.part2.rar", "setup.exe.001"])
+def test_a_piece_of_an_archive_in_several_is_told(name: str) -> None:
+    assert "unreadable" in facts(look(bytes(range(256)), name)[0])
+
+
+@pytest.mark.parametrize("name", ["report.2024", "v1.002", "chapter.part2.pdf", "a.z1", "data.csv"])
+def test_other_names_with_numbers_are_not(name: str) -> None:
+    assert "unreadable" not in facts(look(b"some text", name)[0])
+
+
 def test_a_wrong_checksum_is_told_and_the_member_handed_to_the_scanner() -> None:
     local, central = local_header(b"a.exe", PROGRAM), central_header(b"a.exe", PROGRAM, 0)
     wrong = (zlib.crc32(PROGRAM) ^ 1).to_bytes(4, "little")

@@ -173,6 +173,14 @@ class TestPdf:
         assert [(report.name, report.kind) for report in reports[1:]] == [("evil.exe", "pe")]
         assert reports[1].octets == PROGRAM
 
+    def test_one_file_for_each_system(self) -> None:
+        streams = [
+            b"<</Type/EmbeddedFile/Length %d>>stream\n%s\nendstream" % (len(one), one)
+            for one in (b"harmless", PROGRAM)
+        ]
+        catalog = b"/Names<</EmbeddedFiles<</Names[(a)<</F(a.txt)/EF<</UF 6 0 R/F 7 0 R>>>>]>>>>"
+        assert [report.kind for report in look(pdf(*streams, catalog=catalog), "a.pdf")[1:]] == ["text", "pe"]
+
     def test_a_code_on_a_page(self) -> None:
         import zxingcpp
         from PIL import Image

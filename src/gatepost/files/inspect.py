@@ -61,7 +61,7 @@ READERS: dict[str, Callable[[Notes], None]] = {
     ),
     **dict.fromkeys(("arj", "vhd", "vhdx", "vmdk", "wim", "dmg", "disk"), program.read_with_program),
     "udf": archive.read_udf,
-    **dict.fromkeys(("ace", "alz"), archive.read_unreadable),
+    **dict.fromkeys(("ace", "alz", "sit", "zoo"), archive.read_unreadable),
 }
 CONTAINERS = frozenset(READERS)
 """Kinds that are opened only so deep."""

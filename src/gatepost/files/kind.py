@@ -11,6 +11,7 @@ import re
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 from gatepost.files.kinds import KINDS, RISKY
+from gatepost.files.kindwithin import ZIPPED, ends_as_zip, ole_kind, zip_kind
 
 __all__ = ["KINDS", "RISKY", "extension_of", "kind_by_name", "kind_of", "kinds_of"]
 
@@ -45,6 +46,16 @@ _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"LZIP\0", "lzip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"\x04\x22\x4d\x18", "lz4"),
+    (b"\x02\x21\x4c\x18", "lz4"),
+    *(
+        (bytes([first]) + b"\x2a\x4d\x18", "zstd") for first in range(0x50, 0x60)
+    ),  # a frame to be skipped
+    (b"SIT!", "sit"),
+    (b"StuffIt (c)", "sit"),
+    (b"ZOO ", "zoo"),
+    (b"QFI\xfb", "disk"),
+    (b"hsqs", "disk"),
+    (b"\x45\x3d\xcd\x28", "disk"),
     (b"\x1f\x9d", "compress"),
     (b"\x1f\xa0", "compress"),
     (b"\x60\xea", "arj"),
@@ -165,7 +176,7 @@ def kinds_of(octets: bytes, name: str) -> tuple[str, ...]:
     head = octets[:1024]
     if first != "pdf" and b"%PDF-" in head and b"startxref" in octets[-2048:]:
         kinds.append("pdf")
-    if first not in _ZIPPED and _ends_as_zip(octets) and (inside := _zip_kind(octets)):
+    if first not in ZIPPED and ends_as_zip(octets) and (inside := zip_kind(octets)):
         kinds.append(inside)
     if first not in {"iso", "udf"} and octets[0x8001:0x8006] == b"CD001":
         kinds.append("iso")
@@ -173,7 +184,10 @@ def kinds_of(octets: bytes, name: str) -> tuple[str, ...]:
         kinds += [
             kind for mark, kind in ((b"Rar!\x1a\x07", "rar"), (b"7z\xbc\xaf\x27\x1c", "7z")) if mark in octets
         ]
-    by_name = _BY_NAME.get(extension_of(name), "")
+    extension = extension_of(name)
+    if not first and extension in {"lzma", "tlz"}:
+        kinds.append("lzma")
+    by_name = _BY_NAME.get(extension, "")
     if (
         by_name in {"hta", "batch", "html", "javascript", "wsf", "powershell", "vbscript"}
         and first not in _TEXTUAL
@@ -210,9 +224,9 @@ def _plausible(kind: str, head: bytes) -> bool:
 
 def _by_structure(octets: bytes, head: bytes) -> str:
     if head[:4] in {b"PK\3\4", b"PK\5\6", b"PK\7\x08", b"PK00"}:
-        return _zip_kind(octets) or "zip"
+        return zip_kind(octets) or "zip"
     if head[:8] == _OLE:
-        return _ole_kind(octets)
+        return ole_kind(octets)
     if head[:2] in {b"MZ", b"ZM"} and len(head) >= 64:
         return _dos_kind(octets, head)
     return _by_offset(octets, head)
@@ -251,9 +265,31 @@ def _by_offset(octets: bytes, head: bytes) -> str:
         return "disk"
     if b"%PDF-" in head[:1024]:
         return "pdf"
-    if head[:1] == b"\x5d" and head[1:5] in {b"\0\0\x80\0", b"\0\0\0\x01", b"\0\0\x10\0", b"\0\0\0\x04"}:
+    if _is_file_system(octets):
+        return "disk"
+    if _is_lzma(head):
         return "lzma"
     return "pkcs7" if head[:1] == b"0" and b"\x2a\x86\x48\x86\xf7\x0d\x01\x07" in head[:40] else ""
+
+
+def _is_file_system(octets: bytes) -> bool:
+    """The disk of a virtual machine (VDI), or a file system without a table of partitions: ext, HFS Plus, APFS."""
+    return (
+        octets[64:68] == b"\x7f\x10\xda\xbe"
+        or (octets[1080:1082] == b"\x53\xef" and octets[1096:1100] in {b"\0\0\0\0", b"\1\0\0\0"})
+        or octets[1024:1028] in {b"H+\0\4", b"HX\0\5"}
+        or octets[32:36] == b"NXSB"
+    )
+
+
+def _is_lzma(head: bytes) -> bool:
+    """Properties, a dictionary of a power of two or half as much again, a size or none; the first octet packed is zero."""
+    dictionary = int.from_bytes(head[1:5], "little")
+    size = int.from_bytes(head[5:13], "little")
+    usual = dictionary >= 4096 and (dictionary & (dictionary - 1) == 0 or dictionary % 3 == 0)
+    return (
+        head[:1] == b"\x5d" and usual and head[13:14] == b"\0" and (size < 1 << 38 or size == (1 << 64) - 1)
+    )
 
 
 def _dos_kind(octets: bytes, head: bytes) -> str:
@@ -262,108 +298,6 @@ def _dos_kind(octets: bytes, head: bytes) -> str:
     if mark == b"PE\0\0":
         return "pe"
     return "dos" if mark[:2] in {b"NE", b"LE", b"LX"} or _binary(head[:64]) else ""
-
-
-_ZIPPED = frozenset(
-    {
-        "zip",
-        "docx",
-        "xlsx",
-        "pptx",
-        "docm",
-        "xlsm",
-        "xlsb",
-        "pptm",
-        "ooxml",
-        "odf",
-        "epub",
-        "jar",
-        "apk",
-        "msix",
-    }
-)
-
-
-def _ends_as_zip(octets: bytes) -> bool:
-    """The end of the directory, with its comment, is the end of the file; else it belongs to something embedded."""
-    end = octets.rfind(b"PK\5\6", max(0, len(octets) - 66_000))
-    return end >= 0 and len(octets) - end - 22 - int.from_bytes(octets[end + 20 : end + 22], "little") < 64
-
-
-def _zip_kind(octets: bytes) -> str:
-    """By the names in the central directory, the part that programs go by."""
-    end = octets.rfind(b"PK\5\6", max(0, len(octets) - 66_000))
-    if end < 0:
-        return ""
-    size = int.from_bytes(octets[end + 12 : end + 16], "little")
-    directory = octets[max(0, end - min(size, 1 << 20)) : end]
-    if b"PK\1\2" not in directory[:4096] and size:
-        return "" if octets[:2] != b"PK" else "zip"
-    if b"[Content_Types].xml" in directory:
-        return _ooxml_kind(directory.lower())
-    if b"AppxManifest.xml" in directory or b"AppxBundleManifest.xml" in directory:
-        return "msix"
-    if b"mimetype" in directory:
-        mime = octets[30:200]
-        if b"application/vnd.oasis.opendocument" in mime:
-            return "odf"
-        if b"application/epub+zip" in mime:
-            return "epub"
-    if b"AndroidManifest.xml" in directory:
-        return "apk"
-    return "jar" if b"META-INF/MANIFEST.MF" in directory else "zip"
-
-
-def _ooxml_kind(directory: bytes) -> str:
-    if b"appxmanifest.xml" in directory or b"appxbundlemanifest.xml" in directory:
-        return "msix"
-    macros = b"vbaproject.bin" in directory or b"vbadata.xml" in directory
-    if b"xl/workbook.bin" in directory:
-        return "xlsb"
-    if b"word/" in directory:
-        return "docm" if macros else "docx"
-    if b"xl/" in directory:
-        return "xlsm" if macros or b"xl/macrosheets/" in directory else "xlsx"
-    if b"ppt/" in directory:
-        return "pptm" if macros else "pptx"
-    return "ooxml"
-
-
-_OLE_NAMES: tuple[tuple[bytes, str], ...] = tuple(
-    (name.encode("utf-16-le"), kind)
-    for name, kind in (
-        ("WordDocument", "word"),
-        ("Workbook", "excel"),
-        ("Book\0", "excel"),
-        ("PowerPoint Document", "powerpoint"),
-        ("__properties_version1.0", "msg"),
-        ("EncryptedPackage", "ole"),
-    )
-)
-_MSI_CLASSES = frozenset({b"\x84\x10\x0c\0", b"\x86\x10\x0c\0", b"\x82\x10\x0c\0"})
-
-
-def _ole_kind(octets: bytes) -> str:
-    """By the names in the directory (MS-CFB §2.6), whose sectors are followed through the first file table."""
-    size = 1 << min(int.from_bytes(octets[30:32], "little"), 12)
-    if size < 128:
-        return "ole"
-    sector = int.from_bytes(octets[48:52], "little")
-    table_at = (int.from_bytes(octets[76:80], "little") + 1) * size
-    directory = []
-    for _ in range(32):
-        directory.append(octets[(sector + 1) * size : (sector + 2) * size])
-        entry = octets[table_at + sector * 4 : table_at + sector * 4 + 4] if sector < size // 4 else b""
-        sector = int.from_bytes(entry, "little") if len(entry) == 4 else 0xFFFFFFFE
-        if sector > 0xFFFFFFF0:
-            break
-    names = b"".join(directory)
-    if names[80:84] in _MSI_CLASSES:
-        return "msi"
-    for name, kind in _OLE_NAMES:
-        if name in names:
-            return kind
-    return "ole"
 
 
 def _text_kind(head: bytes, name: str) -> str:

@@ -14,6 +14,8 @@ from gatepost.files.notes import Notes
 _OVERRIDE = re.compile("[\u202d\u202e]")
 _UNSEEN = re.compile("[\x00-\x1f\x7f\u200b\u202a-\u202c\u2060\u2066-\u2069\ufeff]")
 _PADDING = re.compile(r"[\s\u00a0\u115f\u1160\u2000-\u200a\u2800\u3000\u3164]{8,}")
+_PIECE = re.compile(r"\.\w{1,5}\.\d{3}\Z|\.[zr]\d\d\Z|\.part0*\d{1,4}\.(?:rar|exe)\Z", re.IGNORECASE)
+"""How archives in several files are numbered: ``a.zip.001``, ``a.z01``, ``a.r00``, ``a.part1.rar``."""
 _TRUSTED = frozenset({"document", "picture", "media", "text", "message", "archive"})
 """Families a person opens without a thought."""
 _PLAIN = frozenset({"html", "xml", "text", "eml", "mht", "rtf", "slk", "svg"})
@@ -36,6 +38,10 @@ def _trickery(notes: Notes) -> None:
         notes.fact("control-in-name", f"the name {name!r} holds invisible characters")
     if _PADDING.search(name):
         notes.fact("padded-name", f"blanks in the name push its ending .{extension_of(name)} out of sight")
+    if _PIECE.search(name):
+        notes.fact(
+            "unreadable", "it is one piece of an archive in several, which only all together can be opened"
+        )
     if name.endswith((".", " ")) and kind_by_name(name):
         notes.fact(
             "trailing-dot", f"the name ends in a dot or blank, and Windows takes it for .{extension_of(name)}"

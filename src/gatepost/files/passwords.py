@@ -12,6 +12,7 @@ from gatepost.mail.content import Content
 MAX_PASSWORDS = 20
 MAX_READ = 50_000
 """Characters of text that are searched."""
+MAX_NAMES = 50
 USUAL = ("infected", "1234", "12345", "123456", "password")
 """Tried when the mail names none, or none that fits."""
 
@@ -58,8 +59,15 @@ _NO_PASSWORD = frozenset(
 
 
 def passwords_in(content: Content) -> list[str]:
-    """What subject and text call a password, in their order, then what is usual; at most MAX_PASSWORDS."""
-    return passwords_in_text(f"{content.subject}\n{content.text[:MAX_READ]}")
+    """What subject, text and the names of files call a password, in their order, then what is usual; at most MAX_PASSWORDS."""
+    names = "\n".join(_in_words(part.filename) for part in content.attachments[:MAX_NAMES])
+    return passwords_in_text(f"{content.subject}\n{content.text[:MAX_READ]}\n{names}")
+
+
+def _in_words(name: str) -> str:
+    """``password_Xy77.png`` as one would say it."""
+    base, dot, ending = name.rpartition(".")
+    return re.sub(r"[_+.]", " ", base if dot and len(ending) < 6 else name)
 
 
 def passwords_in_text(text: str) -> list[str]:

@@ -20,6 +20,7 @@ from gatepost.mail.address import printable
 MAX_TEXT_PAGES = 10
 MAX_PAGES = 200
 MAX_OBJECTS = 20_000
+MAX_FILES = 100
 MAX_DRAWN = 24 << 20
 """A larger file is not drawn."""
 SCALE = 1.6
@@ -120,20 +121,22 @@ class _Pdf:
             for annotation in self._list(_got(page, "/Annots"))[:500]:
                 if _got(annotation, "/Subtype") == "/FileAttachment":
                     listed.append(_got(annotation, "/FS"))
-        for specification in listed[:100]:
+        for specification in listed[:MAX_FILES]:
             self._file(specification)
+        if len(listed) > MAX_FILES:
+            self._notes.fact("truncated", f"more than {MAX_FILES} files are embedded")
 
     def _file(self, specification: Any) -> None:
-        inside = _got(specification, "/EF")
-        stream = _got(inside, "/UF") or _got(inside, "/F")
-        if stream is None or id(stream) in self._seen or not hasattr(stream, "get_data"):
-            return
-        self._seen.add(id(stream))
         name = str(_got(specification, "/UF") or _got(specification, "/F") or "embedded")
-        self._notes.fact(
-            "pdf-embedded-file", f"the file {name!r} is embedded", {"name": printable(name, 200)}
-        )
-        self._notes.member(name, stream.get_data()[: self._notes.room()], hidden=True)
+        for system in ("/UF", "/F", "/Unix", "/DOS", "/Mac"):  # which of them is opened depends on the reader
+            stream = _got(_got(specification, "/EF"), system)
+            if stream is None or id(stream) in self._seen or not hasattr(stream, "get_data"):
+                continue
+            self._seen.add(id(stream))
+            self._notes.fact(
+                "pdf-embedded-file", f"the file {name!r} is embedded", {"name": printable(name, 200)}
+            )
+            self._notes.member(name, stream.get_data(), hidden=True)
 
     def _additional(self, holder: Any) -> None:
         actions = _got(holder, "/AA")
