@@ -1,11 +1,14 @@
 """What each process of a gate holds in memory, with everything on: two workers, delivery, console, sandboxed children.
 
     .venv/bin/python benchmarks/memory.py [--rounds 3] [--messages 1500] [--history N] [--beside CHECKOUT]
+    .venv/bin/python benchmarks/memory.py --growth 100000
 
 Mail as `./bench` sends it (200 made-up messages, signed, some with an attachment) comes from 20 clients and is delivered into
 a Maildir; somebody signed in goes through the console meanwhile. When all is quiet, `/proc/PID/smaps_rollup` tells for each process RSS (all it
 can see), PSS (pages it shares divided among those who share them: these add up) and private (what is its alone and would be free without it).
+The goal (120 MiB) is about the acceptor, two workers and what delivers, without the supervisor, the console and the sandbox; their sum stands below.
 `--beside` measures another checkout in turn with this one. MiB, medians; `cpu` is that of all processes, ms a message.
+`--growth` sends that many messages through one gate, a tenth at a time, and tells the PSS of each process after each tenth.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import asyncio
 import http.client
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -38,8 +42,9 @@ from gatepost.store.store import Store
 COLUMNS = ("RSS", "PSS", "private")
 FIELDS = {"Rss": "RSS", "Pss": "PSS", "Private_Clean": "private", "Private_Dirty": "private"}
 """Of proc_pid_smaps(5), in KiB."""
-LONGEST_S = 60
-OF_THE_GOAL = ("supervisor", "acceptor", "worker", "delivery")
+LONGEST_S = 300
+OF_THE_GOAL = ("acceptor", "worker", "delivery")
+OF_THE_GATE = ("supervisor", *OF_THE_GOAL)
 
 
 def memory_of(pid: int) -> dict[str, float]:
@@ -120,13 +125,44 @@ def once(
         found = processes(gate)
     finally:
         gate.end()
-    few = [one for name, one in found.items() if name.startswith(OF_THE_GOAL)]
     return {
         **found,
-        "all of it": {column: sum(one[column] for one in found.values()) for column in COLUMNS},
-        "without console and children": {column: sum(one[column] for one in few) for column in COLUMNS},
+        "**acceptor, workers and delivery: the goal**": together(found, OF_THE_GOAL),
+        "and the supervisor": together(found, OF_THE_GATE),
+        "everything": together(found, ("",)),
         "cpu": dict.fromkeys(COLUMNS, spent),
     }
+
+
+def together(found: dict[str, dict[str, float]], names: tuple[str, ...]) -> dict[str, float]:
+    """The sum of those whose names begin so."""
+    some = [one for name, one in found.items() if name.startswith(names)]
+    return {column: sum(one[column] for one in some) for column in COLUMNS}
+
+
+def grow(folder: Path, load: Path, corpus: Corpus, dns: int, source: Path, messages: int) -> None:
+    """One gate; what was delivered is removed each time, so that the disk need not hold it all."""
+    gate = Gatepost(folder, workers=2, off=(), dns_port=dns, hold=False, source=source)
+    sent = 0
+    try:
+        for number in range(11):
+            if number:
+                sent += send(gate, load, corpus, messages // 10)
+                shutil.rmtree(folder / "mail", ignore_errors=True)
+            found = processes(gate)
+            if not number:
+                names = [name for name in found if name.startswith(OF_THE_GATE)]
+                print(
+                    "| messages | "
+                    + " | ".join(names)
+                    + " | the goal's |\n"
+                    + "| --- " * (len(names) + 2)
+                    + "|"
+                )
+            cells = [*(found[name] for name in names), together(found, OF_THE_GOAL)]
+            print(f"| {sent:,} | " + " | ".join(f"{cell['PSS']:.1f}" for cell in cells) + " |", flush=True)
+    finally:
+        gate.end()
 
 
 def main() -> None:
@@ -138,6 +174,7 @@ def main() -> None:
     reader.add_argument("--messages", type=int, default=1500)
     reader.add_argument("--history", type=int, default=0, help="messages already in history")
     reader.add_argument("--beside", type=Path, help="another checkout, measured in turn with this one")
+    reader.add_argument("--growth", type=int, default=0, help="messages to send through one gate, instead")
     reader.add_argument("--sign-in", type=Path, help=argparse.SUPPRESS)
     asked = reader.parse_args()
     if asked.sign_in:
@@ -153,6 +190,9 @@ def main() -> None:
         load, corpus = build(folder), make(folder / "corpus")
         dns, port = start_dns(folder / "dns", corpus.zone)
         try:
+            if asked.growth:
+                grow(folder / "gate", load, corpus, port, here / "src", asked.growth)
+                return
             for number in range(asked.rounds):
                 print(f"round {number + 1}; yardstick {yardstick():.0f} us", flush=True)
                 for which, source in enumerate(sources):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import logging
 import os
@@ -39,6 +38,7 @@ from gatepost.delivery.share import Share, Troubled, processes
 from gatepost.jobs.deaths import note_death
 from gatepost.jobs.presence import is_running, presence
 from gatepost.jobs.rounds import run_rounds
+from gatepost.net import heap
 from gatepost.net.acceptor import CannotListen, bind
 from gatepost.net.handover import Desk
 from gatepost.net.life import Life
@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from gatepost.web.demodoor import DemoDoor
 
 log = logging.getLogger("gatepost")
-LARGE_OCTETS = 1024**2
-_M_MMAP_THRESHOLD = -3  # malloc.h
 CONSOLE_NICE = 10
 """The console gets a tenth of what a worker does, while workers want all."""
 
@@ -382,17 +380,6 @@ def delivery_name(number: int) -> str:
     return f"delivery-{number + 1}" if number else "delivery"
 
 
-def give_back_what_is_large() -> None:
-    """A large message's octets go back to the system when it is done with, in this process and those forked from it.
-
-    Left to itself the C library learns from the first large block that is freed to keep as much for the next: every process
-    would hold tens of megabytes (mallopt(3), M_MMAP_THRESHOLD). Elsewhere than with glibc nothing happens.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, LARGE_OCTETS)
-
-
 def spare_the_collector() -> None:
     """What is there now stays; a message leaves little that only the collector can free, so it need not come often."""
     gc.collect()
@@ -431,7 +418,7 @@ def serve(path: Path) -> int:
     loaded = load(path)
     insist_on_ours(loaded.state / "gatepost.db")
     start_log(loaded.config.log.format)
-    give_back_what_is_large()
+    heap.keep_little()
     gate = Gate(loaded, ready=say)
     try:
         return gate.run()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import selectors
@@ -24,7 +23,7 @@ from typing import Any
 
 import uvloop
 
-from gatepost.net import readiness
+from gatepost.net import heap, readiness
 from gatepost.net.acceptor import Acceptor, Listening
 from gatepost.net.handover import Desk, LocalDesk, RemoteDesk, RemotePost
 from gatepost.net.life import READY, Life
@@ -166,8 +165,7 @@ class _Supervisor:
             signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(self._signals_in)
         self._selector.register(self._signals, selectors.EVENT_READ, None)
-        gc.collect()
-        gc.freeze()  # what children share is not written to by their collectors
+        heap.settle()
         for name in self._names():
             self._start(name)
         while self._children or (self._restarts and self._stop_at is None):
