@@ -55,3 +55,30 @@ def test_a_log_that_nobody_reads_any_more_loses_no_mail(monkeypatch: pytest.Monk
     log.start_log(LogFormat.TEXT)
     monkeypatch.setattr(sys, "stderr", Gone())
     log.log_entry(ENTRY)
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_what_went_wrong_inside_is_told_on_one_line(
+    form: LogFormat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.start_log(form)
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        logging.getLogger("gatepost.jobs").exception("the job %s failed", "look\nhere")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ValueError: two\\nlines" in line
+    if form is LogFormat.JSON:
+        told = json.loads(line)
+        assert (told["level"], told["event"]) == ("error", "the job look\nhere failed")
+        assert list(told) == ["timestamp", "level", "event", "exception"]
+    else:
+        assert " level='error' event='the job look\\nhere failed' exception=" in line
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_a_name_that_is_no_text_can_be_told(form: LogFormat, capsys: pytest.CaptureFixture[str]) -> None:
+    log.start_log(form)
+    logging.getLogger("gatepost").warning("no such file: %s", b"\xff.pem".decode(errors="surrogateescape"))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "\\udcff.pem" in line

@@ -6,14 +6,14 @@ No secret and no message text gets here; attacker-chosen words have been made pr
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import TextIO
 
 import msgspec
-import structlog
 
 from gatepost.config.schema import LogFormat
 from gatepost.store.records import HistoryEntry
@@ -21,25 +21,8 @@ from gatepost.store.records import HistoryEntry
 
 def start_log(format_: LogFormat, out: TextIO | None = None) -> None:
     """Send everything, ours and the libraries', through one form to one place, standard error unless told."""
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.format_exc_info,
-    ]
-    renderer: Any = (
-        structlog.processors.JSONRenderer(sort_keys=False)
-        if format_ is LogFormat.JSON
-        else structlog.processors.KeyValueRenderer(
-            key_order=["timestamp", "level", "event"], drop_missing=True
-        )
-    )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-    )
     handler = logging.StreamHandler(out or sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(Line(plain_json if format_ is LogFormat.JSON else as_text))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
@@ -47,6 +30,30 @@ def start_log(format_: LogFormat, out: TextIO | None = None) -> None:
     global _line_of, _out  # noqa: PLW0603 - a process has one log
     _out = out
     _line_of = as_json if format_ is LogFormat.JSON else as_text
+
+
+class Line(logging.Formatter):
+    """A record, whoever wrote it, as fields on one line."""
+
+    def __init__(self, line_of: Callable[[dict[str, object]], str]) -> None:
+        super().__init__()
+        self._line_of = line_of
+
+    def format(self, record: logging.LogRecord) -> str:
+        """With what went wrong inside, where that is told."""
+        fields: dict[str, object] = {
+            "timestamp": stamp(record.created), "level": record.levelname.lower(), "event": record.getMessage(),
+        }  # fmt: skip
+        if record.exc_info and record.exc_info[0] is not None:
+            fields["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            fields["stack_info"] = record.stack_info
+        return self._line_of(fields)
+
+
+def stamp(at: float) -> str:
+    """RFC 3339, in UTC."""
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at))}.{int(at % 1 * 1e6):06d}Z"
 
 
 def as_text(fields: dict[str, object]) -> str:
@@ -57,6 +64,11 @@ def as_text(fields: dict[str, object]) -> str:
 def as_json(fields: dict[str, object]) -> str:
     """A message's line for machines."""
     return msgspec.json.encode(fields).decode()
+
+
+def plain_json(fields: dict[str, object]) -> str:
+    """The same for any line, which may name a file whose name is no text: all but ASCII is escaped."""
+    return json.dumps(fields)
 
 
 _line_of: Callable[[dict[str, object]], str] | None = None
@@ -73,7 +85,7 @@ def log_entry(entry: HistoryEntry) -> None:
     client, envelope = entry.client, entry.envelope
     now = time.time()
     fields: dict[str, object] = {
-        "timestamp": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1e6):06d}Z",
+        "timestamp": stamp(now),
         "level": "info",
         "event": entry.kind,
         "ref": entry.ref,
