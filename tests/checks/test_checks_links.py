@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 
 import pytest
 
 from drive import drive
+from file_samples import code_in_letters, code_picture
 from gatepost.checks.content.links import LINKS, LinksSettings
 from gatepost.checks.content.targets import hidden_in
+from gatepost.files.inspect import FileLimits, inspect_file
+from gatepost.files.selection import worth_a_look
 from gatepost.mail.authresults import AuthResults, DmarcResult
 from gatepost.mail.client import Mail
+from gatepost.mail.content import content_of
+from gatepost.mail.filereport import FileReport
 from gatepost.mail.finding import Finding
 from gatepost.mail.message import Message
 from gatepost.mail.urls import link_of
@@ -32,6 +38,49 @@ def seen(one: Mail, settings: LinksSettings | None = None) -> list[Finding]:
     world = World()
     world.unpacker = world.people = NOTHING  # type: ignore[attr-defined]
     return list(drive(LINKS.run(one, world, settings or LinksSettings())))  # type: ignore[arg-type]
+
+
+class Looking:
+    """Looks into what is worth it as the child does, but here."""
+
+    async def inspect(self, message: Message) -> list[FileReport]:
+        limits = FileLimits()
+        return [
+            report
+            for part in worth_a_look(content_of(message))
+            for report in inspect_file(
+                part.filename,
+                part.content_type,
+                part.octets,
+                part.index,
+                passwords=(),
+                limits=limits,
+                scratch=None,
+            )
+        ]
+
+
+CODE = "https://codes.example/verify"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p>Scan this</p><pre>" + code_in_letters(CODE) + "</pre>",
+        "<p>Scan this</p><pre>" + code_in_letters(CODE, half=True) + "</pre>",
+        "<p>Scan this</p><code style='white-space:pre'>" + code_in_letters(CODE, half=True).replace("\n", "<br>") + "</code>",
+        "<p>Scan this</p><div>" + code_in_letters(CODE, half=True).replace(" ", "&nbsp;").replace("\n", "</div><div>") + "</div>",
+        '<p>Scan this</p><img src="data:image/png;base64,' + b64encode(code_picture(CODE)).decode() + '">',
+    ],
+    ids=["whole blocks", "half blocks", "half blocks in code", "half blocks in divs", "data address"],
+)  # fmt: skip
+def test_a_code_that_only_the_text_holds_is_a_link(body: str) -> None:
+    world = World()
+    world.unpacker, world.people = Looking(), NOTHING  # type: ignore[attr-defined]
+    found = list(drive(LINKS.run(html_mail(body), world, LinksSettings())))  # type: ignore[arg-type]
+    assert "codes.example" in {
+        host for one in found if one.name == "links.qr" for host in one.evidence["hosts"]
+    }  # type: ignore[union-attr]
 
 
 def link(href: str, text: str = "Click here") -> Mail:

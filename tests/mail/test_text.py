@@ -241,11 +241,33 @@ def test_an_invitation_is_read_with_its_links() -> None:
     ]  # fmt: skip
 
 
-def test_text_art_is_found() -> None:
-    rows = ["█▀▀▀█ ▄ █"] * 8
+def test_what_is_drawn_with_letters_keeps_its_blanks() -> None:
+    rows = ["  █▀▀▀█  ▄ █▀▀▀█ █  ▄"] * 12
     found = content("Content-Type: text/plain; charset=utf-8", "", "Scan this:", *rows, "Thanks")
-    assert len(found.block_runs) == 1
-    assert found.block_runs[0].count("█") == 24
+    assert [one.octets.decode().splitlines()[1:13] for one in found.within_text] == [rows]
+    for page in (
+        "<p>Scan</p><pre>" + "\r\n".join(rows) + "</pre>",
+        "<p>Scan</p><div style='white-space: pre'>" + "<br>".join(rows) + "</div>",
+        "<p>Scan</p>\r\n" + "\r\n".join(f"<div>{row.replace(' ', '&#32;')}</div>" for row in rows),
+    ):
+        [drawn] = content("Content-Type: text/html; charset=utf-8", "", page).within_text
+        assert drawn.octets.decode().splitlines()[1:13] == rows
+
+
+def test_a_line_across_a_letter_is_no_drawing() -> None:
+    assert (
+        content("Content-Type: text/plain; charset=utf-8", "", "█" * 40, "Hello", "■ one").within_text == ()
+    )
+
+
+def test_a_picture_in_the_address_of_a_picture() -> None:
+    found = content(
+        "Content-Type: text/html", "", '<img src="data:image/png;base64,iVBORw0K', 'Ggo=">',
+        '<a href="data:text/html;base64,PGI+">x</a><img src="data:image/gif;base64,!">',
+    )  # fmt: skip
+    assert [(one.content_type, one.octets) for one in found.within_text] == [
+        ("image/png", b"\x89PNG\r\n\x1a\n")
+    ]
 
 
 def test_files_are_attachments_and_bodies_are_not() -> None:

@@ -39,7 +39,7 @@ def worth_a_look(content: Content) -> tuple[Part, ...]:
         if not _harmless(part):
             key = (id(part.source), part.start, part.end, part.encoding, part.filenames)
             wanted.setdefault(key, part)
-    return tuple(wanted.values())
+    return (*wanted.values(), *content.within_text)
 
 
 def riskiest_name(part: Part) -> str:

@@ -5,7 +5,6 @@ A check says ``content = content_of(mail.message)``. Everything is lazy and boun
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import cached_property
 
@@ -18,9 +17,6 @@ from gatepost.mail.urls import Link
 MAX_TEXT = 200_000
 """Characters of visible text that are read, over all parts."""
 MAX_LINKS = 500
-MAX_RUNS = 5
-# Five lines and more, each with at least five characters of U+2580 to U+259F among blanks.
-BLOCKS = re.compile(r"(?:^[ \u2580-\u259f]*+(?<=[\u2580-\u259f])[ ]*+(?:\n|\Z)){5,200}+", re.MULTILINE)
 
 
 class Content:
@@ -90,9 +86,13 @@ class Content:
         return tuple(one for one in self.parts if _is_file(one, one.index in containers))
 
     @cached_property
-    def block_runs(self) -> tuple[str, ...]:
-        """Runs of lines drawn with block characters in the visible text, such as a QR code made of text."""
-        return tuple(found[0] for found in BLOCKS.finditer(self.text))[:MAX_RUNS]
+    def within_text(self) -> tuple[Part, ...]:
+        """What a person sees as a picture and only the text holds: ``data:`` addresses, codes drawn with letters."""
+        if all(one.visible.isascii() and not one.links for one in self._usual):
+            return ()
+        from gatepost.mail.withintext import parts_in_text
+
+        return parts_in_text(self.parts, self._usual)
 
 
 def _is_file(part: Part, holds_parts: bool) -> bool:

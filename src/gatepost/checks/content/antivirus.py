@@ -8,11 +8,9 @@ all of it was looked at.
 from __future__ import annotations
 
 import asyncio
-import binascii
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import unquote_to_bytes
 
 from gatepost.checks.check import BOTH_WAYS, Check, Emits, OnFailure
 from gatepost.files.selection import worth_a_look
@@ -23,6 +21,7 @@ from gatepost.mail.filereport import FileReport
 from gatepost.mail.finding import Finding, Mode
 from gatepost.mail.part import Part
 from gatepost.mail.verdict import Action
+from gatepost.mail.withintext import data_octets
 from gatepost.tools import Scanner, Tools, Unavailable, Unscannable
 
 LARGE = 256 * 1024
@@ -124,8 +123,10 @@ def _pieces(mail: Mail, content: Content, reports: Sequence[FileReport]) -> Iter
         yield name, part
         if part.content_type.startswith("text/"):
             yield from ((name, octets) for octets in _wide_text(part))
+    for part in content.within_text:
+        yield "data: address", part
     for link in content.links:
-        if link.scheme == "data" and (octets := _data_octets(link.url)):
+        if link.scheme == "data" and (octets := data_octets(link.url)):
             yield "data: address", octets
     yield "the message", mail.message.octets
 
@@ -212,18 +213,6 @@ def _wide_text(part: Part) -> Iterator[bytes]:
             yield octets.decode(charset, "replace").encode("utf-8", "replace")
         except (LookupError, UnicodeError):
             return
-
-
-def _data_octets(url: str) -> bytes:
-    """RFC 2397."""
-    head, comma, data = url.partition(",")
-    if not comma:
-        return b""
-    octets = unquote_to_bytes(data)
-    if head.lower().endswith(";base64"):
-        kept = re.sub(rb"[^A-Za-z0-9+/]", b"", octets)
-        return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4)) if len(kept) % 4 != 1 else b""
-    return octets
 
 
 def _plain_text(content: Content) -> bool:

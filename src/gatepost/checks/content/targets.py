@@ -64,7 +64,11 @@ def _targets(message: Message) -> tuple[Target, ...]:
 async def file_targets(mail: Mail, tools: Tools) -> list[Target]:
     """Those in attached files. Nobody is asked where nothing is attached; a child that cannot answer is not our finding."""
     content = content_of(mail.message)
-    if not content.attachments and not any(part.content_type.startswith("image/") for part in content.parts):
+    if not (
+        content.attachments
+        or content.within_text
+        or any(part.content_type.startswith("image/") for part in content.parts)
+    ):
         return []
     found: list[Target] = []
     try:
@@ -81,7 +85,7 @@ async def file_targets(mail: Mail, tools: Tools) -> list[Target]:
     except Unavailable:
         return []
     for report in reports:
-        qr = any(fact.name == "qr-code" for fact in report.facts)
+        qr = any(fact.name in ("qr-code", "text-qr") for fact in report.facts)
         for url in report.links:
             link = link_of(url, where="qr" if qr else "file", part=report.part)
             if link is not None and link.host and link.scheme in WEB:
