@@ -148,6 +148,8 @@ def test_targets_hidden_in_parameters() -> None:
         "c.example",
     ]
     assert hosts("https://a.example/?u=aHR0cHM6Ly9iLmV4YW1wbGUvcGF0aA") == ["b.example"]
+    assert hosts("https://a.example/?u=aHR0cHM6Ly9iLmV4YW1wbGU") == ["b.example"]
+    assert hosts("https://www.bing.com/ck/a?!&&p=1&u=a1aHR0cHM6Ly9iLmV4YW1wbGUv&ntb=1") == ["b.example"]
     assert hosts("https://web.archive.org/web/2020/http://b.example/x") == ["b.example"]
     assert hosts("https://a.example/?u=nothing") == []
     assert len(hosts("https://a.example/?" + "&".join(["u=https://b.example"] * 99))) <= 3

@@ -254,6 +254,19 @@ def test_what_is_drawn_with_letters_keeps_its_blanks() -> None:
         assert drawn.octets.decode().splitlines()[1:13] == rows
 
 
+def test_links_of_pictures_within_a_page() -> None:
+    found = content(
+        "Content-Type: text/html", "", "<svg><a xlink:href='https://a.example/'><text>Pay now</text></a>",
+        "<a href='https://b.example/'><text>Pay</text></a><image href='https://c.example/x.png'/>",
+        "<use xlink:href='https://d.example/x.svg#y'/></svg><video poster='https://e.example/x.png'>",
+    )  # fmt: skip
+    hosts = {one.host: one.where for one in found.links}
+    assert hosts == {
+        "a.example": "html", "b.example": "html", "c.example": "image", "d.example": "image", "e.example": "image",
+    }  # fmt: skip
+    assert next(one.shown for one in found.links if one.host == "a.example") == "Pay now"
+
+
 def test_a_line_across_a_letter_is_no_drawing() -> None:
     assert (
         content("Content-Type: text/plain; charset=utf-8", "", "█" * 40, "Hello", "■ one").within_text == ()

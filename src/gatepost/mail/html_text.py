@@ -36,7 +36,7 @@ LEADS = {
     "a": ("href", "html"), "area": ("href", "html"), "form": ("action", "form"), "button": ("formaction", "form"),
     "input": ("formaction", "form"), "img": ("src", "image"), "iframe": ("src", "html"), "frame": ("src", "html"),
     "embed": ("src", "html"), "object": ("data", "html"), "video": ("src", "image"), "audio": ("src", "image"),
-    "source": ("src", "image"), "image": ("xlink:href", "image"), "v:fill": ("src", "image"), "v:image": ("src", "image"),
+    "source": ("src", "image"), "image": ("href", "image"), "use": ("href", "image"), "v:fill": ("src", "image"), "v:image": ("src", "image"),
     "v:imagedata": ("src", "image"), "v:roundrect": ("href", "html"), "v:rect": ("href", "html"), "v:shape": ("href", "html"),
     "link": ("href", "css"),
 }  # fmt: skip
@@ -183,7 +183,7 @@ class _Reader:
                 add("\n")
             elif tag in CELLS:
                 add(" ")
-            elif tag == "a" and attributes.get("href"):
+            elif tag == "a" and (attributes.get("href") or attributes.get("xlink:href")):
                 anchors += 1
                 add(_Anchor(attributes, len(pieces)))
                 if state.colour == 0:
@@ -270,9 +270,11 @@ class _Reader:
                 self.pieces.append(f" {attributes['alt']} ")
         elif tag == "input":
             self.input(attributes)
-        url = attributes.get(name) or (attributes.get("src") if tag == "input" else None)
+        url = attributes.get(name) or attributes.get("src" if tag == "input" else "xlink:href")
         if url:
             self.lead(url, where)
+        if tag == "video" and attributes.get("poster"):
+            self.lead(attributes["poster"] or "", "image")
         for piece in (attributes.get("srcset") or "").split(",")[:20]:
             if piece.strip():
                 self.lead(piece.split()[0], "image")
@@ -289,7 +291,9 @@ class _Reader:
     def anchor(self, anchor: _Anchor) -> None:
         """A link whose text has been read."""
         shown = " ".join("".join(self.pieces[anchor.pieces : anchor.pieces + 200]).split())
-        self.lead(anchor.attributes.get("href") or "", "html", shown)
+        # In an SVG picture the older name of the attribute holds too (SVG 2 §16.1).
+        url = anchor.attributes.get("href") or anchor.attributes.get("xlink:href") or ""
+        self.lead(url, "html", shown)
 
     def lead(self, url: str, where: str, shown: str = "") -> None:
         """Note a link."""

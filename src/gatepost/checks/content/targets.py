@@ -96,9 +96,9 @@ async def file_targets(mail: Mail, tools: Tools) -> list[Target]:
     return found
 
 
-# A whole URL, percent-encoded any number of times, or the base 64 of its beginning.
+# A whole URL, percent-encoded any number of times, or the base 64 of its beginning; Bing's redirector writes "a1" before that.
 HIDDEN = re.compile(
-    r"(?i:https?(?::|%(?:25){0,4}3a)(?:[/\\]|%(?:25){0,4}(?:2f|5c)){1,3})|(?<![A-Za-z0-9+/_-])aHR0c(?:HM6Ly|DovL)[A-Za-z0-9+/_-]+"
+    r"(?i:https?(?::|%(?:25){0,4}3a)(?:[/\\]|%(?:25){0,4}(?:2f|5c)){1,3})|(?:(?<![A-Za-z0-9+/_-])|(?<=[=&]a1))aHR0c(?:HM6Ly|DovL)[A-Za-z0-9+/_-]+"
 )
 
 
@@ -122,7 +122,10 @@ def _unwrapped(path: str, match: re.Match[str]) -> tuple[str, int]:
     if match[0].startswith("aHR0c"):
         octets = match[0].replace("-", "+").replace("_", "/")
         try:
-            return binascii.a2b_base64(octets[: len(octets) // 4 * 4]).decode("utf-8", "replace"), match.end()
+            # Written without its padding, as a rule.
+            octets = octets[: len(octets) - (len(octets) % 4 == 1)]
+            padded = octets + "=" * (-len(octets) % 4)
+            return binascii.a2b_base64(padded).decode("utf-8", "replace"), match.end()
         except (binascii.Error, ValueError):
             return "", match.end()
     # A parameter ends at the next one; a URL that is not encoded and stands in the path goes on to the end.
