@@ -17,6 +17,9 @@ CMS_ENDINGS = (".p7m", ".p7z")
 PGP_BEGINS = b"-----BEGIN PGP MESSAGE"
 PGP_ENDINGS = (".pgp", ".gpg")
 MAX_ELEMENTS = 200_000
+ELEMENTS_FOR_OCTETS = 50
+"""Programs write pieces of hundreds of octets at least; whoever writes smaller ones wants our time."""
+LEAST_ELEMENTS = 200
 MAX_DEPTH = 24
 MOST_UNPACKED = 64 << 20
 
@@ -43,7 +46,7 @@ class Opened(NamedTuple):
 
 def open_cms(octets: bytes) -> Opened:
     """One layer of CMS opened; bounded, and never raises."""
-    reader = _Reader(octets)
+    reader = _Reader(octets, min(MAX_ELEMENTS, len(octets) // ELEMENTS_FOR_OCTETS + LEAST_ELEMENTS))
     try:
         kind, content = reader.tagged(reader.element(0, len(octets), 0))
         if kind in _LOCKED:
@@ -99,7 +102,7 @@ class _Reader:
     """Elements of BER (X.690 §8.1), lengths left open among them, which mail programs write."""
 
     octets: bytes
-    left: int = MAX_ELEMENTS
+    left: int
 
     def element(self, at: int, end: int, depth: int) -> _Element:
         """The one that begins at `at`."""
