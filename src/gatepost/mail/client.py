@@ -66,6 +66,21 @@ class Client:
     excused: bool = False
     """A machine of the own network that may send out without signing in (`relay_for` of a submission listener)."""
 
+    def saying(self, hello: str, *, extended: bool) -> Client:
+        """The same, introduced by EHLO or the like; written out, since every connection comes by here (`replace` takes thrice the time)."""
+        return Client(
+            ip=self.ip,
+            port=self.port,
+            hello=hello,
+            extended=extended,
+            tls=self.tls,
+            user=self.user,
+            sends_as=self.sends_as,
+            device=self.device,
+            role=self.role,
+            excused=self.excused,
+        )
+
     @property
     def account(self) -> str:
         """Who of ours hands mail in, as limits and habits count it: a login, or a machine's address; empty for strangers."""

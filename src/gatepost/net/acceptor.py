@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from gatepost.mail.client import IpAddress
 from gatepost.net.census import Census, Network, Place, networks, within
-from gatepost.net.handover import Arrival, Post
+from gatepost.net.handover import Arrival, Post, Tcp6Socket, TcpSocket
 from gatepost.net.limits import ConnectionLimits, Listener
 from gatepost.smtp.dialect import Dialect
 from gatepost.smtp.proxy import Incomplete, NotProxy, parse_proxy
@@ -370,9 +370,10 @@ def _listen(host: str, port: int, backlog: int) -> socket.socket:
     family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
         0
     ]
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = (Tcp6Socket if family == socket.AF_INET6 else TcpSocket)(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit it
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(where)

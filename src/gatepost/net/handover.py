@@ -21,6 +21,22 @@ from typing import NamedTuple, Protocol
 from gatepost.mail.client import IpAddress
 from gatepost.smtp.reply import Reply
 
+
+class TcpSocket(socket.socket):
+    """One that knows what it is: `socket.socket` makes an enum of a number each time it is asked, and it is asked often."""
+
+    __slots__ = ()
+    family = socket.AF_INET
+    type = socket.SOCK_STREAM
+
+
+class Tcp6Socket(TcpSocket):
+    """The same for IPv6."""
+
+    __slots__ = ()
+    family = socket.AF_INET6
+
+
 _CONNECTION = struct.Struct("!cQHHH16s16s")
 _NAMED = struct.Struct("!cQ16s")
 _ANSWER = struct.Struct("!cQ?")
@@ -30,6 +46,7 @@ _FD_SPACE = socket.CMSG_SPACE(4)
 _PACKET = 4096
 _UNSENT_AT_MOST = 20_000
 """Words that wait for a worker that does not read; more than it can have sessions."""
+_KINDS: dict[int, type[TcpSocket]] = {socket.AF_INET: TcpSocket, socket.AF_INET6: Tcp6Socket}
 _AT_ONCE = 32
 """Connections taken in one turn of the loop, so that a flood of them does not starve open sessions."""
 
@@ -43,7 +60,7 @@ class Arrival(NamedTuple):
     """Index among the listeners."""
     sock: socket.socket
     family: int
-    """Its address family; a socket object takes long to say so."""
+    """Its address family."""
     peer: IpAddress
     """Who is really connected; the front, behind one."""
     ip: IpAddress
@@ -362,7 +379,7 @@ class RemoteDesk:
             self.ended(number)
             return
         descriptor = int.from_bytes(ancillary[0][2][:4], sys.byteorder)
-        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=descriptor)
+        sock = _KINDS[family](family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=descriptor)
         assert self._arrive is not None
         self._arrive(
             Arrival(

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -32,7 +31,7 @@ class Reception:
         self._desk = desk
         self._loop = asyncio.get_running_loop()
         self._sessions: dict[Session, int] = {}
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._connecting: dict[asyncio.Task[object], tuple[Session, socket.socket]] = {}
         self._empty = asyncio.Event()
         self._next_check: asyncio.TimerHandle | None = None
         self._stopping = False
@@ -66,7 +65,7 @@ class Reception:
     def _arrived(self, arrival: Arrival) -> None:
         self.arrived += 1
         rules = self._rules[arrival.listener]
-        client = rules.excusing(Client(ip=arrival.ip, port=arrival.port, role=rules.role.value))
+        client = rules.excusing(Client(ip=arrival.ip, port=arrival.port, role=rules.role_name))
         number = arrival.number
 
         async def renamed(named: Client) -> Offers | None:
@@ -84,42 +83,42 @@ class Reception:
         if self._next_check is None:
             self._next_check = self._loop.call_later(self.service.check_every_s, self._check)
         self._sessions[session] = number
-        task = self._loop.create_task(
-            self._connect(session, arrival, implicit_tls=rules.role is Dialect.SUBMISSIONS)
-        )
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
+        self._connect(session, arrival.sock, implicit_tls=rules.role is Dialect.SUBMISSIONS)
 
-    async def _connect(self, session: Session, arrival: Arrival, *, implicit_tls: bool) -> None:
-        sock = arrival.sock
+    def _connect(self, session: Session, sock: socket.socket, *, implicit_tls: bool) -> None:
+        """The loop makes the socket non-blocking, and TCP_NODELAY is inherited from the one that listens."""
         tls = self.service.tls
         if implicit_tls and tls is None:
             log.error("a submissions listener needs tls.certificate and tls.key")
             sock.close()
             self._ended(session)
             return
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._loop.connect_accepted_socket(
+        task = self._loop.create_task(
+            self._loop.connect_accepted_socket(
                 lambda: session,
                 sock,
                 ssl=tls.context_for("submissions") if implicit_tls and tls is not None else None,
                 ssl_handshake_timeout=self.service.smtp_limits.handshake_s if implicit_tls else None,
             )
-        except (OSError, ssl.SSLError) as failure:
-            sock.close()
-            if implicit_tls:
+        )
+        self._connecting[task] = session, sock
+        task.add_done_callback(self._connected)
+
+    def _connected(self, task: asyncio.Task[object]) -> None:
+        session, sock = self._connecting.pop(task)
+        failure = None if task.cancelled() else task.exception()
+        if failure is None and not task.cancelled():
+            if self._stopping:
+                session.stop()
+            return
+        sock.close()
+        if isinstance(failure, OSError):  # SSLError is one; only a handshake fails for a reason worth telling
+            if session.client.role == Dialect.SUBMISSIONS.value:
                 reply = Reply(421, "4.7.0", f"TLS handshake failed: {failure}")
                 self.service.handler.refused(session.client, None, reply, "tls-handshake")
-            self._ended(session)
-            return
-        except asyncio.CancelledError:
-            sock.close()
-            self._ended(session)
-            raise
-        if self._stopping:
-            session.stop()
+        elif failure is not None:
+            log.error("a connection of %s could not be taken", session.client.ip, exc_info=failure)
+        self._ended(session)
 
     def _check(self) -> None:
         now = self._loop.time()
@@ -139,7 +138,7 @@ class Reception:
     def _turned_away(
         self, *, listener: int, ip: IpAddress, port: int, reply: Reply, what: str, ref: str
     ) -> None:
-        client = Client(ip=ip, port=port, role=self._rules[listener].role.value)
+        client = Client(ip=ip, port=port, role=self._rules[listener].role_name)
         self.service.handler.refused(client, None, reply, what, ref)
 
 
@@ -151,6 +150,7 @@ class _Rules:
 
     def __init__(self, listener: Listener) -> None:
         self.role = listener.role
+        self.role_name = listener.role.value
         self._xclient = networks(listener.xclient_from)
         self._relay = networks(listener.relay_for)
         self._bare_lf = networks(listener.bare_lf_from)

@@ -184,6 +184,8 @@ class Session(asyncio.Protocol):
         machine = self._machine
         while True:
             event = machine.next_event()
+            if event is events.NEED_DATA:
+                break
             step = self._STEPS.get(type(event))
             if step is None:
                 break
@@ -205,7 +207,7 @@ class Session(asyncio.Protocol):
 
     def _hello(self, event: events.Hello) -> None:
         self._forget_mail()
-        self.client = replace(self.client, hello=event.name, extended=event.extended)
+        self.client = self.client.saying(event.name, extended=event.extended)
         self._machine.reply(self._service.hello)
 
     def _start_tls(self, _: events.StartTls) -> None:
@@ -320,7 +322,7 @@ class Session(asyncio.Protocol):
 
     async def _screen(self, attempt: Attempt) -> None:
         screened = await self._service.handler.screen(attempt)
-        if screened.reply.positive:
+        if screened.reply.code < 400:
             self._screened.append(screened)
         self._machine.reply(screened.reply)
 

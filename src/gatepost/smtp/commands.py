@@ -21,6 +21,10 @@ _TLS_RECORD = frozenset({0x16, 0x80})
 
 def read_command(session: Session) -> Event | None:
     """One command line: an event, or None when it was answered here and there may be more to read."""
+    if session.counted:
+        enough = session.enough()
+        if enough is not None:
+            return enough
     octets = session.incoming.octets
     if not octets:
         return NEED_DATA

@@ -8,6 +8,7 @@ accepted recipient (RFC 2033 §4.2).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gatepost.mail.address import Address
 from gatepost.mail.client import Recipient
@@ -50,8 +51,7 @@ class KeysWanted:
     user: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailFrom:
+class MailFrom(NamedTuple):
     """MAIL FROM; asks."""
 
     sender: Address | None

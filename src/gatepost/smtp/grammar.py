@@ -36,6 +36,7 @@ _HELLO = re.compile(r"[!-~]{1,255}")
 _NOTIFY = frozenset({"NEVER", "SUCCESS", "FAILURE", "DELAY"})
 _BODIES = frozenset({"7BIT", "8BITMIME", "BINARYMIME"})
 _MOST_PARAMETERS = 20
+_NO_FIELDS: dict[str, object] = {}
 
 # Whoever says these speaks HTTP, or was sent here by a browser or a proxy that does.
 _HTTP = frozenset(["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"])
@@ -69,17 +70,15 @@ def parse_mail(argument: str, *, binarymime: bool, requiretls: bool) -> MailFrom
     if not match:
         return MAIL_SYNTAX
     path, trailer = match.groups()
-    if not trailer:
-        parameters: dict[str, str | None] = {}
-    else:
-        read = _parameters(trailer)
+    smtputf8, fields = False, _NO_FIELDS
+    if trailer:
+        parameters = _parameters(trailer)
+        if isinstance(parameters, Reply):
+            return parameters
+        read = _mail_parameters(parameters, binarymime=binarymime, requiretls=requiretls)
         if isinstance(read, Reply):
             return read
-        parameters = read
-    fields = _mail_parameters(parameters, binarymime=binarymime, requiretls=requiretls)
-    if isinstance(fields, Reply):
-        return fields
-    smtputf8 = "SMTPUTF8" in parameters
+        smtputf8, fields = "SMTPUTF8" in parameters, read
     if not smtputf8 and not argument.isascii():
         return NEEDS_SMTPUTF8
     sender = None
@@ -87,7 +86,7 @@ def parse_mail(argument: str, *, binarymime: bool, requiretls: bool) -> MailFrom
         sender = parse_address(_without_route(path), smtputf8=smtputf8)
         if sender is None:
             return BAD_SENDER
-    return MailFrom(sender=sender, smtputf8=smtputf8, **fields)  # type: ignore[arg-type]
+    return MailFrom(sender, smtputf8=smtputf8, **fields)  # type: ignore[arg-type]
 
 
 def parse_rcpt(argument: str, *, smtputf8: bool) -> RcptTo | Reply:

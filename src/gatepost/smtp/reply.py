@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 LINE_MAX_OCTETS = 512
@@ -34,6 +34,8 @@ class Reply:
     """May hold line feeds: each line becomes one reply line."""
     close: bool = False
     """Close the connection once it is sent (421, 221)."""
+    octets: bytes = field(default=b"", init=False, repr=False, compare=False)
+    """As `render` made them once; empty before, and where SMTPUTF8 makes a difference. Most replies are always the same."""
 
     def __str__(self) -> str:
         """As one line, for history and the log."""
@@ -56,12 +58,12 @@ class Reply:
         Control characters become ``?``, and so does what is not ASCII unless `smtputf8` (RFC 6531 §3.7.4.1):
         no text can start a line of its own. An enhanced code of another class than the reply's is left out.
         """
-        prefix = ""
-        if self.enhanced and self.enhanced[0] == str(self.code // 100) and _ENHANCED.fullmatch(self.enhanced):
-            prefix = self.enhanced + " "
+        prefix = _prefix(self.code, self.enhanced)
         text = self.text
         if len(text) <= LINE_MAX_OCTETS - 20 and text.isascii() and text.isprintable():
-            return f"{self.code} {prefix}{text}\r\n".encode("ascii")
+            short = f"{self.code} {prefix}{text}\r\n".encode("ascii")
+            object.__setattr__(self, "octets", short)
+            return short
         room = LINE_MAX_OCTETS - len("250 \r\n") - len(prefix)
         lines = [part for line in text.split("\n") for part in _fold(_safe(line, smtputf8=smtputf8), room)]
         octets = [f"{self.code}-{prefix}".encode() + line + b"\r\n" for line in lines]
@@ -69,10 +71,10 @@ class Reply:
         return b"".join(octets)
 
 
-@lru_cache(maxsize=512)
-def rendered(reply: Reply, smtputf8: bool) -> bytes:
-    """`render`, remembered: most replies are always the same."""
-    return reply.render(smtputf8=smtputf8)
+@lru_cache(maxsize=256)
+def _prefix(code: int, enhanced: str) -> str:
+    fits = enhanced and enhanced[0] == str(code // 100) and _ENHANCED.fullmatch(enhanced)
+    return enhanced + " " if fits else ""
 
 
 def _safe(line: str, *, smtputf8: bool) -> bytes:
@@ -166,6 +168,7 @@ def in_words(octets: int) -> str:
     return f"{tenths / 10:.1f}".removesuffix(".0") + f" MiB ({exact})" if tenths >= 10 else exact
 
 
+@lru_cache(maxsize=8)
 def bye(hostname: str) -> Reply:
     """The answer to QUIT (RFC 5321 §4.1.1.10)."""
     return Reply(221, "2.0.0", f"{hostname} closing connection", close=True)

@@ -7,8 +7,9 @@ only moves on by a positive reply (the table is `session.TRANSITIONS`). Leaves o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from gatepost.mail.client import Envelope
 from gatepost.smtp import reply as say
@@ -37,6 +38,9 @@ from gatepost.smtp.reply import Reply
 from gatepost.smtp.sasl import TOKEN_REFUSED, ScramKeys, Token, encoded
 from gatepost.smtp.session import BODY_STATES, Session, State
 from gatepost.smtp.transaction import Transaction
+
+_CLOSED, _SILENT = State.CLOSED, State.SILENT
+"""Asked for at every turn, and an enum takes thrice as long as a name."""
 
 
 class SmtpServer:
@@ -75,7 +79,7 @@ class SmtpServer:
     @property
     def closed(self) -> bool:
         """Flush `outgoing` and close."""
-        return self._session.state is State.CLOSED
+        return self._session.state is _CLOSED
 
     @property
     def wants_input(self) -> bool:
@@ -83,7 +87,7 @@ class SmtpServer:
         session = self._session
         if session.question is None and session.state in BODY_STATES:
             return True
-        return session.state is not State.CLOSED and len(session.incoming) < session.limits.input_octets
+        return session.state is not _CLOSED and len(session.incoming) < session.limits.input_octets
 
     @property
     def patience_s(self) -> float:
@@ -111,7 +115,7 @@ class SmtpServer:
     def greet(self, greeting: Reply) -> None:
         """Queue the greeting, 220 or 554 (RFC 5321 §3.1); nothing is read as a command before."""
         session = self._session
-        if session.state is not State.SILENT:
+        if session.state is not _SILENT:
             raise RuntimeError("greeted twice")
         session.state = State.START if greeting.positive else State.TURNED_AWAY
         session.say(greeting)
@@ -119,12 +123,12 @@ class SmtpServer:
     def receive(self, octets: bytes | bytearray | memoryview) -> None:
         """Octets from the peer."""
         session = self._session
-        if session.state is State.CLOSED or not octets:
+        if session.state is _CLOSED or not octets:
             return
-        if session.state is State.SILENT:
+        if session.state is _SILENT:
             session.spoke_early = True
         session.received += len(octets)
-        session.incoming.feed(octets)
+        session.incoming.octets += octets
 
     def eof(self) -> None:
         """The peer will send no more; what is whole is still read."""
@@ -133,7 +137,7 @@ class SmtpServer:
     def end(self, farewell: Reply | None) -> None:
         """We end the session: a timeout, a stop. An unanswered event is forgotten."""
         session = self._session
-        if session.state is not State.CLOSED:
+        if session.state is not _CLOSED:
             if farewell is not None:
                 session.say(farewell)
             session.close()
@@ -154,7 +158,7 @@ class SmtpServer:
             session.offers = offers
         session.authenticated = False
         session.transaction = Transaction()
-        if session.state is not State.CLOSED:
+        if session.state is not _CLOSED:
             session.state = State.START
 
     def withdraw(self, mechanism: str) -> None:
@@ -166,8 +170,9 @@ class SmtpServer:
 
     def outgoing(self) -> bytes:
         """Octets to send; each is given once."""
-        octets = b"".join(self._session.outgoing)
-        self._session.outgoing.clear()
+        replies = self._session.outgoing
+        octets = replies[0] if len(replies) == 1 else b"".join(replies)
+        replies.clear()
         return octets
 
     def next_event(self) -> Event:
@@ -176,34 +181,16 @@ class SmtpServer:
         if session.question is not None:
             return AWAITING_REPLY
         if not (session.incoming.octets or session.counted or session.eof or session.transaction.chunk):
-            return CLOSED if session.state is State.CLOSED else NEED_DATA
-        while session.state is not State.CLOSED:
-            event = self._read()
+            return CLOSED if session.state is _CLOSED else NEED_DATA
+        while session.state is not _CLOSED:
+            chunk = session.transaction.chunk
+            read = _READERS.get(session.state, read_command)
+            event = read(session) if chunk is None else read_chunk(session, chunk)
             if event is NEED_DATA and session.eof:
                 session.close()
             elif event is not None:
                 return event
         return CLOSED
-
-    def _read(self) -> Event | None:
-        """One step; None when it gave no event and there may be more to read."""
-        session = self._session
-        state = session.state
-        if session.transaction.chunk is not None:
-            return read_chunk(session, session.transaction.chunk)
-        if state is State.DATA:
-            return read_data(session)
-        if state is State.SASL:
-            return read_sasl(session)
-        if state is State.SILENT:
-            return NEED_DATA
-        if state is State.HANDSHAKE:
-            return session.violate(say.TLS_INJECTION, "starttls-injection") if session.incoming else NEED_DATA
-        if session.counted:
-            enough = session.enough()
-            if enough is not None:
-                return enough
-        return read_command(session)
 
     def reply(self, reply: Reply) -> None:
         """Answer the event that asks. For LMTP's BodyEnd the same reply goes out for every recipient."""
@@ -211,11 +198,11 @@ class SmtpServer:
         question = session.question
         if question is None or isinstance(question, KeysWanted):
             raise RuntimeError("there is no question that a reply answers")
-        if isinstance(question, BodyEnd) and session.ways.replies_per_recipient:
+        if session.ways.replies_per_recipient and isinstance(question, BodyEnd):
             self.reply_each([reply] * len(session.transaction.recipients))
             return
         session.question = None
-        if not reply.positive:
+        if reply.code >= 400:
             self._refused(question, reply)
             return
         session.state = session.leads_to
@@ -300,14 +287,30 @@ class SmtpServer:
     def _say_keywords(self, reply: Reply) -> None:
         """The answer to EHLO: our greeting, then what is on offer (RFC 5321 §4.1.1.1)."""
         session = self._session
-        greeting = Reply(250, "", reply.text.partition("\n")[0][:255]).render()
-        session.outgoing += (
-            b"250-",
-            greeting[4:],
-            keywords(
-                session.offers,
-                tls=session.tls,
-                auth=session.may_authenticate(),
-                max_octets=session.limits.message_octets,
-            ),
-        )
+        may_authenticate, most = session.may_authenticate(), session.limits.message_octets
+        told = keywords(session.offers, tls=session.tls, auth=may_authenticate, max_octets=most)
+        session.outgoing.append(_hello_line(reply.text) + told)
+
+
+@lru_cache(maxsize=8)
+def _hello_line(text: str) -> bytes:
+    """The first line of the answer to EHLO, our name in it."""
+    return b"250-" + Reply(250, "", text.partition("\n")[0][:255]).render()[4:]
+
+
+def _read_nothing(_: Session) -> Event:
+    """Nobody was greeted yet."""
+    return NEED_DATA
+
+
+def _read_before_handshake(session: Session) -> Event:
+    return session.violate(say.TLS_INJECTION, "starttls-injection") if session.incoming else NEED_DATA
+
+
+_READERS: dict[State, Callable[[Session], Event | None]] = {
+    State.DATA: read_data,
+    State.SASL: read_sasl,
+    State.SILENT: _read_nothing,
+    State.HANDSHAKE: _read_before_handshake,
+}
+"""What octets are, where they are no commands. Each gives None when it gave no event and there may be more to read."""

@@ -14,7 +14,7 @@ from gatepost.smtp.dialect import WAYS, Dialect, Offers
 from gatepost.smtp.events import NEED_DATA, Event, Violation
 from gatepost.smtp.framing import Fault, Incoming
 from gatepost.smtp.limits import SmtpLimits
-from gatepost.smtp.reply import Reply, rendered
+from gatepost.smtp.reply import Reply
 from gatepost.smtp.sasl import Exchange
 from gatepost.smtp.transaction import Transaction
 
@@ -93,7 +93,7 @@ class Session:
 
     def say(self, reply: Reply) -> None:
         """Queue a reply; one that closes closes."""
-        self.outgoing.append(rendered(reply, self.transaction.smtputf8))
+        self.outgoing.append(reply.octets or reply.render(smtputf8=self.transaction.smtputf8))
         if reply.close:
             self.close()
 
@@ -165,18 +165,18 @@ class Session:
     def line(self, limit: int) -> str | Event:
         """The next line as text, or the event that comes instead."""
         line = self.incoming.line(limit)
+        if isinstance(line, bytes):
+            self.lines += 1
+            try:
+                return line.decode("utf-8")
+            except UnicodeDecodeError:
+                return self.violate(say.NOT_UTF8, "not-utf8")
         if line is None:
             return NEED_DATA
-        if isinstance(line, Fault):
-            reply = {Fault.TOO_LONG: say.LINE_TOO_LONG, Fault.NUL: say.NUL_IN_COMMAND}.get(
-                line, say.BARE_LINE_END
-            )
-            return self.violate(reply, line.value)
-        self.lines += 1
-        try:
-            return line.decode("utf-8")
-        except UnicodeDecodeError:
-            return self.violate(say.NOT_UTF8, "not-utf8")
+        reply = {Fault.TOO_LONG: say.LINE_TOO_LONG, Fault.NUL: say.NUL_IN_COMMAND}.get(
+            line, say.BARE_LINE_END
+        )
+        return self.violate(reply, line.value)
 
     def misplaced(self, verb: str) -> Reply:
         """The refusal of a command that may not be said now (RFC 5321 §4.1.4)."""
