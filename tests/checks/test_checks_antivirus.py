@@ -236,7 +236,12 @@ def card(head: bytes, octets: bytes) -> bytes:
     return b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:A\r\n" + head + base64.b64encode(octets) + b"\r\nEND:VCARD\r\n"
 
 
+def applesingle(octets: bytes) -> bytes:
+    return b"\0\5\x16\0\0\2\0\0" + bytes(16) + b"\0\1" + pack(">III", 1, 38, len(octets)) + octets
+
+
 WRAPPED: dict[str, bytes] = {
+    "file of a Mac": mixed(entity("application/applefile; name=e.com", base64.encodebytes(applesingle(EICAR)), B64)),
     "lzma with another dictionary": attached(
         b"\x5d\0\0\x60\0" + lzma.compress(EICAR, lzma.FORMAT_ALONE)[5:], "e.bin"),
     "lzma with other properties": attached(

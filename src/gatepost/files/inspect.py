@@ -117,6 +117,7 @@ READERS.update(
         **dict.fromkeys(("ics", "vcf"), message.read_calendar),
         **dict.fromkeys(("text", "xml"), message.read_text),
         "uue": message.read_uue,
+        "applesingle": message.read_applesingle,
         "pkcs7": message.read_cms,
         "pgp": message.read_pgp,
         "msg": message.read_msg,

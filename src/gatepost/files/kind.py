@@ -48,6 +48,7 @@ _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\x04\x22\x4d\x18", "lz4"),
     (b"\x02\x21\x4c\x18", "lz4"),
     *((bytes([first]) + b"\x2a\x4d\x18", "zstd") for first in range(0x50, 0x60)),  # a frame to be skipped
+    (b"\0\5\x16\0", "applesingle"),
     (b"SIT!", "sit"),
     (b"StuffIt (c)", "sit"),
     (b"ZOO ", "zoo"),

@@ -97,6 +97,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "lzh": _kind("archive", "an LHA archive", "lzh lha"),
         "arj": _kind("archive", "an ARJ archive", "arj"),
         "ace": _kind("archive", "an ACE archive", "ace"),
+        "applesingle": _kind("archive", "an AppleSingle file", "as", "application/applefile"),
         "sit": _kind("archive", "a StuffIt archive", "sit sitx sea"),
         "zoo": _kind("archive", "a Zoo archive", "zoo"),
         "ar": _kind("archive", "an ar archive", "a ar lib"),

@@ -125,6 +125,16 @@ def read_uue(notes: Notes) -> None:
         notes.member(name, b"".join(pieces), hidden=True)
 
 
+def read_applesingle(notes: Notes) -> None:
+    """A file of a Mac with all its forks in one (RFC 1740, Appendix A): the data fork is the file to everybody else."""
+    octets = notes.octets
+    for number in range(min(int.from_bytes(octets[24:26], "big"), 100)):
+        at = 26 + 12 * number
+        what, start, size = (int.from_bytes(octets[at + n : at + n + 4], "big") for n in (0, 4, 8))
+        if what == 1 and size:
+            notes.member(notes.name or "data", octets[start : start + size], hidden=True)
+
+
 def read_cms(notes: Notes) -> None:
     """A signed, packed or locked message or file (RFC 5652): what was signed is a member."""
     opened = open_cms(notes.octets)
