@@ -37,6 +37,7 @@ from gatepost.store.records import Acceptance, HistoryEntry, Judged
 from gatepost.tools import Tools
 
 OWN_FIELDS = (b"x-gatepost", b"x-gatepost-verdict")
+_RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ class Intake(Desk):
         policy = self.policies.for_recipient(attempt.recipient.address)
         verdict = decide_at_door(findings, policy)
         if verdict.action is Action.DELIVER:
-            return Screened(Reply(250, "2.1.5", "Recipient ok"), tuple(findings))
+            return Screened(_RECIPIENT_OK, tuple(findings))
         return self.turned_away(attempt, verdict, policy.reply_codes(verdict), findings, now)
 
     async def receive(
@@ -143,7 +144,7 @@ class Intake(Desk):
         for recipient in envelope.recipients:
             attempt = Attempt(client=client, sender=envelope.sender, recipient=recipient, size=envelope.size)
             findings = await self._ask_at_door(attempt, now)
-            screened.append(Screened(Reply(250, "2.1.5", "Recipient ok"), tuple(findings)))
+            screened.append(Screened(_RECIPIENT_OK, tuple(findings)))
         return screened
 
     async def _ask_at_door(self, attempt: Attempt, now: float) -> list[Finding]:
