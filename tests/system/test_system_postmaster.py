@@ -183,7 +183,7 @@ def test_a_disk_filled_by_the_queue_takes_mail_again_when_the_queue_is_empty(tmp
             tmp_path,
             workers="2",
             more='[outbound]\nretry_first = "2s"\n[delivery.schedule]\ndestination_pause_longest = "2s"\ndestination_pause = "2s"\n'
-            "[store.room]\nfull_percent = 50.0\n",
+            "[store.room]\nfull_percent = 50.0\n[store.database]\ncheckpoint = '1MiB'\nrestart = '2MiB'\n",
             domains='[[domains]]\nname = "example.net"\ndeliver = "smtp:127.0.0.1:1"\n',
         ) as gate:
             codes = []
