@@ -107,8 +107,9 @@ class Features:
     def names(self, words: Hashes) -> list[str]:
         """Tokens as a person reads them, printable; empty for one that is not known any more."""
         wanted = words.tolist()
-        exact = {value: (place, name) for value, place, name in self.exact}
-        names = [_shown(*exact[word]) if word in exact else "" for word in wanted]
+        asked = set(wanted)
+        exact = {value: _shown(place, name) for value, place, name in self.exact if value in asked}
+        names = [exact.get(word, "") for word in wanted]
         cut = self.tokens
         if cut is None or not len(cut.words):
             return names
@@ -159,10 +160,10 @@ def features(content: Content, message: Message) -> Features:
     if not footer:
         return Features(_joined(words, named), distinct(grams), manner=seen, tokens=tokens, exact=exact)
     above = tokens.starts < tokens.apart
-    own, own_grams = _joined(words[above], named), distinct(grams[: len(grams) - tokens.grams_apart])
+    own, own_grams = _joined(words.compress(above), named), distinct(grams[: len(grams) - tokens.grams_apart])
     return Features(
         own, own_grams,
-        _without(_joined(words[~above], beside), own),
+        _without(_joined(words.compress(~above), beside), own),
         _without(distinct(grams[len(grams) - tokens.grams_apart :]), own_grams),
         seen, tokens=tokens, exact=exact,
     )  # fmt: skip
@@ -202,11 +203,11 @@ def distinct(values: NDArray[np.uint32]) -> Hashes:
     kept = np.empty(len(ordered), bool)
     kept[0] = True
     np.not_equal(ordered[1:], ordered[:-1], out=kept[1:])
-    return ordered[kept]
+    return ordered.compress(kept)  # a third of what `ordered[kept]` takes
 
 
 def _joined(words: Hashes, named: Iterable[Named]) -> Hashes:
-    return distinct(np.concatenate((words, np.fromiter((one[0] for one in named), np.uint32))))
+    return distinct(np.concatenate((words, np.array([one[0] for one in named], np.uint32))))
 
 
 def _without(some: Hashes, others: Hashes) -> Hashes:
@@ -214,8 +215,7 @@ def _without(some: Hashes, others: Hashes) -> Hashes:
     if not len(some) or not len(others):
         return some
     at = np.minimum(np.searchsorted(others, some), len(others) - 1)
-    kept: Hashes = some[others[at] != some]
-    return kept
+    return some.compress(others[at] != some)
 
 
 def _sections(content: Content, message: Message, text: str, footer: str) -> Iterator[Section]:

@@ -164,7 +164,10 @@ def _script(text: str) -> Iterator[str]:
     if text.isascii():
         return
     counts: dict[str, int] = {}
-    for character in BEYOND_ASCII.findall(text):
+    found = BEYOND_ASCII.findall(text)
+    if len(found) * 10 <= len(text):
+        return
+    for character in found:
         name = _writing(ord(character))
         counts[name] = counts.get(name, 0) + 1
     yield from (f"writing {name}" for name, count in counts.items() if count * 10 > len(text))
@@ -184,10 +187,8 @@ def _writing(code: int) -> str:
 def _lines(text: str) -> Iterator[str]:
     if not text:
         return
-    lines = text.split("\n")
-    ends = len(lines) - 1
-    empty = text.count("\n\n") if "" in lines else 0
+    ends, empty = text.count("\n"), text.count("\n\n")
     yield f"lines of {bucket((len(text) - ends) // (ends + 1 - empty) // 8)}"
-    quoted = sum(one[:1] in QUOTES for one in lines) if ">" in text or "|" in text else 0
+    quoted = text.startswith(QUOTES) + sum(text.count(f"\n{one}") for one in QUOTES if one in text)
     if quoted:
         yield f"lines quoted {bucket(quoted)}"

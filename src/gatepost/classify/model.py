@@ -10,6 +10,8 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import itemgetter
 
 import numpy as np
 
@@ -212,7 +214,7 @@ def _deciding(features: Features, words: Hashes, odds: Odds, own: int) -> tuple[
         strongest = (strength >= least).nonzero()[0]
     strongest = strongest[(-strength[strongest]).argsort(kind="stable")][: SHOWN + 4]
     named = zip(features.names(words[strongest]), odds[strongest].tolist(), strict=True)
-    return tuple((name, round(weight, 2)) for name, weight in named if name)[:SHOWN]
+    return tuple((name, round(weight, 2)) for name, weight in islice(filter(itemgetter(0), named), SHOWN))
 
 
 def train(lessons: Sequence[Lesson], lost: float = LOST, weights: Sequence[float] | None = None) -> SiteModel:

@@ -5,7 +5,6 @@ A check says ``content = content_of(mail.message)``. Everything is lazy and boun
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 
 from gatepost.mail.author import subject_text
@@ -111,4 +110,4 @@ def content_of(message: Message) -> Content:
 def _content(message: Message) -> Content:
     """Of a twin that shares the octets and remembers nothing: content that held the message that remembers the content would
     keep 40 MB of mail in memory until the collector of cycles comes by."""
-    return Content(replace(message))
+    return Content(Message(message.octets, message.fields, message.body_start, message.defects))
