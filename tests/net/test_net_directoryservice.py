@@ -152,6 +152,11 @@ def test_active_directory_says_it_in_its_own_way() -> None:
     assert not enabled.disabled
 
 
+def test_an_empty_key_is_none() -> None:
+    attributes = {"entryuuid": [b""], "mail": [b"ana@example.net"]}
+    assert _person("uid=ana", attributes, PeopleSourceSettings(), {}) is None
+
+
 @pytest.mark.parametrize(
     ("attribute", "value"),
     [("useraccountcontrol", b"--2"), ("accountexpires", b"9" * 4000), ("useraccountcontrol", b"9" * 4000)],

@@ -312,7 +312,7 @@ def _person(
 
     keys = attributes.get(settings.key_attribute.lower(), ())
     logins = [key for text in texts(settings.login_attribute) if (key := _address(text))]
-    if not keys or not logins:
+    if not any(keys[:1]) or not logins:
         return None
     names = [
         printable(text.strip(), 100)
