@@ -21,12 +21,19 @@ MOST_TEXT = 400_000
 """Octets of one text that are laid out."""
 MOST_PICTURES = 20
 DATA = re.compile(
-    rb"data:((?:image|application)/[\w.+-]{1,80})[^,\"'<>]{0,100};base64,([A-Za-z0-9+/=\s%]+)", re.IGNORECASE
+    rb"data:((?:image|application)/[\w.+-]{1,80}+)(?:;[^,;\"'<>\s]{0,60}+){0,3};base64,([A-Za-z0-9+/=\s%]++)",
+    re.IGNORECASE,
 )
-IGNORED = re.compile(r"<!--.*?-->|<(style|script|head|title)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+UNSEEN = tuple(
+    (re.compile(start, re.IGNORECASE), re.compile(end, re.IGNORECASE))
+    for start, end in (
+        (r"<!--", r"-->"),
+        *((rf"<{name}\b", rf"</{name}\s*+>") for name in ("style", "script", "head", "title")),
+    )
+)
 LINE_END = re.compile(r"<(?:br|/p|/div|/tr|/li|/pre|/h[1-6])\b[^<>]{0,200}>", re.IGNORECASE)
 TAG = re.compile(r"<[^<>]{0,2000}>")
-AS_WRITTEN = re.compile(r"<pre\b|white-space\s*:\s*(?:pre|break-spaces)", re.IGNORECASE)
+AS_WRITTEN = re.compile(r"<pre\b|white-space\s*+:\s*+(?:pre|break-spaces)", re.IGNORECASE)
 
 
 def parts_in_text(parts: Sequence[Part], texts: Sequence[Text]) -> tuple[Part, ...]:
@@ -68,10 +75,20 @@ def laid_out(part: Part, charset: str) -> str:
     text = decode_text(part.head(MOST_TEXT), charset).text
     if part.content_type not in HTML:
         return text
-    text = IGNORED.sub("", text)
+    for start, end in UNSEEN:
+        text = _without(text, start, end)
     if not AS_WRITTEN.search(text):
-        text = re.sub(r"\s*\n\s*", "", text)
+        text = "".join(line.strip() for line in text.split("\n"))
     return unescape(TAG.sub("", LINE_END.sub("\n", text)))
+
+
+def _without(text: str, start: re.Pattern[str], end: re.Pattern[str]) -> str:
+    """Without what is between them; what never ends stays. Each octet is looked at once: one pattern for both would begin at every start anew."""
+    kept, at = [], 0
+    while (begun := start.search(text, at)) and (ended := end.search(text, begun.end())):
+        kept.append(text[at : begun.start()])
+        at = ended.end()
+    return "".join((*kept, text[at:]))
 
 
 def _part(around: Part, kind: str, octets: bytes) -> Part:
