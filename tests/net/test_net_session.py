@@ -322,3 +322,20 @@ def test_small_segments_are_not_delayed(run):
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
     run(story())
+
+
+def test_a_connection_that_cannot_be_taken_is_given_back(monkeypatch, caplog):
+    async def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("out of luck")
+
+    async def story():
+        async with gate() as g:
+            with monkeypatch.context() as broken:
+                broken.setattr(asyncio.BaseEventLoop, "connect_accepted_socket", refuse)
+                peer = await g.connect()
+                assert await peer.ended()
+            assert (g.reception.sessions, g.acceptor.census.total) == (0, 0)
+            await g.hello()
+
+    asyncio.run(story())
+    assert "127.0.0.1 could not be taken" in caplog.text
