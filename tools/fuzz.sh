@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Coverage-guided fuzzing of every parser (tests/fuzz/targets.py), each target for a bounded time.
+# Coverage-guided fuzzing of every parser (tests/fuzz), each target for a bounded time.
 #   tools/fuzz.sh [SECONDS per target, default 300] [TARGET...]
 # What a target has learnt is kept in .venv-fuzz/corpus/TARGET, what felled it in .venv-fuzz/crashes/TARGET-*:
 # shrink it, put it into tests/fuzz/corpus/TARGET/ and mend the code.

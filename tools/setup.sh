@@ -131,7 +131,8 @@ install_peers() {
   wanted="$(missing_packages | tr '\n' ' ')" unpacked="$(missing_unpacked | tr '\n' ' ')"
   [ -n "${wanted// /}${unpacked// /}" ] || return 0
   if [ "$(id -u)" != 0 ]; then
-    echo "./check --all wants to install $wanted and to unpack $unpacked: run it as root, or install them yourself." >&2
+    wanted="${wanted:+to install $wanted}${wanted:+${unpacked:+and }}${unpacked:+to unpack $unpacked}"
+    echo "./check --all wants ${wanted% }: run it as root, or ./check alone, which skips what needs them." >&2
     return 1
   fi
   echo "Installing from Debian: $wanted; unpacking: $unpacked" >&2

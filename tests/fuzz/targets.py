@@ -17,6 +17,8 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
+import fuzz_peers
+import fuzz_people
 import msgspec
 
 from drive import drive
@@ -342,7 +344,7 @@ class Hostile:
         }.get(kind, ())
         if self.asked % 7 == 0:
             return Answer(Status.FAILED)
-        return Answer(Status.FOUND, records) if records else Answer(Status.NO_DATA)
+        return Answer(Status.FOUND, records) if records else Answer(Status.NODATA)
 
 
 def proved(octets: bytes) -> None:
@@ -779,10 +781,12 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         sandbox_wire, marking, targets, binhex, deflate64, submitted, rewritten_sender, tls_report, locked_rar,
         passkey, typed_secrets, provider_word, journal_heads, wire_policy,
     )
-}  # fmt: skip
+} | fuzz_peers.TARGETS | fuzz_people.TARGETS  # fmt: skip
 
 # What a coverage-guided or random run starts from: octets near what each parser reads.
 SEEDS: dict[str, tuple[bytes, ...]] = {
+    **fuzz_peers.SEEDS,
+    **fuzz_people.SEEDS,
     "wire_policy": (
         b"version: STSv1\r\nmode: enforce\r\nmx: *.example.org\r\nmax_age: 604800\r\n\0v=STSv1; id=1;\n"
         b"v=TLSRPTv1; rua=mailto:a@b.example,https://c.example/x\0"
