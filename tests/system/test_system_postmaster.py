@@ -167,11 +167,14 @@ def test_a_full_disk_asks_to_come_back_and_is_fine_later(tmp_path: Path) -> None
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_disk_filled_by_the_queue_takes_mail_again_when_the_queue_is_empty(tmp_path: Path) -> None:
-    """The database's file does not shrink: what it has free within counts as room."""
+    """The database's file does not shrink: what it has free within counts as room.
+
+    The disk is large, and full from a fifth on: the log of the database, whose length is chance on a busy machine, has room in any case.
+    """
     state = tmp_path / "var"
     state.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", str(state)],
+        ["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs", str(state)],
         check=False,
         capture_output=True,
     )
@@ -183,7 +186,7 @@ def test_a_disk_filled_by_the_queue_takes_mail_again_when_the_queue_is_empty(tmp
             tmp_path,
             workers="2",
             more='[outbound]\nretry_first = "2s"\n[delivery.schedule]\ndestination_pause_longest = "2s"\ndestination_pause = "2s"\n'
-            "[store.room]\nfull_percent = 50.0\n[store.database]\ncheckpoint = '1MiB'\nrestart = '2MiB'\n",
+            "[store.room]\nfull_percent = 80.0\n[store.database]\ncheckpoint = '1MiB'\nrestart = '2MiB'\n",
             domains='[[domains]]\nname = "example.net"\ndeliver = "smtp:127.0.0.1:1"\n',
         ) as gate:
             codes = []
@@ -195,7 +198,7 @@ def test_a_disk_filled_by_the_queue_takes_mail_again_when_the_queue_is_empty(tmp
             assert gate.process is not None
             os.kill(gate.process.pid, signal.SIGHUP)
             until(lambda: gate.rows("queue", "list") == [], gate.log)
-            assert shutil.disk_usage(state).free < 12 * 2**20
+            assert shutil.disk_usage(state).free < 0.8 * 64 * 2**20
             until(lambda: gate.send(letter)[0] == 250, gate.log)
     finally:
         subprocess.run(["umount", str(state)], check=True)
